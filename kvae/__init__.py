@@ -1,0 +1,11 @@
+"""kvae: variational autoencoders in Keras 3, from the paper to the phone."""
+
+from kvae import likelihoods as likelihoods
+from kvae import maths as maths
+from kvae import networks as networks
+from kvae import objectives as objectives
+from kvae import posteriors as posteriors
+from kvae import priors as priors
+from kvae.vae import VAE as VAE
+
+__version__ = "0.1.0"

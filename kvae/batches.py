@@ -1,0 +1,70 @@
+"""Running a compiled function over arrays of any length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kvae.inputs import Inputs
+
+
+class CompiledFunctions:
+    """Holds the graphs of a model's own methods, made at first use.
+
+    It is a plain object on purpose: Keras and TensorFlow track the attributes of a model
+    and would try to save a `tf.function` held as one.
+    """
+
+    def __init__(self) -> None:
+        self._functions: dict[str, Callable[..., Any]] = {}
+
+    def get(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Returns the compiled form of a bound method."""
+        name = function.__name__
+        if name not in self._functions:
+            self._functions[name] = tf.function(function, reduce_retracing=True)
+        return self._functions[name]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledFunctions:
+        """Starts empty: a graph belongs to the model it was traced from."""
+        return CompiledFunctions()
+
+    def __reduce__(self) -> tuple[Any, tuple[()]]:
+        """Pickles as empty, for the same reason."""
+        return CompiledFunctions, ()
+
+
+def map_batches(
+    function: Callable[..., Any], inputs: Inputs, batch_size: int, *args: Any
+) -> Any:
+    """Calls a compiled function on consecutive batches and joins the results.
+
+    Args:
+        function: takes a dict of tensors, the position of the first example (scalar
+            int32) and `args`; returns a structure of tensors with the batch first.
+        inputs: arrays, N examples.
+        batch_size: examples per call.
+        *args: passed on to each call.
+
+    Returns:
+        result: the structure as numpy arrays with N rows.
+
+    Raises:
+        ValueError: if `batch_size` is not positive.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1; received {batch_size!r}.")
+    arrays = inputs.to_dict()
+    results = []
+    for start in range(0, len(inputs.x), batch_size):
+        batch = {
+            k: tf.convert_to_tensor(v[start : start + batch_size])
+            for k, v in arrays.items()
+        }
+        results.append(function(batch, tf.constant(start, tf.int32), *args))
+    return tf.nest.map_structure(
+        lambda *parts: np.concatenate([p.numpy() for p in parts]), *results
+    )

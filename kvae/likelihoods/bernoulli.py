@@ -1,0 +1,73 @@
+"""The Bernoulli likelihood."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from kvae.likelihoods.base import Likelihood
+from kvae.types import Params, Tensor
+
+tfd = tfp.distributions
+
+
+@keras.saving.register_keras_serializable(package="kvae")
+class Bernoulli(Likelihood):
+    """Independent binary pixels.
+
+        log p(x|z) = sum_i x[i] log p[i] + (1 - x[i]) log(1 - p[i]),  p = sigmoid(logits)
+
+    Grey pixels in (0, 1) are read as probabilities: the value is then the expectation of
+    log p over images binarised at random, the cross-entropy, and not a density of grey
+    values. For that use `ContinuousBernoulli` or `Normal`.
+
+    Args:
+        data_shape: shape of one example.
+        **kwargs: passed to `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `data_shape` is not a shape.
+
+    Source: Kingma, Welling 2014, arXiv:1312.6114, appendix C.1, eq. 11.
+    """
+
+    support = "pixels in [0, 1]"
+    advice = (
+        "Divide uint8 images by 255 (x / 255.0), or use likelihoods.Normal for data of "
+        "any range."
+    )
+
+    def __init__(self, data_shape: tuple[int, ...], **kwargs: Any) -> None:
+        super().__init__(data_shape, **kwargs)
+        self._logits = self.head("logits")
+
+    def call(self, features: Tensor) -> Params:
+        """Maps features to logits (B, *data_shape)."""
+        return {"logits": keras.ops.cast(self._logits(features), self.maths_dtype)}
+
+    def distribution(self, params: Params) -> Any:
+        """Makes `Independent(Bernoulli)` with batch (B,) and event `data_shape`."""
+        logits = params["logits"]
+        # TFP's default dtype is int32: it would cut 0.9 down to 0 without a word.
+        return tfd.Independent(
+            tfd.Bernoulli(logits=logits, dtype=logits.dtype), len(self.data_shape)
+        )
+
+    def entry_log_prob(self, params: Params, x: Tensor) -> Tensor:
+        """Computes minus the cross-entropy of each pixel, in one stable kernel."""
+        logits = params["logits"]
+        x = tf.broadcast_to(
+            x, tf.broadcast_dynamic_shape(tf.shape(x), tf.shape(logits))
+        )
+        return -tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=logits)
+
+    def mean(self, params: Params) -> Tensor:
+        """The probability of each pixel, (B, *data_shape), in [0, 1]."""
+        return tf.sigmoid(params["logits"])
+
+    def supports(self, x: Tensor) -> Tensor:
+        """True where x is in [0, 1]."""
+        return ~((x < 0) | (x > 1))

@@ -1,0 +1,42 @@
+"""Elementary functions in forms that neither overflow nor cancel, on servers and phones."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from kvae.types import Tensor
+
+
+def softplus(x: Tensor) -> Tensor:
+    """Computes log(1 + exp(x)) without overflow on any target.
+
+        softplus(x) = max(x, 0) + log1p(exp(-abs(x)))
+
+    `tf.nn.softplus` is lowered to `log(1 + exp(x))` by the LiteRT converter, which is
+    infinite from x = 89 on; this form is finite everywhere.
+
+    Args:
+        x: tensor of any shape.
+
+    Returns:
+        y: tensor of the shape of `x`, positive.
+    """
+    return tf.maximum(x, 0.0) + tf.math.log1p(tf.exp(-tf.abs(x)))
+
+
+def soft_lower_bound(x: Tensor, bound: float) -> Tensor:
+    """Bends x so that it stays above a bound, with a gradient everywhere.
+
+        y = bound + softplus(x - bound)
+
+    Args:
+        x: tensor of any shape.
+        bound: the value that y approaches from above as x goes to minus infinity.
+
+    Returns:
+        y: tensor of the shape of `x`.
+
+    Source: the "soft clip" of log-scales in Rybkin, Daniilidis, Levine 2021,
+    arXiv:2006.13202, whose published code bounds log sigma by -6 in this form.
+    """
+    return bound + softplus(x - bound)

@@ -1,0 +1,57 @@
+"""How the model hands its inputs to a user's network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kvae.types import Tensor
+
+
+def call_network(
+    network: Any,
+    main: tuple[str, Tensor],
+    optional: dict[str, Tensor | None],
+    training: bool,
+) -> Tensor:
+    """Calls an encoder or a decoder with what it asks for.
+
+    A Keras functional model with named inputs (`{"x": ..., "condition": ...}`) gets
+    exactly the inputs it names. Any other network gets the main tensor alone, or, where
+    an optional input is present, a dict of the main tensor and what is present.
+
+    Args:
+        network: a Keras layer or model.
+        main: name and tensor of the input that is always there, ("x", x) or ("z", z).
+        optional: further inputs by name, None where absent.
+        training: passed on.
+
+    Returns:
+        features: what the network returns.
+
+    Raises:
+        ValueError: if the network names an input that the data do not have.
+    """
+    present = {k: v for k, v in optional.items() if v is not None}
+    name, tensor = main
+    declared = declared_inputs(network)
+    if declared is None:
+        inputs = {name: tensor, **present} if present else tensor
+        return network(inputs, training=training)
+    available = {name: tensor, **present}
+    missing = sorted(set(declared) - set(available))
+    if missing:
+        raise ValueError(
+            f"the network {network.name!r} has inputs {sorted(declared)}, but the data "
+            f"have no {', '.join(missing)}. Pass a dict, for example "
+            f'fit({{"x": x, "{missing[0]}": ...}}).'
+        )
+    return network({key: available[key] for key in declared}, training=training)
+
+
+def declared_inputs(network: Any) -> list[str] | None:
+    """Names the inputs of a functional model made from a dict, else None."""
+    try:
+        struct = network.input
+    except (AttributeError, ValueError):  # Keras raises where there is no single input
+        return None
+    return sorted(struct) if isinstance(struct, dict) else None

@@ -1,0 +1,120 @@
+"""Convolutional networks for images of any height, width and number of channels."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+
+from kvae.networks.crop import Crop
+from kvae.networks.depth_to_space import DepthToSpace
+from kvae.networks.mlp import join
+from kvae.networks.unflatten import Unflatten
+
+
+def conv_encoder(
+    data_shape: tuple[int, ...],
+    filters: tuple[int, ...] = (32, 64),
+    units: int = 256,
+    activation: Any = "relu",
+    condition_shape: tuple[int, ...] | None = None,
+) -> keras.Model:
+    """Builds an encoder that halves the image once per entry of `filters`.
+
+    Args:
+        data_shape: (H, W) or (H, W, C) of one image.
+        filters: channels after each halving.
+        units: width of the dense layer at the end, the features.
+        activation: any Keras activation.
+        condition_shape: of one condition, joined before the dense layer; None without.
+
+    Returns:
+        network: a functional Keras model from (B, *data_shape) to (B, units). With a
+            condition its inputs are a dict of "x" and "condition".
+
+    Raises:
+        ValueError: if `data_shape` is not that of an image, or `filters` is empty.
+    """
+    height, width, channels = _image_shape(data_shape, filters)
+    x = keras.Input(tuple(data_shape), name="x")
+    hidden = x
+    if len(data_shape) == 2:
+        hidden = Unflatten((height, width, channels))(hidden)
+    for count in filters:
+        hidden = keras.layers.Conv2D(count, 4, 2, "same", activation=activation)(hidden)
+    hidden = keras.layers.Flatten()(hidden)
+    inputs: Any = x
+    if condition_shape is not None:
+        condition = keras.Input(tuple(condition_shape), name="condition")
+        inputs = {"x": x, "condition": condition}
+        hidden = join(hidden, condition)
+    hidden = keras.layers.Dense(units, activation)(hidden)
+    return keras.Model(inputs, hidden, name="encoder")
+
+
+def conv_decoder(
+    latent_dim: int,
+    data_shape: tuple[int, ...],
+    filters: tuple[int, ...] = (32, 16, 8),
+    units: int = 256,
+    activation: Any = "relu",
+    condition_shape: tuple[int, ...] | None = None,
+) -> keras.Model:
+    """Builds a decoder that doubles a small feature map up to the image's size.
+
+    It upsamples with `DepthToSpace` after a 3x3 convolution, which LiteRT runs on its
+    accelerated path with a free batch size, and crops where the size is no multiple.
+
+    Args:
+        latent_dim: D, the number of latent dimensions.
+        data_shape: (H, W) or (H, W, C) of one image.
+        filters: channels of the smallest feature map, then after each doubling.
+        units: width of the dense layer at the start.
+        activation: any Keras activation.
+        condition_shape: of one condition, joined to the latents; None without.
+
+    Returns:
+        network: a functional Keras model from (B, latent_dim) to (B, H, W, filters[-1]).
+            With a condition its inputs are a dict of "z" and "condition".
+
+    Raises:
+        ValueError: if `data_shape` is not that of an image, or `filters` is empty.
+    """
+    height, width, _ = _image_shape(data_shape, filters)
+    factor = 2 ** (len(filters) - 1)
+    rows, columns = math.ceil(height / factor), math.ceil(width / factor)
+    z = keras.Input((latent_dim,), name="z")
+    inputs, hidden = z, z
+    if condition_shape is not None:
+        condition = keras.Input(tuple(condition_shape), name="condition")
+        inputs = {"z": z, "condition": condition}
+        hidden = join(hidden, condition)
+    hidden = keras.layers.Dense(units, activation)(hidden)
+    hidden = keras.layers.Dense(rows * columns * filters[0], activation)(hidden)
+    hidden = Unflatten((rows, columns, filters[0]))(hidden)
+    for count in filters[1:]:
+        hidden = keras.layers.Conv2D(4 * count, 3, 1, "same", activation=activation)(
+            hidden
+        )
+        hidden = DepthToSpace(2)(hidden)
+    if (rows * factor, columns * factor) != (height, width):
+        hidden = Crop(height, width)(hidden)
+    return keras.Model(inputs, hidden, name="decoder")
+
+
+def _image_shape(
+    data_shape: tuple[int, ...], filters: tuple[int, ...]
+) -> tuple[int, int, int]:
+    if len(data_shape) not in (2, 3) or min(data_shape) < 1:
+        raise ValueError(
+            "a convolutional network expects data_shape (H, W) or (H, W, C); received "
+            f"{tuple(data_shape)}. Use networks.mlp for vectors."
+        )
+    if not filters:
+        raise ValueError(
+            "a convolutional network expects at least one entry in filters; received "
+            "filters=(). Try filters=(32, 64)."
+        )
+    height, width, *channels = data_shape
+    return height, width, channels[0] if channels else 1

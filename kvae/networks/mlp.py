@@ -1,0 +1,61 @@
+"""Dense networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+def mlp(
+    input_shape: tuple[int, ...],
+    units: tuple[int, ...] = (512, 256),
+    activation: Any = "relu",
+    condition_shape: tuple[int, ...] | None = None,
+    role: str = "encoder",
+) -> keras.Model:
+    """Builds a stack of dense layers, for an encoder or a decoder.
+
+    Args:
+        input_shape: of one example (encoder) or `(latent_dim,)` (decoder).
+        units: width of each hidden layer; the last one is the features.
+        activation: any Keras activation.
+        condition_shape: of one condition, joined to the input; None without one.
+        role: "encoder" names the main input x, "decoder" names it z.
+
+    Returns:
+        network: a functional Keras model from (B, *input_shape) to (B, units[-1]). With
+            a condition its inputs are a dict of the main input and "condition".
+
+    Raises:
+        ValueError: if `units` is empty or `role` is unknown.
+    """
+    if not units:
+        raise ValueError(
+            "mlp expects at least one hidden layer; received units=(). "
+            "Try units=(256,)."
+        )
+    name = main_name(role)
+    main = keras.Input(tuple(input_shape), name=name)
+    hidden = keras.layers.Flatten()(main) if len(input_shape) > 1 else main
+    inputs: Any = main
+    if condition_shape is not None:
+        condition = keras.Input(tuple(condition_shape), name="condition")
+        inputs = {name: main, "condition": condition}
+        hidden = join(hidden, condition)
+    for width in units:
+        hidden = keras.layers.Dense(width, activation)(hidden)
+    return keras.Model(inputs, hidden, name=role)
+
+
+def main_name(role: str) -> str:
+    """Names the main input of an encoder, x, or of a decoder, z."""
+    if role not in ("encoder", "decoder"):
+        raise ValueError(f'role is "encoder" or "decoder"; received {role!r}.')
+    return "x" if role == "encoder" else "z"
+
+
+def join(features: Any, condition: Any) -> Any:
+    """Appends a flattened condition to flat features."""
+    flat = keras.layers.Flatten()(condition)
+    return keras.layers.Concatenate()([features, flat])

@@ -1,0 +1,111 @@
+"""The contract of an objective."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kvae.inputs import Inputs
+from kvae.noise import Noise
+from kvae.types import Draw, LossParts, Tensor
+
+
+class Objective(keras.layers.Layer, abc.ABC):
+    """The scalar that training minimises, from named parts.
+
+    Subclassing guide: give `parts`. Start from `model.draw(...)`, which runs the networks
+    and returns every density; return per-example terms in nats. `call` averages the KL
+    term and adds it to the loss. Weights that change in training (a KL weight, a
+    discriminator) are Keras weights, never Python numbers, which are frozen when the
+    graph is traced. Parts that do not fit raise in `parts`: the model calls it once,
+    eagerly, when it is built.
+
+    Args:
+        **kwargs: passed to `keras.layers.Layer`.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        # The inputs are data, not features: half precision must not round them.
+        super().__init__(autocast=False, **kwargs)
+        self.built = True
+
+    def attach(self, model: Any) -> None:
+        """Hears of the model once its parts are in place.
+
+        Args:
+            model: the `kvae.VAE`. Keep no tracked reference to it.
+        """
+
+    @abc.abstractmethod
+    def parts(
+        self, model: Any, inputs: Inputs, noise: Noise, training: bool
+    ) -> LossParts:
+        """Computes the loss of each example, in named parts.
+
+        Args:
+            model: the `kvae.VAE` under training.
+            inputs: one batch.
+            noise: source of all randomness of this pass.
+            training: whether this is a training step.
+
+        Returns:
+            parts: per example, in nats.
+        """
+
+    def rate(self, model: Any, draw: Draw) -> Tensor:
+        """Estimates KL(q(z|x) || p(z)), (B,) nats, from the drawn latents.
+
+            rate = mean_k( log q(z_k|x) - log p(z_k) )
+
+        Override where the objective takes the closed form.
+        """
+        del model
+        return tf.reduce_mean(draw.log_posterior - draw.log_prior, axis=0)
+
+    def call(
+        self,
+        inputs: Inputs,
+        model: Any,
+        noise: Noise,
+        sample_weight: Tensor | None,
+        training: bool,
+    ) -> LossParts:
+        """Computes the parts and adds the batch mean of the KL term to the losses."""
+        parts = self.parts(model, inputs, noise, training)
+        self.add_loss(batch_mean(parts.kl_term, sample_weight))
+        return parts
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return super().get_config()
+
+
+def batch_mean(values: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+    """Averages per-example values over the examples of all replicas.
+
+        mean = sum_local(weight * value) / count_over_all_replicas
+
+    Keras adds up the gradients of all replicas, so this local share is what keeps the
+    loss the same for any batch size, ragged last batch or number of replicas. As in
+    Keras' own losses the weights multiply the sum and not the count.
+
+    Args:
+        values: (B,) nats.
+        sample_weight: (B,) or None.
+
+    Returns:
+        mean: scalar nats.
+    """
+    total = (
+        values
+        if sample_weight is None
+        else values * tf.cast(sample_weight, values.dtype)
+    )
+    count = tf.cast(tf.shape(values)[0], values.dtype)
+    replicas = tf.distribute.get_replica_context()
+    if replicas is not None and replicas.num_replicas_in_sync > 1:
+        count = replicas.all_reduce(tf.distribute.ReduceOp.SUM, count)
+    return tf.reduce_sum(total) / tf.maximum(count, 1.0)

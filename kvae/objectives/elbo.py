@@ -1,0 +1,117 @@
+"""The evidence lower bound."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from kvae.inputs import Inputs
+from kvae.noise import Noise
+from kvae.objectives.base import Objective
+from kvae.types import Draw, LossParts, Tensor
+
+tfd = tfp.distributions
+
+
+@keras.saving.register_keras_serializable(package="kvae")
+class ELBO(Objective):
+    """Minimises distortion + beta * rate.
+
+        loss = -E_q[log p(x|z)] + beta * KL(q(z|x) || p(z))
+
+    With beta = 1 this is minus the evidence lower bound on log p(x). Whatever beta is,
+    the metrics `rate`, `distortion` and `elbo` are unweighted.
+
+    Args:
+        beta: weight of the rate, at least 0. It becomes a Keras weight: assign
+            `objective.beta = 2.0` at any time, also between epochs.
+        num_samples: K, latents drawn per example for the expectation.
+        kl: "exact" uses the closed form and refuses a posterior and prior that have none;
+            "sampled" averages log q(z|x) - log p(z) over the same latents.
+        **kwargs: passed to `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if an argument is out of range.
+
+    Source: Kingma, Welling 2014, arXiv:1312.6114, eq. 3 ("sampled": eq. 2); beta:
+        Higgins et al. 2017, "beta-VAE", eq. 4.
+    """
+
+    def __init__(
+        self,
+        beta: float = 1.0,
+        num_samples: int = 1,
+        kl: str = "exact",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not beta >= 0:
+            raise ValueError(f"ELBO expects beta >= 0; received {beta!r}.")
+        if not isinstance(num_samples, int) or num_samples < 1:
+            raise ValueError(
+                f"ELBO expects num_samples to be a positive integer; received {num_samples!r}."
+            )
+        if kl not in ("exact", "sampled"):
+            raise ValueError(
+                f'ELBO expects kl to be "exact" or "sampled"; received {kl!r}.'
+            )
+        self._initial_beta = beta
+        self.num_samples = num_samples
+        self.kl = kl
+        self._beta = self.add_weight(
+            name="beta",
+            shape=(),
+            initializer=keras.initializers.Constant(beta),
+            trainable=False,
+            autocast=False,
+        )
+
+    @property
+    def beta(self) -> Any:
+        """The weight of the rate, a Keras variable."""
+        return self._beta
+
+    @beta.setter
+    def beta(self, value: float) -> None:
+        self._beta.assign(value)
+
+    def parts(
+        self, model: Any, inputs: Inputs, noise: Noise, training: bool
+    ) -> LossParts:
+        """Computes rate and distortion of each example, (B,) nats."""
+        draw = model.draw(inputs, noise, self.num_samples, training)
+        distortion = -tf.reduce_mean(draw.log_likelihood, axis=0)
+        rate = self.rate(model, draw)
+        return LossParts(
+            distortion=distortion,
+            rate=rate,
+            data_term=distortion,
+            kl_term=tf.cast(self._beta, rate.dtype) * rate,
+            posterior_mean=model.posterior.mean(draw.posterior),
+        )
+
+    def rate(self, model: Any, draw: Draw) -> Tensor:
+        """Computes KL(q(z|x) || p(z)), (B,) nats, by the estimator the caller chose."""
+        if self.kl == "sampled":
+            return super().rate(model, draw)
+        posterior = model.posterior.distribution(draw.posterior)
+        prior = model.prior.distribution(draw.prior)
+        try:
+            return tfd.kl_divergence(posterior, prior)
+        except NotImplementedError:
+            raise ValueError(
+                f"KL({type(model.posterior).__name__} || {type(model.prior).__name__}) has "
+                'no closed form. Say ELBO(kl="sampled") to estimate it from the latents.'
+            ) from None
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "beta": self._initial_beta,
+            "num_samples": self.num_samples,
+            "kl": self.kl,
+        }

@@ -1,0 +1,102 @@
+"""The contract of a posterior q(z|x)."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import keras
+
+from kvae.maths import maths_dtype
+from kvae.types import Params, Tensor
+
+
+class Posterior(keras.layers.Layer, abc.ABC):
+    """q(z|x): features in, parameters out, a distribution on demand.
+
+    Subclassing guide: give `call` and `distribution`, and `sample` (with the noise as an
+    argument, so that a draw can be repeated and exported). Where the density of a sample
+    is cheaper than the density of any point, as in a flow, override
+    `sample_and_log_prob` too. Where the closed-form mean is not `params["loc"]`, override
+    `mean`. All parameters are cast to `self.maths_dtype`.
+
+    Args:
+        latent_dim: D, the number of latent dimensions, at least 1.
+        **kwargs: passed to `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `latent_dim` is not a positive integer.
+    """
+
+    def __init__(self, latent_dim: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(latent_dim, int) or latent_dim < 1:
+            raise ValueError(
+                f"{type(self).__name__} expects latent_dim to be a positive integer; "
+                f"received {latent_dim!r}. Small images need 2 to 64."
+            )
+        self.latent_dim = latent_dim
+
+    @property
+    def maths_dtype(self) -> str:
+        """The dtype of parameters and densities, never less than float32."""
+        return maths_dtype(self.compute_dtype)
+
+    @property
+    def noise_dim(self) -> int:
+        """How many standard normals one draw needs."""
+        return self.latent_dim
+
+    def attach(self, model: Any) -> None:
+        """Hears of the model that holds this part; override to use its other parts.
+
+        Args:
+            model: the `kvae.VAE`. Keep no tracked reference to it: its parts are saved
+                by the model itself.
+        """
+
+    @abc.abstractmethod
+    def call(self, features: Tensor) -> Params:
+        """Maps features to the parameters of q(z|x).
+
+        Args:
+            features: (B, F), the encoder's output; further axes are flattened.
+
+        Returns:
+            params: each (B, ...), in `maths_dtype`.
+        """
+
+    @abc.abstractmethod
+    def distribution(self, params: Params) -> Any:
+        """Makes the `tfd.Distribution` with batch (B,) and event (D,)."""
+
+    @abc.abstractmethod
+    def sample(self, params: Params, noise: Tensor) -> Tensor:
+        """Pushes standard normals forward to draws of q(z|x).
+
+        Args:
+            params: from `call`, each (B, ...).
+            noise: (K, B, noise_dim), independent N(0, 1).
+
+        Returns:
+            z: (K, B, D), differentiable in `params`.
+        """
+
+    def log_prob(self, params: Params, z: Tensor) -> Tensor:
+        """Computes log q(z|x) in nats: z of (K, B, D) gives (K, B)."""
+        return self.distribution(params).log_prob(z)
+
+    def sample_and_log_prob(
+        self, params: Params, noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Draws z and its log-density together: (K, B, D) and (K, B) nats."""
+        z = self.sample(params, noise)
+        return z, self.log_prob(params, z)
+
+    def mean(self, params: Params) -> Tensor:
+        """The mean of q(z|x), (B, D)."""
+        return params["loc"]
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "latent_dim": self.latent_dim}

@@ -1,0 +1,92 @@
+"""The contract of a prior p(z) or p(z|c)."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import keras
+
+from kvae.maths import maths_dtype
+from kvae.types import Params, Tensor
+
+
+class Prior(keras.layers.Layer, abc.ABC):
+    """p(z): parameters out, a distribution on demand.
+
+    Subclassing guide: give `call`, `distribution` and `sample`. A prior that looks at
+    other parts of the model (VampPrior runs the encoder) overrides `attach`. Create the
+    variables in `__init__` or in `build(condition_shape=None)`.
+
+    Args:
+        latent_dim: D, the number of latent dimensions, at least 1.
+        **kwargs: passed to `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `latent_dim` is not a positive integer.
+    """
+
+    def __init__(self, latent_dim: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(latent_dim, int) or latent_dim < 1:
+            raise ValueError(
+                f"{type(self).__name__} expects latent_dim to be a positive integer; "
+                f"received {latent_dim!r}. Use the posterior's latent_dim."
+            )
+        self.latent_dim = latent_dim
+
+    @property
+    def maths_dtype(self) -> str:
+        """The dtype of parameters and densities, never less than float32."""
+        return maths_dtype(self.compute_dtype)
+
+    @property
+    def noise_dim(self) -> int:
+        """How many standard normals one draw needs."""
+        return self.latent_dim
+
+    def attach(self, model: Any) -> None:
+        """Hears of the model that holds this part; override to use its other parts.
+
+        Args:
+            model: the `kvae.VAE`. Keep no tracked reference to it: its parts are saved
+                by the model itself.
+        """
+
+    @abc.abstractmethod
+    def call(self, condition: Tensor | None = None) -> Params:
+        """Computes the parameters of p(z), or of p(z|c).
+
+        Args:
+            condition: (B, ...) what p(z|c) is given, or None.
+
+        Returns:
+            params: in `maths_dtype`; without a batch axis where there is no condition.
+        """
+
+    @abc.abstractmethod
+    def distribution(self, params: Params) -> Any:
+        """Makes the `tfd.Distribution` with batch () or (B,) and event (D,)."""
+
+    @abc.abstractmethod
+    def sample(
+        self, params: Params, noise: Tensor, temperature: Tensor | float = 1.0
+    ) -> Tensor:
+        """Pushes standard normals forward to draws of p(z).
+
+        Args:
+            params: from `call`.
+            noise: (..., noise_dim), independent N(0, 1).
+            temperature: multiplies the spread within the prior; 1 draws from p(z).
+
+        Returns:
+            z: (..., D).
+        """
+
+    def log_prob(self, params: Params, z: Tensor) -> Tensor:
+        """Computes log p(z) in nats: z of (K, B, D) gives (K, B)."""
+        return self.distribution(params).log_prob(z)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "latent_dim": self.latent_dim}

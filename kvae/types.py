@@ -1,0 +1,65 @@
+"""The records that the parts of a model exchange."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeAlias
+
+Tensor: TypeAlias = Any
+"""A TensorFlow tensor; its shape is said where it is used."""
+
+Params: TypeAlias = dict[str, Tensor]
+"""The parameters of a distribution by name, each with the batch first."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Draw:
+    """Latents drawn from q(z|x) and every density at them: what all objectives start from.
+
+    Attributes:
+        z: (K, B, D) latents.
+        posterior: parameters of q(z|x), each (B, ...).
+        prior: parameters of p(z), or of p(z|c), each (B, ...) or without a batch.
+        likelihood: parameters of p(x|z), each (K, B, ...).
+        log_likelihood: (K, B) log p(x|z), nats, over observed entries.
+        log_prior: (K, B) log p(z), nats.
+        log_posterior: (K, B) log q(z|x), nats.
+    """
+
+    z: Tensor
+    posterior: Params
+    prior: Params
+    likelihood: Params
+    log_likelihood: Tensor
+    log_prior: Tensor
+    log_posterior: Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class LossParts:
+    """One batch's loss, in named parts, all per example and in nats.
+
+    What is minimised is the batch mean of `data_term + kl_term`. What is reported is
+    `rate` and `distortion`, which no weight or trick of the objective touches, so that
+    `elbo = -(rate + distortion)` means the same under every objective.
+
+    Attributes:
+        distortion: (B,) -E_q[log p(x|z)].
+        rate: (B,) KL(q(z|x) || p(z)).
+        data_term: (B,) the part of the loss that `compute_loss` averages.
+        kl_term: (B,) the part that joins through `add_loss`.
+        posterior_mean: (B, D) the mean of q(z|x), for counting active units.
+        metrics: further tensors to report by name, each (B,) or a scalar.
+    """
+
+    distortion: Tensor
+    rate: Tensor
+    data_term: Tensor
+    kl_term: Tensor
+    posterior_mean: Tensor
+    metrics: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+
+    @property
+    def elbo(self) -> Tensor:
+        """(B,) the evidence lower bound, -(rate + distortion), in nats."""
+        return -(self.rate + self.distortion)

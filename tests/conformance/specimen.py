@@ -1,0 +1,41 @@
+"""What the conformance laws need to know about a part, beyond its class."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Specimen:
+    """One public class and how to make and feed it.
+
+    Attributes:
+        cls: the class.
+        config: constructor arguments.
+        data: for a likelihood: (generator, N) to an array (N, *data_shape) that lies
+            in its support and covers the edges of it.
+        partners: arguments of `kvae.VAE` that this part cannot do without, for example
+            `{"prior": (SphericalUniform, {"latent_dim": 3})}`; class and config each.
+        exact_kl: whether KL(q || p) with its partner has a closed form.
+        label: tells two specimens of one class apart.
+    """
+
+    cls: type
+    config: dict[str, Any]
+    data: Callable[[np.random.Generator, int], np.ndarray] | None = None
+    partners: dict[str, tuple[type, dict[str, Any]]] = dataclasses.field(
+        default_factory=dict
+    )
+    exact_kl: bool = True
+    label: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.cls.__name__}{'-' if self.label else ''}{self.label}"
+
+    def make(self) -> Any:
+        """Makes the part."""
+        return self.cls(**self.config)
