@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -19,14 +20,17 @@ class CompiledFunctions:
     """
 
     def __init__(self) -> None:
-        self._functions: dict[str, Callable[..., Any]] = {}
+        self._functions: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
-    def get(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns the compiled form of a bound method."""
-        name = function.__name__
-        if name not in self._functions:
-            self._functions[name] = tf.function(function, reduce_retracing=True)
-        return self._functions[name]
+    def get(self, function: functools.partial[Any]) -> Callable[..., Any]:
+        """Returns the compiled form of a function with some arguments bound.
+
+        Two partials with the same function and bound arguments share one graph.
+        """
+        key = (function.func, function.args, tuple(sorted(function.keywords.items())))
+        if key not in self._functions:
+            self._functions[key] = tf.function(function, reduce_retracing=True)
+        return self._functions[key]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CompiledFunctions:
         """Starts empty: a graph belongs to the model it was traced from."""

@@ -1,0 +1,232 @@
+"""The five parts and the objective, held together: networks, densities, saving."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kvae.inputs import Inputs
+from kvae.likelihoods import Likelihood
+from kvae.maths import maths_dtype
+from kvae.networks import call_network, declared_inputs
+from kvae.noise import Noise
+from kvae.objectives import ELBO, Objective
+from kvae.posteriors import Posterior
+from kvae.priors import Prior, StandardNormal
+from kvae.types import Draw, Params, Tensor
+
+
+class DensityModel(keras.Model):
+    """Composes the parts of a VAE into densities; the base of `kvae.VAE`.
+
+    Here stands what objectives, evaluation and export ask of a model: parameters and
+    log-densities for a batch. Training is added by `TrainableModel`, the methods for
+    arrays by `VAE`. The arguments are those of `VAE`.
+    """
+
+    def __init__(
+        self,
+        encoder: Any,
+        decoder: Any,
+        posterior: Posterior,
+        likelihood: Likelihood,
+        prior: Prior | None = None,
+        objective: Objective | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        _check_kind("encoder", encoder, keras.layers.Layer)
+        _check_kind("decoder", decoder, keras.layers.Layer)
+        _check_kind("posterior", posterior, Posterior)
+        _check_kind("likelihood", likelihood, Likelihood)
+        self.encoder = encoder
+        self.decoder = decoder
+        self.posterior = posterior
+        self.likelihood = likelihood
+        self.prior = StandardNormal(posterior.latent_dim) if prior is None else prior
+        self.objective = ELBO() if objective is None else objective
+        _check_kind("prior", self.prior, Prior)
+        _check_kind("objective", self.objective, Objective)
+        if self.prior.latent_dim != posterior.latent_dim:
+            raise ValueError(
+                f"the posterior has latent_dim={posterior.latent_dim} and the prior "
+                f"latent_dim={self.prior.latent_dim}; give both the same."
+            )
+        self.seed = seed
+        self._input_shapes: dict[str, list[int | None]] | None = None
+        self._loss_metric_names: tuple[str, ...] = ()
+
+        for part in (self.posterior, self.prior, self.likelihood, self.objective):
+            part.attach(self)
+
+    # === The model, as densities ===
+
+    @property
+    def latent_dim(self) -> int:
+        """D, the number of latent dimensions."""
+        return self.posterior.latent_dim
+
+    @property
+    def data_shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        return self.likelihood.data_shape
+
+    @property
+    def maths_dtype(self) -> str:
+        """The dtype of data and densities, never less than float32."""
+        return maths_dtype(self.compute_dtype)
+
+    def posterior_params(self, inputs: Inputs, training: bool = False) -> Params:
+        """Computes the parameters of q(z|x), each (B, ...)."""
+        x = tf.cast(inputs.x, self.maths_dtype)
+        optional = {"condition": inputs.condition}
+        if inputs.mask is not None:
+            x = tf.where(tf.cast(inputs.mask, tf.bool), x, tf.zeros_like(x))
+        if "mask" in (declared_inputs(self.encoder) or ()):
+            mask = tf.ones_like(x) if inputs.mask is None else inputs.mask
+            optional["mask"] = tf.cast(mask, x.dtype)
+        return self.posterior(call_network(self.encoder, ("x", x), optional, training))
+
+    def likelihood_params(
+        self, z: Tensor, condition: Tensor | None = None, training: bool = False
+    ) -> Params:
+        """Computes the parameters of p(x|z): z of (..., B, D) gives each (..., B, ...)."""
+        lead = tf.shape(z)[:-1]
+        flat = tf.reshape(z, (-1, self.latent_dim))
+        if condition is not None and len(z.shape) > 2:
+            condition = tf.convert_to_tensor(condition)
+            shape = tf.concat([lead, tf.shape(condition)[1:]], axis=0)
+            condition = tf.broadcast_to(condition, shape)
+            condition = tf.reshape(
+                condition, (-1, *condition.shape[len(z.shape) - 1 :])
+            )
+        features = call_network(
+            self.decoder, ("z", flat), {"condition": condition}, training
+        )
+        params = self.likelihood(features)
+        if len(z.shape) == 2:
+            return params
+        return {
+            name: tf.reshape(value, tf.concat([lead, value.shape[1:]], axis=0))
+            for name, value in params.items()
+        }
+
+    def draw(
+        self, inputs: Inputs, noise: Noise, num_samples: int, training: bool
+    ) -> Draw:
+        """Draws latents from q(z|x) and evaluates every density at them.
+
+        Args:
+            inputs: one batch.
+            noise: where the base noise comes from.
+            num_samples: K, latents per example.
+            training: passed to the networks.
+
+        Returns:
+            draw: latents (K, B, D), parameters, and log-densities (K, B) in nats.
+        """
+        posterior = self.posterior_params(inputs, training)
+        base = noise.normal(
+            num_samples,
+            tf.shape(inputs.x)[0],
+            self.posterior.noise_dim,
+            self.maths_dtype,
+        )
+        z, log_posterior = self.posterior.sample_and_log_prob(posterior, base)
+        prior = self.prior(inputs.condition)
+        likelihood = self.likelihood_params(z, inputs.condition, training)
+        return Draw(
+            z=z,
+            posterior=posterior,
+            prior=prior,
+            likelihood=likelihood,
+            log_likelihood=self.likelihood.log_prob(likelihood, inputs.x, inputs.mask),
+            log_prior=self.prior.log_prob(prior, z),
+            log_posterior=log_posterior,
+        )
+
+    # === Building and saving ===
+
+    def build(self, input_shape: Any = None) -> None:
+        """Makes all weights, by one eager pass over a tiny batch of blank examples.
+
+        The pass runs the objective too, so parts that do not fit together are refused
+        here, in plain words, and not inside a graph.
+
+        Args:
+            input_shape: of x, or a dict of shapes by input name; batch first.
+        """
+        if self.built:
+            return
+        shapes = input_shape if isinstance(input_shape, dict) else {"x": input_shape}
+        self._input_shapes = {
+            name: [None, *tuple(shape)[1:]]
+            for name, shape in shapes.items()
+            if name != "mask"
+        }
+        self._input_shapes["x"] = [None, *self.data_shape]
+        with tf.init_scope():
+            blank = {
+                name: tf.zeros([2, *shape[1:]], self.maths_dtype)
+                for name, shape in self._input_shapes.items()
+            }
+            blank["x"] += self.likelihood.filler
+            noise = Noise(tf.zeros(2, tf.int32))
+            parts = self.objective.parts(self, Inputs(**blank), noise, training=False)
+        self._loss_metric_names = tuple(parts.metrics)
+        self.built = True
+
+    def _build_for(self, inputs: Inputs) -> None:
+        if not self.built:
+            self.build({name: value.shape for name, value in inputs.to_dict().items()})
+
+    def _declared_shapes(self) -> dict[str, Any] | None:
+        """The input shapes if both networks are built and name them, else None."""
+        shapes: dict[str, Any] = {}
+        for network in (self.encoder, self.decoder):
+            if not network.built:
+                return None
+            if declared_inputs(network):
+                shapes |= {name: tensor.shape for name, tensor in network.input.items()}
+        shapes.pop("z", None)
+        return {"x": (None, *self.data_shape), **shapes}
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Returns the input shapes, for loading."""
+        return (
+            None if self._input_shapes is None else {"input_shape": self._input_shapes}
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        parts = ("encoder", "decoder", "posterior", "likelihood", "prior", "objective")
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
+            "seed": self.seed,
+            **{p: keras.saving.serialize_keras_object(getattr(self, p)) for p in parts},
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """Makes a model from `get_config`."""
+        return cls(
+            **{
+                key: keras.saving.deserialize_keras_object(value, custom_objects)
+                if isinstance(value, dict)
+                else value
+                for key, value in config.items()
+            }
+        )
+
+
+def _check_kind(name: str, part: Any, kind: type) -> None:
+    if not isinstance(part, kind):
+        raise TypeError(
+            f"{name} must be a {kind.__module__.split('.src')[0]}.{kind.__name__} object; "
+            f"received {part!r}."
+        )

@@ -1,0 +1,219 @@
+"""Training: one loss, shared by the training and the test step."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kvae.density_model import DensityModel
+from kvae.fit_data import prepare_fit_arguments, unpack_batch
+from kvae.inputs import Inputs
+from kvae.metrics import ActiveUnits
+from kvae.noise import Noise
+from kvae.objectives import batch_mean
+from kvae.types import LossParts, Tensor
+
+_EVALUATION = 0x5EED  # second word of the key in evaluation; steps count up from 0
+
+
+class TrainableModel(DensityModel):
+    """Adds `compile`, `fit`, `evaluate` and their steps to the densities.
+
+    The arguments are those of `VAE`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        first = np.random.randint(2**31) if self.seed is None else self.seed
+        self.noise_seed = self._counter("noise_seed", first)
+        self.step = self._counter("step", 0)
+        self._evaluated = self._counter("evaluated", 0)
+        self._trackers: dict[str, Any] = {
+            name: keras.metrics.Mean(name=name)
+            for name in ("loss", "elbo", "rate", "distortion", "bits_per_dim")
+        }
+        self._trackers["active_units"] = ActiveUnits(self.latent_dim)
+        if (shapes := self._declared_shapes()) is not None:
+            self.build(shapes)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Makes all weights, and a metric for each further value the objective reports."""
+        super().build(input_shape)
+        for name in self._loss_metric_names:
+            self._trackers.setdefault(name, keras.metrics.Mean(name=name))
+
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        loss: Any = None,
+        metrics: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Configures training, as in Keras; the loss is the objective's.
+
+        Args:
+            optimizer: any Keras optimizer.
+            loss: must stay None.
+            metrics: must stay None.
+            **kwargs: passed to `keras.Model.compile`.
+
+        Raises:
+            ValueError: if a loss or metrics are given.
+        """
+        if loss is not None or metrics:
+            raise ValueError(
+                "a VAE has no target to compare with, so compile takes neither loss nor "
+                "metrics. Choose likelihood= and objective= when building the model."
+            )
+        super().compile(optimizer=optimizer, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a loaded model as the saved one was."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Trains the model: `keras.Model.fit` without targets.
+
+        Args:
+            x: array (N, *data_shape), a dict of arrays, a `tf.data.Dataset` or anything
+                else that Keras takes.
+            y: must stay None; labels go in as {"x": x, "condition": labels}.
+            *args: as in Keras.
+            **kwargs: as in Keras; `validation_data` takes the forms of x.
+
+        Returns:
+            history: a Keras `History`.
+
+        Raises:
+            ValueError: if the data are empty, of the wrong shape, not finite or outside
+                the likelihood's support.
+        """
+        x, y, kwargs = prepare_fit_arguments(self, x, y, kwargs)
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Measures the loss and its parts: `keras.Model.evaluate` without targets.
+
+        Example i of the data gets the same noise in every call, whatever the batch size.
+        Arguments and errors are those of `fit`.
+        """
+        x, y, kwargs = prepare_fit_arguments(self, x, y, kwargs)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def train_step(self, data: Any) -> dict[str, Tensor]:
+        """Takes one optimizer step on one batch."""
+        inputs, sample_weight = unpack_batch(data)
+        with tf.GradientTape() as tape:
+            parts = self._loss_parts(
+                inputs, self._training_noise(), sample_weight, True
+            )
+            loss = self.compute_loss(y_pred=parts, sample_weight=sample_weight)
+            scaled = self.optimizer.scale_loss(loss)
+        variables = self.trainable_variables
+        self.optimizer.apply(tape.gradient(scaled, variables), variables)
+        self.step.assign_add(1)
+        return self._report(parts, sample_weight)
+
+    def test_step(self, data: Any) -> dict[str, Tensor]:
+        """Measures one batch; the same loss as in `train_step`."""
+        inputs, sample_weight = unpack_batch(data)
+        key = tf.stack([tf.cast(self.noise_seed.value, tf.int32), _EVALUATION])
+        first_example = tf.cast(self._evaluated.value, tf.int32)
+        noise = self._fold_replica(Noise(key, first_example))
+        parts = self._loss_parts(inputs, noise, sample_weight, False)
+        self._evaluated.assign_add(
+            tf.cast(tf.shape(inputs.x)[0], self._evaluated.dtype)
+        )
+        return self._report(parts, sample_weight)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: LossParts | None = None,
+        sample_weight: Tensor | None = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Adds up the loss of a batch: data term, KL term, regularisers; scalar nats.
+
+        The KL term and the regularisers come from `self.losses`, where `add_loss` put
+        them. x and y are not used: `y_pred` holds the loss parts.
+        """
+        del x, y, training
+        assert y_pred is not None, "y_pred holds the LossParts of the batch"
+        loss = batch_mean(y_pred.data_term, sample_weight)
+        return loss + tf.add_n(self.objective.losses) + self._regularisation(loss.dtype)
+
+    def _regularisation(self, dtype: Any) -> Tensor:
+        ours = {id(loss) for loss in self.objective.losses}
+        others = [tf.cast(loss, dtype) for loss in self.losses if id(loss) not in ours]
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return tf.add_n(others) / replicas if others else tf.zeros((), dtype)
+
+    def _loss_parts(
+        self, inputs: Inputs, noise: Noise, sample_weight: Tensor | None, training: bool
+    ) -> LossParts:
+        return self.objective(
+            inputs=inputs,
+            model=self,
+            noise=noise,
+            sample_weight=sample_weight,
+            training=training,
+        )
+
+    def _training_noise(self) -> Noise:
+        seed, step = (tf.cast(v.value, tf.int32) for v in (self.noise_seed, self.step))
+        return self._fold_replica(Noise(tf.stack([seed, step])))
+
+    def _counter(self, name: str, start: int) -> Any:
+        return self.add_weight(
+            name=name,
+            shape=(),
+            dtype="int64",
+            initializer=keras.initializers.Constant(start),
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+
+    def _fold_replica(self, noise: Noise) -> Noise:
+        context = tf.distribute.get_replica_context()
+        if context is None or context.num_replicas_in_sync == 1:
+            return noise
+        return noise.fold(context.replica_id_in_sync_group)
+
+    def _report(
+        self, parts: LossParts, sample_weight: Tensor | None
+    ) -> dict[str, Tensor]:
+        loss = parts.data_term + parts.kl_term
+        if sample_weight is not None:
+            loss = loss * tf.cast(sample_weight, loss.dtype)
+        self._trackers["loss"].update_state(loss + self._regularisation(loss.dtype))
+        bits = -parts.elbo / (math.log(2.0) * math.prod(self.data_shape))
+        values = {
+            "elbo": parts.elbo,
+            "rate": parts.rate,
+            "distortion": parts.distortion,
+            "bits_per_dim": bits,
+            "active_units": parts.posterior_mean,
+            **parts.metrics,
+        }
+        for name, value in values.items():
+            weight = sample_weight if value.shape.rank else None
+            self._trackers[name].update_state(value, sample_weight=weight)
+        return self.get_metrics_result()
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics that `fit` and `evaluate` report."""
+        return list(self._trackers.values())
+
+    def reset_metrics(self) -> None:
+        """Starts an epoch or an evaluation: metrics at zero, noise at the first example."""
+        super().reset_metrics()
+        self._evaluated.assign(0)
