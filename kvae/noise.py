@@ -22,10 +22,13 @@ class Noise:
     Attributes:
         key: (2,) int32, the seed.
         first_example: scalar int32, position of the batch's first example, or None.
+        first_sample: index of the first draw of each example, to continue an earlier
+            call; counts only where `first_example` is given.
     """
 
     key: Tensor
     first_example: Tensor | None = None
+    first_sample: Tensor | int = 0
 
     def normal(
         self, num_samples: int, batch: Tensor, dim: int, dtype: str = "float32"
@@ -46,7 +49,9 @@ class Noise:
             drawn = tf.random.stateless_normal(shape, seed=self.key, dtype=dtype)
             return tf.ensure_shape(drawn, (num_samples, None, dim))
         example = self.first_example + tf.range(batch, dtype=tf.int32)
-        return counter_normal(self.key, example, num_samples, dim, dtype=dtype)
+        return counter_normal(
+            self.key, example, num_samples, dim, self.first_sample, dtype
+        )
 
     def fold(self, tag: int) -> Noise:
         """Makes an independent source, for a second need in the same pass.
