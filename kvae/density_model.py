@@ -15,7 +15,7 @@ from kvae.noise import Noise
 from kvae.objectives import ELBO, Objective
 from kvae.posteriors import Posterior
 from kvae.priors import Prior, StandardNormal
-from kvae.types import Draw, Params, Tensor
+from kvae.types import Draw, Params, Sampler, Tensor
 
 
 class DensityModel(keras.Model):
@@ -115,7 +115,12 @@ class DensityModel(keras.Model):
         }
 
     def draw(
-        self, inputs: Inputs, noise: Noise, num_samples: int, training: bool
+        self,
+        inputs: Inputs,
+        noise: Noise,
+        num_samples: int,
+        training: bool,
+        sampler: Sampler | None = None,
     ) -> Draw:
         """Draws latents from q(z|x) and evaluates every density at them.
 
@@ -124,6 +129,9 @@ class DensityModel(keras.Model):
             noise: where the base noise comes from.
             num_samples: K, latents per example.
             training: passed to the networks.
+            sampler: makes latents and log q(z|x) of the parameters and the base noise,
+                for an estimator that steers the gradients through them; the posterior's
+                own `sample_and_log_prob` if None.
 
         Returns:
             draw: latents (K, B, D), parameters, and log-densities (K, B) in nats.
@@ -135,7 +143,8 @@ class DensityModel(keras.Model):
             self.posterior.noise_dim,
             self.maths_dtype,
         )
-        z, log_posterior = self.posterior.sample_and_log_prob(posterior, base)
+        sampler = self.posterior.sample_and_log_prob if sampler is None else sampler
+        z, log_posterior = sampler(posterior, base)
         prior = self.prior(inputs.condition)
         likelihood = self.likelihood_params(z, inputs.condition, training)
         return Draw(

@@ -20,11 +20,14 @@ class Inputs:
         x: (B, *data_shape) the examples.
         condition: (B, ...) what p(x|z,c) is given, or None.
         mask: in the shape of x, 1 where x is observed, or None.
+        sample_weight: (B,) how much each example counts in the loss, or None; set by
+            the objective, for terms that look at the whole batch.
     """
 
     x: Tensor
     condition: Tensor | None = None
     mask: Tensor | None = None
+    sample_weight: Tensor | None = None
 
     @classmethod
     def of(cls, data: Any) -> Inputs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 Tensor: TypeAlias = Any
@@ -10,6 +11,9 @@ Tensor: TypeAlias = Any
 
 Params: TypeAlias = dict[str, Tensor]
 """The parameters of a distribution by name, each with the batch first."""
+
+Sampler: TypeAlias = Callable[[Params, Tensor], tuple[Tensor, Tensor]]
+"""Takes parameters and base noise (K, B, noise_dim) to z (K, B, D) and log q(z|x) (K, B)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +54,8 @@ class LossParts:
         kl_term: (B,) the part that joins through `add_loss`.
         posterior_mean: (B, D) the mean of q(z|x), for counting active units.
         metrics: further tensors to report by name, each (B,) or a scalar.
+        draw: the latents and densities that the terms were computed from, so that an
+            objective which wraps another one adds its term at the same latents.
     """
 
     distortion: Tensor
@@ -58,6 +64,7 @@ class LossParts:
     kl_term: Tensor
     posterior_mean: Tensor
     metrics: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    draw: Draw | None = None
 
     @property
     def elbo(self) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 from typing import Any
 
 import keras
@@ -47,7 +48,9 @@ class Objective(keras.layers.Layer, abc.ABC):
 
         Args:
             model: the `kvae.VAE` under training.
-            inputs: one batch.
+            inputs: one batch; a term that looks at the batch as a whole heeds
+                `inputs.sample_weight` and is repeated for every example, so that
+                `batch_mean` gives it once.
             noise: source of all randomness of this pass.
             training: whether this is a training step.
 
@@ -74,6 +77,7 @@ class Objective(keras.layers.Layer, abc.ABC):
         training: bool,
     ) -> LossParts:
         """Computes the parts and adds the batch mean of the KL term to the losses."""
+        inputs = dataclasses.replace(inputs, sample_weight=sample_weight)
         parts = self.parts(model, inputs, noise, training)
         self.add_loss(batch_mean(parts.kl_term, sample_weight))
         return parts
@@ -81,6 +85,18 @@ class Objective(keras.layers.Layer, abc.ABC):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return super().get_config()
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """Makes an objective from `get_config`, with the objects its arguments hold."""
+        return cls(
+            **{
+                key: keras.saving.deserialize_keras_object(value, custom_objects)
+                if isinstance(value, dict) and "class_name" in value
+                else value
+                for key, value in config.items()
+            }
+        )
 
 
 def batch_mean(values: Tensor, sample_weight: Tensor | None = None) -> Tensor:

@@ -11,6 +11,7 @@ import tensorflow_probability as tfp
 from kvae.inputs import Inputs
 from kvae.noise import Noise
 from kvae.objectives.base import Objective
+from kvae.objectives.weight import Schedule, Weight
 from kvae.types import Draw, LossParts, Tensor
 
 tfd = tfp.distributions
@@ -26,8 +27,11 @@ class ELBO(Objective):
     the metrics `rate`, `distortion` and `elbo` are unweighted.
 
     Args:
-        beta: weight of the rate, at least 0. It becomes a Keras weight: assign
-            `objective.beta = 2.0` at any time, also between epochs.
+        beta: weight of the rate, at least 0. A number becomes a Keras weight: assign
+            `objective.beta = 2.0` at any time, also between epochs. A schedule, such as
+            `kvae.schedules.LinearWarmup(steps=1000)` or any Keras learning-rate
+            schedule, is evaluated at the model's saved step counter, and its value is
+            reported as the metric `beta`.
         num_samples: K, latents drawn per example for the expectation.
         kl: "exact" uses the closed form and refuses a posterior and prior that have none;
             "sampled" averages log q(z|x) - log p(z) over the same latents.
@@ -42,14 +46,12 @@ class ELBO(Objective):
 
     def __init__(
         self,
-        beta: float = 1.0,
+        beta: float | Schedule = 1.0,
         num_samples: int = 1,
         kl: str = "exact",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not beta >= 0:
-            raise ValueError(f"ELBO expects beta >= 0; received {beta!r}.")
         if not isinstance(num_samples, int) or num_samples < 1:
             raise ValueError(
                 f"ELBO expects num_samples to be a positive integer; received {num_samples!r}."
@@ -58,21 +60,14 @@ class ELBO(Objective):
             raise ValueError(
                 f'ELBO expects kl to be "exact" or "sampled"; received {kl!r}.'
             )
-        self._initial_beta = beta
         self.num_samples = num_samples
         self.kl = kl
-        self._beta = self.add_weight(
-            name="beta",
-            shape=(),
-            initializer=keras.initializers.Constant(beta),
-            trainable=False,
-            autocast=False,
-        )
+        self._beta = Weight(self, "beta", beta)
 
     @property
     def beta(self) -> Any:
-        """The weight of the rate, a Keras variable."""
-        return self._beta
+        """The weight of the rate: a Keras variable, or the schedule it follows."""
+        return self._beta.current
 
     @beta.setter
     def beta(self, value: float) -> None:
@@ -89,8 +84,10 @@ class ELBO(Objective):
             distortion=distortion,
             rate=rate,
             data_term=distortion,
-            kl_term=tf.cast(self._beta, rate.dtype) * rate,
+            kl_term=self._beta.at(model, rate.dtype) * rate,
             posterior_mean=model.posterior.mean(draw.posterior),
+            metrics=self._beta.metrics(model),
+            draw=draw,
         )
 
     def rate(self, model: Any, draw: Draw) -> Tensor:
@@ -111,7 +108,7 @@ class ELBO(Objective):
         """Returns the constructor's arguments."""
         return {
             **super().get_config(),
-            "beta": self._initial_beta,
+            "beta": self._beta.config(),
             "num_samples": self.num_samples,
             "kl": self.kl,
         }

@@ -1,0 +1,50 @@
+"""How an objective steers gradients: parts held still, and gradients scaled on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kvae.types import Tensor
+
+
+def stopped(layer: keras.layers.Layer) -> Any:
+    """Makes a context in which a layer's weights are constants to the gradient.
+
+    Only the calls inside the context are affected; the gradient with respect to their
+    inputs still flows.
+
+    Args:
+        layer: whose trainable weights are held still.
+
+    Returns:
+        scope: a context manager.
+    """
+    return keras.StatelessScope(
+        [(v, tf.stop_gradient(v.value)) for v in layer.trainable_variables]
+    )
+
+
+def scale_gradient(tensor: Tensor, factor: Callable[[], Tensor]) -> Tensor:
+    """Returns a tensor unchanged, whose gradient is multiplied on the way back.
+
+    Args:
+        tensor: (K, B, D).
+        factor: gives the factor, (K, B), when the gradient is computed; so it may depend
+            on what is computed from the tensor later in the same pass.
+
+    Returns:
+        tensor: the same values.
+    """
+
+    @tf.custom_gradient
+    def identity(value: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        def backward(upstream: Tensor) -> Tensor:
+            return upstream * factor()[..., None]
+
+        return tf.identity(value), backward
+
+    return identity(tensor)

@@ -1,0 +1,97 @@
+"""A weight of an objective: a number that can be assigned, or a schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+
+from kvae.types import Tensor
+
+Schedule = keras.optimizers.schedules.LearningRateSchedule
+
+
+class Weight:
+    """One weight in an objective, at least 0.
+
+    A number becomes a Keras weight of the objective, because a Python number would be
+    frozen when the graph is traced. A schedule is a function of `model.step`, which is
+    saved with the model, so that a resumed run goes on where it stopped. The value of a
+    schedule is reported as a metric.
+
+    Args:
+        owner: the objective, which holds the Keras weight.
+        name: of the argument, and of the metric.
+        value: a finite number of at least 0, or any Keras learning-rate schedule.
+
+    Raises:
+        ValueError: if the value is neither.
+    """
+
+    def __init__(self, owner: keras.layers.Layer, name: str, value: Any) -> None:
+        self.name = name
+        self.value = value
+        self._owner_name = type(owner).__name__
+        self._variable = None
+        if isinstance(value, Schedule):
+            return
+        if not _is_weight(value):
+            raise ValueError(
+                f"{self._owner_name} expects {name} >= 0, or a schedule such as "
+                f"kvae.schedules.LinearWarmup(steps=1000); received {value!r}."
+            )
+        self._variable = owner.add_weight(
+            name=name,
+            shape=(),
+            initializer=keras.initializers.Constant(value),
+            trainable=False,
+            autocast=False,
+        )
+
+    def at(self, model: Any, dtype: Any) -> Tensor:
+        """The weight at the model's step, a scalar."""
+        if self._variable is not None:
+            return keras.ops.cast(self._variable, dtype)
+        return keras.ops.cast(self.value(model.step.value), dtype)
+
+    def metrics(self, model: Any) -> dict[str, Tensor]:
+        """The value to report: by name if it follows a schedule, else nothing."""
+        if self._variable is not None:
+            return {}
+        return {self.name: self.at(model, "float32")}
+
+    @property
+    def current(self) -> Any:
+        """The Keras variable, or the schedule."""
+        return self.value if self._variable is None else self._variable
+
+    def assign(self, value: float) -> None:
+        """Sets the number.
+
+        Raises:
+            ValueError: if the weight follows a schedule, or the value is not a weight.
+        """
+        if self._variable is None:
+            raise ValueError(
+                f"{self.name} of this {self._owner_name} follows the schedule "
+                f"{self.value!r} and cannot be assigned. Make the objective with a number."
+            )
+        if not _is_weight(value):
+            raise ValueError(
+                f"{self._owner_name} expects {self.name} >= 0; received {value!r}."
+            )
+        self._variable.assign(value)
+
+    def config(self) -> Any:
+        """The argument as `get_config` returns it."""
+        if self._variable is None:
+            return keras.saving.serialize_keras_object(self.value)
+        return self.value
+
+
+def _is_weight(value: Any) -> bool:
+    try:
+        return not isinstance(value, bool) and 0 <= float(value) < math.inf
+    except (TypeError, ValueError):
+        return False

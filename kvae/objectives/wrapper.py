@@ -1,0 +1,85 @@
+"""The base of objectives that change another objective."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kvae.inputs import Inputs
+from kvae.noise import Noise
+from kvae.objectives.base import Objective
+from kvae.objectives.elbo import ELBO
+from kvae.types import Draw, LossParts, Tensor
+
+
+class Wrapper(Objective, abc.ABC):
+    """An objective made of another one and a change to it.
+
+    Subclassing guide: in `parts` call `self.wrapped_parts(...)`, compute the change at
+    the latents it returns, and `dataclasses.replace` the term that changes. Leave `rate`
+    and `distortion` alone: they are what is reported.
+
+    Args:
+        objective: the objective that is changed; the plain `ELBO` if None.
+        **kwargs: passed to `keras.layers.Layer`.
+
+    Raises:
+        TypeError: if `objective` is not an objective.
+    """
+
+    def __init__(self, objective: Objective | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.objective = ELBO() if objective is None else objective
+        if not isinstance(self.objective, Objective):
+            raise TypeError(
+                f"{type(self).__name__} wraps a kvae objective, for example "
+                f"kvae.objectives.ELBO(); received {objective!r}."
+            )
+
+    def attach(self, model: Any) -> None:
+        """Tells the wrapped objective of the model."""
+        self.objective.attach(model)
+
+    def rate(self, model: Any, draw: Draw) -> Tensor:
+        """Estimates KL(q(z|x) || p(z)), (B,) nats, as the wrapped objective does."""
+        return self.objective.rate(model, draw)
+
+    def wrapped_parts(
+        self, model: Any, inputs: Inputs, noise: Noise, training: bool
+    ) -> tuple[LossParts, Draw]:
+        """Computes the wrapped objective's parts and hands out the draw behind them."""
+        parts = self.objective.parts(model, inputs, noise, training)
+        if parts.draw is None:
+            raise ValueError(
+                f"{type(self).__name__} cannot wrap {type(self.objective).__name__}, which "
+                "does not hand out its latents (LossParts.draw). Wrap an ELBO."
+            )
+        return parts, parts.draw
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        objective = keras.saving.serialize_keras_object(self.objective)
+        return {**super().get_config(), "objective": objective}
+
+
+def weighted_mean(values: Tensor, sample_weight: Tensor | None) -> Tensor:
+    """Averages over the examples, each as much as it weighs.
+
+        mean = sum_b weight[b] values[b] / sum_b weight[b]
+
+    Args:
+        values: (B, ...).
+        sample_weight: (B,) or None; weights that are all zero give 0.
+
+    Returns:
+        mean: (...).
+    """
+    if sample_weight is None:
+        weight = tf.ones(tf.shape(values)[:1], values.dtype)
+    else:
+        weight = tf.cast(sample_weight, values.dtype)
+    total = tf.tensordot(weight, values, axes=1)
+    return tf.math.divide_no_nan(total, tf.reduce_sum(weight))

@@ -1,0 +1,76 @@
+"""A rise that is repeated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kvae.types import Tensor
+
+
+@keras.saving.register_keras_serializable(package="kvae")
+class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
+    """Rises from `start` to `end` once in every cycle, and stays there after the last.
+
+        position(t) = (t mod period) / period,  period = steps / cycles
+        value(t)    = start + (end - start) * min(position / ramp, 1)   for t < steps
+
+    Args:
+        steps: training steps of all cycles together, at least `cycles`.
+        cycles: how often the value starts again, at least 1.
+        ramp: the part of a cycle in which the value rises, in (0, 1].
+        start: value at the beginning of each cycle.
+        end: value on the plateau of each cycle, and from step `steps` on.
+
+    Raises:
+        ValueError: if an argument is out of range.
+
+    Source: Fu et al. 2019, "Cyclical annealing schedule", arXiv:1903.10145 (the paper
+        uses four cycles and a ramp of one half).
+    """
+
+    def __init__(
+        self,
+        steps: int,
+        cycles: int = 4,
+        ramp: float = 0.5,
+        start: float = 0.0,
+        end: float = 1.0,
+    ) -> None:
+        if not isinstance(cycles, int) or cycles < 1:
+            raise ValueError(
+                f"Cyclical expects cycles to be a positive integer; received {cycles!r}."
+            )
+        if not isinstance(steps, int) or steps < cycles:
+            raise ValueError(
+                f"Cyclical expects steps to be an integer of at least cycles={cycles}; "
+                f"received {steps!r}. Pass the steps of the whole run."
+            )
+        if not 0 < ramp <= 1:
+            raise ValueError(f"Cyclical expects 0 < ramp <= 1; received {ramp!r}.")
+        self.steps = steps
+        self.cycles = cycles
+        self.ramp = ramp
+        self.start = start
+        self.end = end
+
+    def __call__(self, step: Tensor) -> Tensor:
+        """The value at a step; scalar float32."""
+        # Whole numbers first: a float32 quotient would miss the step a cycle begins at.
+        cycled = tf.cast(step, tf.int64) * self.cycles
+        position = tf.cast(cycled % self.steps, tf.float32) / self.steps
+        rise = tf.minimum(position / self.ramp, 1.0)
+        rise = tf.where(cycled < self.steps * self.cycles, rise, 1.0)
+        return self.start + (self.end - self.start) * rise
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {
+            "steps": self.steps,
+            "cycles": self.cycles,
+            "ramp": self.ramp,
+            "start": self.start,
+            "end": self.end,
+        }

@@ -1,0 +1,48 @@
+"""A straight rise from one value to another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kvae.types import Tensor
+
+
+@keras.saving.register_keras_serializable(package="kvae")
+class LinearWarmup(keras.optimizers.schedules.LearningRateSchedule):
+    """Goes from `start` to `end` in a straight line, then stays.
+
+        value(t) = start + (end - start) * min(t / steps, 1)
+
+    Args:
+        steps: training steps until `end` is reached, at least 1.
+        start: value at step 0.
+        end: value from step `steps` on.
+
+    Raises:
+        ValueError: if `steps` is not a positive integer.
+
+    Source: Bowman et al. 2016, arXiv:1511.06349, section 3.1; linear: Sonderby et al.
+        2016, arXiv:1602.02282.
+    """
+
+    def __init__(self, steps: int, start: float = 0.0, end: float = 1.0) -> None:
+        if not isinstance(steps, int) or steps < 1:
+            raise ValueError(
+                f"LinearWarmup expects steps to be a positive integer; received {steps!r}. "
+                "A tenth of the run is usual."
+            )
+        self.steps = steps
+        self.start = start
+        self.end = end
+
+    def __call__(self, step: Tensor) -> Tensor:
+        """The value at a step; scalar float32."""
+        done = tf.minimum(tf.cast(step, tf.float32) / self.steps, 1.0)
+        return self.start + (self.end - self.start) * done
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {"steps": self.steps, "start": self.start, "end": self.end}
