@@ -22,14 +22,20 @@ class CompiledFunctions:
     def __init__(self) -> None:
         self._functions: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
-    def get(self, function: functools.partial[Any]) -> Callable[..., Any]:
+    def get(
+        self, function: functools.partial[Any], jit_compile: bool = False
+    ) -> Callable[..., Any]:
         """Returns the compiled form of a function with some arguments bound.
 
-        Two partials with the same function and bound arguments share one graph.
+        Two partials with the same function and bound arguments share one graph. With
+        `jit_compile` XLA compiles it, once per shape.
         """
-        key = (function.func, function.args, tuple(sorted(function.keywords.items())))
+        bound = (function.args, tuple(sorted(function.keywords.items())))
+        key = (function.func, *bound, jit_compile)
         if key not in self._functions:
-            self._functions[key] = tf.function(function, reduce_retracing=True)
+            self._functions[key] = tf.function(
+                function, reduce_retracing=True, jit_compile=jit_compile
+            )
         return self._functions[key]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CompiledFunctions:
