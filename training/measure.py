@@ -1,0 +1,85 @@
+"""The numbers of a run: the test ELBO and its parts, each with estimator and error."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kvae import endpoints
+from kvae.batches import CompiledFunctions, map_batches
+from kvae.inputs import Inputs, check_arrays
+from kvae.types import Tensor
+
+_BATCH = 500
+
+
+def measure(vae: Any, x: np.ndarray, num_samples: int = 1, seed: int = 0) -> dict[str, Any]:
+    """Estimates the ELBO of a data set and what it is made of.
+
+    Args:
+        vae: a trained `kvae.VAE`.
+        x: (N, *data_shape).
+        num_samples: K, latents per example.
+        seed: of the latents.
+
+    Returns:
+        metrics: by name a dict of value, standard_error (over examples, None for counts),
+            unit, estimator, num_samples and num_examples.
+
+    Raises:
+        ValueError: if x does not fit the model.
+    """
+    inputs = check_arrays(Inputs(x), vae.data_shape, vae.likelihood)
+    functions = CompiledFunctions()
+    score = functions.get(functools.partial(_score, vae, num_samples))
+    key = tf.constant([seed, 0], tf.int32)
+    parts = map_batches(score, inputs, _BATCH, key)
+    counts = {"num_samples": num_samples, "num_examples": len(x)}
+    to_bits = 1.0 / (math.log(2.0) * math.prod(vae.data_shape))
+    sampled = f"mean over {num_samples} latent{'s' if num_samples > 1 else ''} per example"
+    rate = getattr(vae.objective, "kl", "sampled")
+    rate = "closed form" if rate == "exact" else sampled
+    rows = {
+        "elbo": (parts["elbo"], "nats", f"distortion: {sampled}; rate: {rate}"),
+        "rate": (parts["rate"], "nats", rate),
+        "distortion": (parts["distortion"], "nats", sampled),
+        "bits_per_dim": (
+            -to_bits * parts["elbo"],
+            "bits per dimension",
+            "-elbo / (ln 2 * number of dimensions)",
+        ),
+    }
+    metrics: dict[str, Any] = {
+        name: {**_mean(values), "unit": unit, "estimator": how, **counts}
+        for name, (values, unit, how) in rows.items()
+    }
+    variance = parts["mean"].astype("float64").var(axis=0)
+    metrics["active_units"] = {
+        "value": int((variance > 0.01).sum()),
+        "standard_error": None,
+        "unit": f"of {parts['mean'].shape[1]} latent dimensions",
+        "estimator": "variance over examples of the posterior mean above 0.01",
+        "num_samples": 0,
+        "num_examples": len(x),
+    }
+    return metrics
+
+
+def _mean(values: np.ndarray) -> dict[str, float | None]:
+    values = values.astype("float64")
+    count = len(values)
+    error = float(values.std(ddof=1) / math.sqrt(count)) if count > 1 else None
+    return {"value": float(values.mean()), "standard_error": error}
+
+
+def _score(
+    vae: Any, num_samples: int, batch: dict[str, Tensor], first: Tensor, key: Tensor
+) -> dict[str, Tensor]:
+    inputs = Inputs(**batch)
+    mean = vae.posterior.mean(vae.posterior_params(inputs))
+    scores = endpoints.score(vae, inputs, key, num_samples, first)
+    return {**scores, "mean": mean}

@@ -1,0 +1,91 @@
+"""The input pipeline of data in memory: shuffled and binarised inside the graph."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from kvae.types import Tensor
+
+TEST_BINARISATION_SEED = 20160301
+"""The test set is binarised once, with this seed in every run, so runs compare."""
+
+
+def training_batches(
+    x: np.ndarray,
+    batch_size: int,
+    seed: int,
+    binarise: bool = False,
+    first_epoch: int = 0,
+) -> tf.data.Dataset:
+    """Makes an endless data set of batches, a new order (and new pixels) each epoch.
+
+    Batch s of epoch e depends on (seed, e, s) alone: nothing is drawn from a state, so a
+    run can be repeated, or continued from `first_epoch`, to the bit. The last batch of an
+    epoch holds what is left over.
+
+    Args:
+        x: (N, *shape) float32; with `binarise`, probabilities in [0, 1].
+        batch_size: B.
+        seed: of order and pixels.
+        binarise: draw each pixel as 1 with probability x, else 0.
+        first_epoch: where to begin.
+
+    Returns:
+        dataset: of (B, *shape) float32; `steps_per_epoch` batches are one epoch.
+    """
+    count = len(x)
+    steps = steps_per_epoch(count, batch_size)
+    with tf.device("cpu"):  # the pipeline runs on the host, whatever trains
+        pixels = tf.constant(x, tf.float32)
+
+    def batch(step: Tensor) -> Tensor:
+        epoch, index = step // steps, step % steps
+        start = tf.cast(index * batch_size, tf.int32)
+        stop = tf.minimum(start + batch_size, count)
+        # A block cipher on row numbers, evaluated where it is needed: no shuffled copy of
+        # all rows and no buffer to fill when an epoch begins.
+        order = tf.stack([seed, tf.cast(epoch, tf.int32)])
+        rows = tf.random.experimental.index_shuffle(
+            tf.range(start, stop), order, count - 1
+        )
+        chosen = tf.gather(pixels, rows)
+        if binarise:
+            key = tf.stack([seed, tf.cast(step, tf.int32)])
+            chosen = draw_pixels(chosen, key)
+        return tf.ensure_shape(chosen, (None, *x.shape[1:]))
+
+    endless = tf.data.Dataset.range(first_epoch * steps, np.iinfo(np.int32).max)
+    mapped = endless.map(batch, num_parallel_calls=2, deterministic=True)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return mapped.prefetch(4).with_options(options)
+
+
+def steps_per_epoch(count: int, batch_size: int) -> int:
+    """How many batches an epoch has, the last one perhaps smaller."""
+    return math.ceil(count / batch_size)
+
+
+def draw_pixels(x: Tensor, key: Tensor) -> Tensor:
+    """Draws binary pixels: 1 with probability x. Exact at 0 and 1; (2,) int32 key."""
+    uniform = tf.random.stateless_uniform(tf.shape(x), key)  # in [0, 1)
+    return tf.cast(uniform < x, x.dtype)
+
+
+def binarise_once(x: np.ndarray, seed: int = TEST_BINARISATION_SEED) -> np.ndarray:
+    """Binarises a test or validation set: 1 with probability x, from a fixed seed.
+
+    Args:
+        x: (N, *shape) in [0, 1].
+        seed: of the draw.
+
+    Returns:
+        binary: (N, *shape) float32, zeros and ones.
+    """
+    generator = np.random.Generator(np.random.PCG64(seed))
+    uniform = generator.random(x.shape, dtype=np.float32)
+    return (uniform < x).astype("float32")
+

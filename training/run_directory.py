@@ -1,0 +1,154 @@
+"""The folder that holds everything to repeat and judge a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import pathlib
+import platform
+from typing import Any
+
+import kvae
+from kvae.training.atomic import WriteError, replacing, write_json, write_text
+from kvae.training.config import Config
+from kvae.training.errors import UserError
+from kvae.training.model_file import load_model_file
+from kvae.training.toml import read_toml, to_toml
+
+_PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDirectory:
+    """The files of a run, by name.
+
+    Every file appears whole, by a rename, so a process that dies leaves what stood there.
+
+    Attributes:
+        path: of the folder.
+    """
+
+    path: pathlib.Path
+
+    @classmethod
+    def create(cls, path: Any) -> RunDirectory:
+        """Makes the folder of a new run.
+
+        Raises:
+            UserError: if something is there already.
+            WriteError: if the folder cannot be made.
+        """
+        path = pathlib.Path(path).expanduser()
+        if path.is_dir() and any(path.iterdir()):
+            kind = "a run" if (path / "config.toml").exists() else "files"
+            raise UserError(
+                f"{path} exists and holds {kind}; choose another --out, or remove it."
+            )
+        if path.exists() and not path.is_dir():
+            raise UserError(f"{path} exists and is no folder; choose another --out.")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteError(f"{path} cannot be made: {error.strerror}") from error
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Any) -> RunDirectory:
+        """Finds the folder of a finished run.
+
+        Raises:
+            UserError: if it is not there, or not one of a run.
+        """
+        path = pathlib.Path(path).expanduser()
+        if not path.is_dir():
+            raise UserError(f"there is no run {path}; check the path.")
+        run = cls(path)
+        if not run.config_file.is_file():
+            raise UserError(
+                f"{path} is no run: it holds no config.toml; give the --out of kvae train."
+            )
+        if not run.model_file.is_file():
+            raise UserError(
+                f"{path} holds no model.keras, so its training did not finish; train "
+                f"again with kvae train {run.config_file} --out NEW."
+            )
+        return run
+
+    @property
+    def config_file(self) -> pathlib.Path:
+        """The full configuration; `kvae train config.toml` repeats the run."""
+        return self.path / "config.toml"
+
+    @property
+    def model_file(self) -> pathlib.Path:
+        """The trained model."""
+        return self.path / "model.keras"
+
+    @property
+    def history_file(self) -> pathlib.Path:
+        """One row per epoch."""
+        return self.path / "history.csv"
+
+    @property
+    def metrics_file(self) -> pathlib.Path:
+        """The numbers, each with estimator and sample count."""
+        return self.path / "metrics.json"
+
+    def write_config(self, config: Config, data: dict[str, Any]) -> None:
+        """Writes config.toml, and run.json with versions, machine and data."""
+        write_text(self.config_file, to_toml(config.to_dict()))
+        facts = {"seed": config.seed, "versions": versions(), "data": data}
+        write_json(self.path / "run.json", facts)
+
+    def write_model(self, vae: Any) -> None:
+        """Writes model.keras."""
+        with replacing(self.model_file) as beside:
+            vae.save(beside)
+
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        """Writes metrics.json."""
+        write_json(self.metrics_file, metrics)
+
+    def read_config(self) -> Config:
+        """Reads config.toml back.
+
+        Raises:
+            UserError: if it is damaged.
+        """
+        try:
+            return Config.of(read_toml(self.config_file))
+        except UserError as error:
+            raise UserError(f"{self.config_file}: {error}") from error
+
+    def read_metrics(self) -> dict[str, Any]:
+        """Reads metrics.json back; empty if there is none.
+
+        Raises:
+            UserError: if it is damaged.
+        """
+        if not self.metrics_file.exists():
+            return {}
+        try:
+            metrics = json.loads(self.metrics_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{self.metrics_file} is damaged ({error}); remove it and evaluate again."
+            ) from error
+        return metrics if isinstance(metrics, dict) else {}
+
+    def load_model(self) -> Any:
+        """Loads model.keras.
+
+        Raises:
+            UserError: if it is damaged or holds anything but parts of kvae and Keras.
+        """
+        return load_model_file(self.model_file)
+
+
+def versions() -> dict[str, str]:
+    """The versions that numbers depend on."""
+    found = {"kvae": kvae.__version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        found[package] = importlib.metadata.version(package)
+    return {**found, "platform": platform.platform()}

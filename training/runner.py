@@ -1,0 +1,225 @@
+"""One run, from a configuration to a finished run directory."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import pathlib
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from kvae.training.config import Config
+from kvae.training.errors import UserError, user_errors
+from kvae.training.extras import require
+from kvae.training.history import HistoryFile
+from kvae.training.measure import measure
+from kvae.training.optimise import make_optimizer
+from kvae.training.parts import build_model
+from kvae.training.pictures import is_image, save_curves, save_pictures
+from kvae.training.pipeline import binarise_once, steps_per_epoch, training_batches
+from kvae.training.progress import Progress
+from kvae.training.run_directory import RunDirectory
+from kvae.training.sources import DataSet, load_data
+
+_LOG = logging.getLogger("kvae")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        directory: its files.
+        config: what was asked for.
+        vae: the trained model.
+        data: what it was trained on, as the model sees it.
+        metrics: the numbers of metrics.json.
+    """
+
+    directory: RunDirectory
+    config: Config
+    vae: Any
+    data: DataSet
+    metrics: dict[str, Any]
+
+
+def train(config: Config, out: pathlib.Path | str) -> Run:
+    """Trains a model and writes its run directory.
+
+    The same configuration on the same machine gives the same numbers.
+
+    Args:
+        config: of the run.
+        out: the folder to make; it must not hold anything.
+
+    Returns:
+        run: finished.
+
+    Raises:
+        UserError: if the configuration and the data do not fit together, `out` is taken,
+            or training diverges.
+    """
+    require("matplotlib.figure", "drawing the pictures of a run")
+    directory = RunDirectory.create(out)
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)
+    data = load_run_data(config)
+    vae = build_model(config, data.train)
+    directory.write_config(config, data.describe())
+    began = time.monotonic()
+    history = fit(vae, config, data, directory)
+    seconds = time.monotonic() - began
+    directory.write_model(vae)
+    test = measure_test(vae, data, config)
+    metrics = {
+        "test": test,
+        "training": {
+            "seconds": seconds,
+            "epochs": len(history),
+            "parameters": vae.count_params(),
+        },
+    }
+    directory.write_metrics(metrics)
+    save_curves(directory.path / "curves.png", history)
+    if is_image(data.shape):
+        save_pictures(directory.path, vae, data.test, config.seed, data.pixel_range)
+    else:
+        _LOG.info("examples of shape %s are no images: no pictures of them", data.shape)
+    return Run(directory, config, vae, data, metrics)
+
+
+def open_run(path: pathlib.Path | str, changes: dict[str, Any] | None = None) -> Run:
+    """Opens a finished run: its model, its data, its numbers.
+
+    Args:
+        path: the run directory.
+        changes: keys of the configuration to replace, such as `data_dir`.
+
+    Returns:
+        run: as `train` returned it.
+
+    Raises:
+        UserError: if a file is missing or damaged, or the data are gone.
+    """
+    directory = RunDirectory.open(path)
+    config = dataclasses.replace(directory.read_config(), **(changes or {}))
+    vae = directory.load_model()
+    data = load_run_data(config)
+    if data.shape != vae.data_shape:
+        raise UserError(
+            f"the model of {directory.path} takes examples of shape {vae.data_shape} and "
+            f"{data.name} now has {data.shape}; the data have changed since."
+        )
+    return Run(directory, config, vae, data, directory.read_metrics())
+
+
+def load_run_data(config: Config) -> DataSet:
+    """Loads the data of a run as the model sees them: test and validation binarised once.
+
+    Raises:
+        UserError: if the data cannot be loaded, or are no probabilities where pixels are
+            to be drawn from them.
+    """
+    data = load_data(
+        config.data,
+        config.data_dir,
+        config.validation,
+        config.image_size,
+        config.pixel_max,
+    )
+    if config.binarise == "none":
+        return data
+    if data.pixel_range != (0.0, 1.0):
+        raise UserError(
+            'binarise="dynamic" draws pixels from probabilities in [0, 1]; '
+            f"{data.name} ranges over {data.pixel_range[0]:.3g} to "
+            f'{data.pixel_range[1]:.3g}. Scale it, or set binarise="none".'
+        )
+    note = "training pixels are drawn anew each epoch, test pixels once from a fixed seed."
+    _LOG.info("%s: %s", data.name, note)
+    return dataclasses.replace(
+        data,
+        test=binarise_once(data.test),
+        validation=binarise_once(data.validation),
+        notes=(*data.notes, note),
+    )
+
+
+def fit(
+    vae: Any, config: Config, data: DataSet, directory: RunDirectory
+) -> list[dict[str, float]]:
+    """Trains a model as a configuration says.
+
+    Args:
+        vae: built.
+        config: of the run.
+        data: of the run.
+        directory: receives history.csv.
+
+    Returns:
+        history: one dict per epoch.
+
+    Raises:
+        UserError: if the loss stops being a number.
+    """
+    steps = steps_per_epoch(len(data.train), config.batch_size)
+    vae.compile(
+        optimizer=make_optimizer(config, steps * config.epochs),
+        jit_compile=config.jit_compile,
+        steps_per_execution=min(config.steps_per_execution, steps),
+    )
+    progress = Progress(config.epochs, steps, config.batch_size)
+    history = HistoryFile(directory.history_file)
+    callbacks: list[Any] = [progress, history, keras.callbacks.TerminateOnNaN()]
+    if config.early_stopping:
+        callbacks.append(
+            keras.callbacks.EarlyStopping(
+                "val_elbo",
+                mode="max",
+                patience=config.early_stopping,
+                restore_best_weights=True,
+            )
+        )
+    with user_errors():  # the model checks the data before it builds a graph
+        validation = _validation(vae, config, data)
+        batches = training_batches(
+            data.train, config.batch_size, config.seed, config.binarise == "dynamic"
+        )
+    try:
+        vae.fit(
+            batches,
+            epochs=config.epochs,
+            steps_per_epoch=steps,
+            validation_data=validation,
+            validation_batch_size=max(config.batch_size, 256),
+            callbacks=callbacks,
+            verbose=0,
+        )
+    finally:
+        progress.close()
+    if not history.rows or not np.isfinite(history.rows[-1]["loss"]):
+        raise UserError(
+            f"training diverged in epoch {max(1, len(history.rows))}: the loss is not a "
+            "number; lower the learning rate (--set learning_rate="
+            f"{config.learning_rate / 10:g}) or clip gradients (--set clip_norm=100)."
+        )
+    return history.rows
+
+
+def measure_test(
+    vae: Any, data: DataSet, config: Config, num_samples: int | None = None
+) -> dict[str, Any]:
+    """Measures a model on the whole test set of its run, with the noise of seed 0."""
+    metrics = measure(vae, data.test, num_samples or config.eval_samples)
+    drawn = config.binarise == "dynamic"
+    return {**metrics, "pixels": "binarised once, fixed seed" if drawn else "as they are"}
+
+
+def _validation(vae: Any, config: Config, data: DataSet) -> Any:
+    # The training set goes in as a pipeline, of which Keras sees only batches: check the
+    # arrays it is made from, once.
+    vae.likelihood.check_support(data.train)
+    return data.validation if len(data.validation) else None

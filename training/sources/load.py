@@ -1,0 +1,62 @@
+"""From the name of a data source to the data."""
+
+from __future__ import annotations
+
+import pathlib
+
+from kvae.inputs import check_finite
+from kvae.training.errors import UserError, user_errors
+from kvae.training.sources.array_file import read_array_file
+from kvae.training.sources.data_set import DataSet, Raw, prepare
+from kvae.training.sources.digits import read_digits
+from kvae.training.sources.image_folder import read_image_folder
+from kvae.training.sources.tfds_images import read_tfds
+
+
+def load_data(
+    source: str,
+    data_dir: str | None = None,
+    validation: float = 0.0,
+    image_size: int | None = None,
+    pixel_max: float | None = None,
+) -> DataSet:
+    """Loads a data set by name or path.
+
+    Args:
+        source: "digits" (bundled with scikit-learn), the path of a .npy or .npz file or
+            of a folder of images, or the name of an image data set of TFDS.
+        data_dir: where TFDS keeps its data.
+        validation: how many training examples to keep aside, or which share if below 1.
+        image_size: side in pixels to which images from a folder are scaled.
+        pixel_max: what integer pixels reach; None takes it from the data.
+
+    Returns:
+        data: in memory, split and scaled.
+
+    Raises:
+        UserError: with what to do, whatever is wrong with the source or its data.
+    """
+    raw = _read(source, data_dir, image_size)
+    data = prepare(raw, validation, pixel_max)
+    for name in ("train", "validation", "test"):
+        with user_errors(f"{data.name}, {name} part"):
+            check_finite(getattr(data, name))
+    return data
+
+
+def _read(source: str, data_dir: str | None, image_size: int | None) -> Raw:
+    if source == "digits":
+        return read_digits()
+    path = pathlib.Path(source).expanduser()
+    if path.suffix.lower() in (".npy", ".npz"):
+        return read_array_file(path)
+    if path.is_dir():
+        return read_image_folder(path, image_size)
+    if path.is_file():
+        raise UserError(
+            f"{source} is a file of a kind that is not read: give .npy, .npz or a folder "
+            "of images."
+        )
+    if "/" in source and (source.startswith(("/", ".", "~")) or path.parent.is_dir()):
+        raise UserError(f"there is no file or folder {source}; check the path.")
+    return read_tfds(source, data_dir)
