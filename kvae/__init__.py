@@ -6,6 +6,7 @@ from kvae import networks as networks
 from kvae import objectives as objectives
 from kvae import posteriors as posteriors
 from kvae import priors as priors
+from kvae import schedules as schedules
 from kvae.vae import VAE as VAE
 
 __version__ = "0.1.0"

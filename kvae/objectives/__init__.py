@@ -2,4 +2,13 @@
 
 from kvae.objectives.base import Objective as Objective
 from kvae.objectives.base import batch_mean as batch_mean
+from kvae.objectives.beta_tc import BetaTC as BetaTC
+from kvae.objectives.capacity import Capacity as Capacity
 from kvae.objectives.elbo import ELBO as ELBO
+from kvae.objectives.factor_vae import FactorVAE as FactorVAE
+from kvae.objectives.free_bits import FreeBits as FreeBits
+from kvae.objectives.iwae import IWAE as IWAE
+from kvae.objectives.mmd import MMD as MMD
+from kvae.objectives.perceptual import Perceptual as Perceptual
+from kvae.objectives.rae import RAE as RAE
+from kvae.objectives.wrapper import Wrapper as Wrapper

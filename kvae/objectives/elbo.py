@@ -84,11 +84,15 @@ class ELBO(Objective):
             distortion=distortion,
             rate=rate,
             data_term=distortion,
-            kl_term=self._beta.at(model, rate.dtype) * rate,
+            kl_term=self.weighted(model, rate),
             posterior_mean=model.posterior.mean(draw.posterior),
             metrics=self._beta.metrics(model),
             draw=draw,
         )
+
+    def weighted(self, model: Any, rate: Tensor) -> Tensor:
+        """Computes beta * rate, with the beta of the model's step."""
+        return self._beta.at(model, rate.dtype) * rate
 
     def rate(self, model: Any, draw: Draw) -> Tensor:
         """Computes KL(q(z|x) || p(z)), (B,) nats, by the estimator the caller chose."""
