@@ -6,7 +6,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from kvae.maths import counter_normal
+from kvae.maths import counter_normal, threefry2x32
 from kvae.types import Tensor
 
 
@@ -62,5 +62,10 @@ class Noise:
         Returns:
             noise: a source with another key and the same `first_example`.
         """
-        key = tf.random.experimental.stateless_fold_in(self.key, tag)
+        if self.first_example is None:
+            key = tf.random.experimental.stateless_fold_in(self.key, tag)
+        else:  # an exported pass: builtin operations only
+            tag = tf.cast(tag, tf.int32)
+            words = threefry2x32((self.key[0], self.key[1]), (tag, tf.constant(-1)))
+            key = tf.stack(words)
         return dataclasses.replace(self, key=key)

@@ -1,0 +1,38 @@
+"""A small trained model and its export, shared by the tests of this folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+import kvae
+import kvae.export
+
+
+@pytest.fixture(scope="session")
+def digits() -> np.ndarray:
+    """(600, 8, 8, 1) pixels in [0, 1]."""
+    return (load_digits().images[:600, ..., None] / 16).astype("float32")
+
+
+@pytest.fixture(scope="session")
+def vae(digits: np.ndarray) -> Any:
+    keras.utils.set_random_seed(3)
+    model = kvae.VAE.for_data(digits, latent_dim=5, seed=1)
+    model.compile(optimizer=keras.optimizers.Adam(3e-3))
+    model.fit(digits, epochs=4, verbose=0)
+    return model
+
+
+@pytest.fixture(scope="session")
+def exported(
+    vae: Any, digits: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Any]:
+    """The directory of the default export, and its report."""
+    directory = tmp_path_factory.mktemp("export") / "digits"
+    return directory, kvae.export.export(vae, directory, digits)
