@@ -1,0 +1,18 @@
+"""Export: one model for servers and phones, proven to compute what Keras computes.
+
+    report = kvae.export.export(vae, "digits", x_test)   # everything, checked
+    print(report)                                        # the parity table
+    kvae.export.verify("digits").ok                      # again, on any machine
+
+`export` raises `ParityFailed` (its message holds the table), `ExportRefused`,
+`FileExistsError` or `ImportError`, each with one clear sentence first; then nothing
+stands under the directory's name. `saved_model` and `litert` write one artefact alone.
+"""
+
+from kvae.export.artefact import export as export
+from kvae.export.artefact import verify as verify
+from kvae.export.errors import ExportRefused as ExportRefused
+from kvae.export.errors import ParityFailed as ParityFailed
+from kvae.export.litert_files import litert as litert
+from kvae.export.report import ExportReport as ExportReport
+from kvae.export.servable import saved_model as saved_model

@@ -1,0 +1,193 @@
+"""Files for LiteRT, on phones and in browsers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kvae.export.errors import ExportRefused
+from kvae.export.float32_copy import as_float32
+from kvae.export.model_checks import check_built, check_new, require_litert
+from kvae.export.parity_cases import random_inputs, real_inputs
+from kvae.export.refusals import explain
+from kvae.export.servable import write_archive
+from kvae.export.signatures import Signature, signatures
+from kvae.export.verification import BATCHES, litert_runner
+
+PRECISIONS = ("float32", "float16", "int8_dynamic", "int8")
+_CALIBRATION = 128  # examples; more did not change the digits model
+
+
+def litert(
+    vae: Any,
+    path: Any,
+    precision: str = "float32",
+    signatures: tuple[str, ...] = ("decode",),
+    batch: int | None = None,
+    x: Any = None,
+) -> Path:
+    """Writes a .tflite file of LiteRT built-in operations alone.
+
+    The file is run at several batch sizes before it gets its name.
+
+    Args:
+        vae: a built `kvae.VAE`.
+        path: of the file, ending in .tflite.
+        precision: "float32"; "float16" stores weights in half; "int8_dynamic" stores them
+            in a quarter and computes in between; "int8" computes in integers, its inputs
+            and outputs stay float32.
+        signatures: the endpoints that the file offers; they share weights.
+        batch: a fixed number of examples per call, or None for any.
+        x: (N, *data_shape) real examples that calibrate "int8", next to draws from the
+            model itself.
+
+    Returns:
+        path: of the file.
+
+    Raises:
+        ImportError: if the LiteRT runtime is not installed.
+        FileExistsError: if the path is taken.
+        ValueError: for an unknown precision or signature; as `ExportRefused`, naming
+            part, operation and way out, if the model does not convert.
+    """
+    check_built(vae)
+    require_litert()
+    if Path(path).suffix != ".tflite":
+        raise ValueError(f"a LiteRT file is named *.tflite; received {str(path)!r}.")
+    path = check_new(path)
+    model = as_float32(vae)
+    content = convert(model, precision, signatures, batch, x)
+    check_runs(model, content, signatures, batch)
+    write_new(path, content)
+    return path
+
+
+def convert(
+    model: Any,
+    precision: str,
+    names: tuple[str, ...],
+    batch: int | None = None,
+    x: Any = None,
+) -> bytes:
+    """Converts endpoints of a float32 model; arguments and errors as in `litert`."""
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"precision is one of {', '.join(PRECISIONS)}; received {precision!r}."
+        )
+    with archive(signatures(model, names, "device", batch)) as folder:
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            folder, signature_keys=list(names)
+        )
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        if precision != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if precision == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        if precision == "int8":
+            converter.representative_dataset = _calibration(model, names, batch, x)
+        try:
+            return bytes(converter.convert())
+        except Exception as error:  # the converter raises many kinds, one per stage
+            raise ExportRefused(explain(model, names, str(error))) from error
+
+
+@contextlib.contextmanager
+def archive(endpoints: list[Signature]) -> Iterator[str]:
+    """Keeps a SavedModel of some endpoints in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="kvae-export-") as folder:
+        write_archive(endpoints, Path(folder))
+        yield folder
+
+
+def _calibration(
+    model: Any, names: tuple[str, ...], batch: int | None, x: Any
+) -> Callable[[], Iterator[tuple[str, dict[str, np.ndarray]]]]:
+    """Gives the converter the codes and examples that the file will see in use."""
+    sources = [random_inputs(model, _CALIBRATION, seed=7)]
+    if x is not None:
+        sources.append(real_inputs(model, x, _CALIBRATION))
+    rows = batch or 1
+    endpoints = signatures(model, names, "device", batch)
+
+    def examples() -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+        for source in sources:
+            for start in range(0, _CALIBRATION - rows + 1, rows):
+                for endpoint in endpoints:
+                    if all(spec.name in source for spec in endpoint.inputs):
+                        yield (
+                            endpoint.name,
+                            {
+                                spec.name: _piece(source[spec.name], spec, start, rows)
+                                for spec in endpoint.inputs
+                            },
+                        )
+
+    return examples
+
+
+def _piece(value: np.ndarray, spec: tf.TensorSpec, start: int, rows: int) -> np.ndarray:
+    if spec.name == "num":
+        return np.array([rows], np.int32)
+    if spec.name == "temperature":
+        return np.array([value], np.float32)
+    if spec.name == "seed":
+        return value + np.array([0, start], np.int32)
+    return value[start : start + rows]
+
+
+def check_runs(
+    model: Any, content: bytes, names: tuple[str, ...], batch: int | None
+) -> None:
+    """Runs each signature at several batch sizes: some files convert but do not run.
+
+    Raises:
+        ExportRefused: if a call fails or its outputs have the wrong number of rows.
+    """
+    inputs = random_inputs(model, max(*BATCHES, batch or 1), seed=1)
+    with tempfile.TemporaryDirectory(prefix="kvae-export-") as folder:
+        path = Path(folder) / "model.tflite"
+        path.write_bytes(content)
+        run = litert_runner(path)
+        for endpoint in signatures(model, names, "device", batch):
+            for rows in BATCHES if batch is None else (batch,):
+                given = {
+                    spec.name: np.int32(rows)
+                    if spec.name == "num"
+                    else inputs[spec.name]
+                    if spec.name in ("seed", "temperature")
+                    else inputs[spec.name][:rows]
+                    for spec in endpoint.inputs
+                }
+                try:
+                    outputs = run(endpoint.name, given)
+                except (RuntimeError, ValueError) as error:
+                    raise ExportRefused(
+                        explain(model, (endpoint.name,), str(error), rows)
+                    ) from error
+                wrong = {k: v.shape for k, v in outputs.items() if len(v) != rows}
+                if wrong:
+                    raise ExportRefused(
+                        f"the LiteRT file of {endpoint.name} returns shapes {wrong} for "
+                        f"{rows} examples. Export it with batch=1."
+                    )
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Writes a file so that its name appears only once all of it is on the disk."""
+    descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(partial, 0o644)
+        os.link(partial, path)  # unlike a rename it never replaces a file
+    finally:
+        os.unlink(partial)

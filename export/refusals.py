@@ -1,0 +1,141 @@
+"""Finding out which part of a model a target cannot run, by trying."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from kvae.noise import Noise
+
+_OPERATION = re.compile(r"'?tf\.(\w+)'? op is neither a custom op nor a flex op")
+_NODE = re.compile(r"[Nn]ode number \d+ \((\w+)\) failed")
+
+_ADVICE = (
+    "A SavedModel of this model does offer it (kvae.export.saved_model). On a device, "
+    "leave {names} out of signatures=, or choose another {part}."
+)
+
+
+def explain(
+    model: Any, names: tuple[str, ...], message: str, rows: int | None = None
+) -> str:
+    """Says in words why endpoints do not convert to LiteRT, or do not run there.
+
+    Each stage of the computation is converted on its own to see which one fails.
+
+    Args:
+        model: the `kvae.VAE` in float32.
+        names: the endpoints that were asked for.
+        message: what the converter or the interpreter said.
+        rows: the batch size at which it failed to run, or None if it did not convert.
+
+    Returns:
+        explanation: part, operation and way out.
+    """
+    found = _OPERATION.findall(message) or _NODE.findall(message)
+    operations = ", ".join(sorted(set(found))) or message.strip()[:300]
+    failing = [
+        f"{kind} {getattr(model, kind, model).__class__.__name__} ({what})"
+        for kind, what, function, specs in _stages(model, names)
+        if not converts(function, specs)
+    ]
+    part = failing[0].split()[0] if failing else "part"
+    where = " and ".join(failing) or "the model"
+    advice = _ADVICE.format(names="/".join(names), part=part)
+    if rows is not None:
+        return (
+            f"the LiteRT file of {'/'.join(names)} converts, but does not run on {rows} "
+            f"examples: operation {operations}. Export it with batch=1, or {advice[0].lower()}"
+            f"{advice[1:]}"
+        )
+    return (
+        f"{where} does not convert to LiteRT built-in operations; what is missing there: "
+        f"{operations}. {advice}"
+    )
+
+
+def converts(function: Callable[..., Any], specs: list[tf.TensorSpec]) -> bool:
+    """Whether a function of tensors converts to LiteRT built-in operations."""
+    module = tf.Module()
+    concrete = tf.function(function, input_signature=specs).get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
+    try:
+        converter.convert()
+    except Exception:  # the converter raises many kinds, one per stage
+        return False
+    return True
+
+
+def _stages(
+    model: Any, names: tuple[str, ...]
+) -> list[tuple[str, str, Callable[..., Any], list[tf.TensorSpec]]]:
+    """Every stage of the endpoints: part, what it does, function, input specs.
+
+    Weights are frozen into the trial as they are; only convertibility is of interest.
+    """
+    latent = tf.TensorSpec((None, model.latent_dim), tf.float32)
+    draws = tf.TensorSpec((1, None, model.latent_dim), tf.float32)
+    data = tf.TensorSpec((None, *model.data_shape), tf.float32)
+    posterior_noise = tf.TensorSpec((1, None, model.posterior.noise_dim), tf.float32)
+    prior_noise = tf.TensorSpec((None, model.prior.noise_dim), tf.float32)
+    condition, blank = _blank_condition(model)
+    del condition
+    from kvae.inputs import Inputs
+
+    def encoded(x: Any) -> Any:
+        return model.posterior_params(Inputs(x, blank(x)))
+
+    def decoded(z: Any) -> Any:
+        return model.likelihood_params(z, blank(z))
+
+    def scored(x: Any, noise: Any) -> Any:
+        return model.posterior.sample_and_log_prob(encoded(x), noise)
+
+    def prior_density(z: Any) -> Any:
+        return model.prior.log_prob(model.prior(blank(z[0])), z)
+
+    def prior_sample(noise: Any) -> Any:
+        return model.prior.sample(model.prior(blank(noise)), noise, 1.0)
+
+    def data_density(z: Any, x: Any) -> Any:
+        return model.likelihood.log_prob(decoded(z), x)
+
+    def rate(x: Any) -> Any:
+        key = tf.constant([0, 0], tf.int32)
+        draw = model.draw(Inputs(x, blank(x)), Noise(key, tf.constant(0)), 1, False)
+        return model.objective.rate(model, draw)
+
+    decode = (
+        "likelihood",
+        "mean",
+        lambda z: model.likelihood.mean(decoded(z)),
+        [latent],
+    )
+    encode = ("posterior", "parameters", encoded, [data])
+    stages: dict[str, list[Any]] = {
+        "decode": [decode],
+        "generate": [("prior", "sampling", prior_sample, [prior_noise]), decode],
+        "encode": [encode],
+        "reconstruct": [encode, decode],
+        "score": [
+            ("posterior", "sampling and density", scored, [data, posterior_noise]),
+            ("prior", "density", prior_density, [draws]),
+            ("likelihood", "density", data_density, [latent, data]),
+        ],
+    }
+    chosen = {stage[:2]: stage for name in names for stage in stages[name]}
+    trials = list(chosen.values())
+    if "score" in names and all(converts(stage[2], stage[3]) for stage in trials):
+        trials.append(("objective", "rate", rate, [data]))
+    return trials
+
+
+def _blank_condition(model: Any) -> tuple[bool, Callable[[Any], Any]]:
+    shapes = model.get_build_config()["input_shape"]
+    if "condition" not in shapes:
+        return False, lambda like: None
+    tail = tuple(shapes["condition"][1:])
+    return True, lambda like: tf.zeros((tf.shape(like)[0], *tail))

@@ -1,0 +1,293 @@
+"""Repeats the parity checks of an exported model, from its directory alone.
+
+    python verify.py [DIR]
+
+This file travels with every export. It needs numpy and, for what it is to check,
+tensorflow (the SavedModel) and ai-edge-litert (the .tflite files); it neither needs nor
+admits kvae, keras or TFP. It compares what the files compute here with the outputs that
+Keras gave at export, and the files with their checksums. Exit status: 0 all equal,
+1 a difference or damage, 2 nothing could be checked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.abc
+import importlib.machinery
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+BATCHES = (1, 3, 16)
+FORBIDDEN = ("kvae", "keras", "tf_keras", "tensorflow_probability")
+
+
+class Forbid(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Makes the import of certain packages fail, to prove that they are not needed."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """Takes charge of a forbidden package; leaves all others alone."""
+        if name.split(".")[0] not in FORBIDDEN:
+            return None
+        return importlib.machinery.ModuleSpec(name, self)
+
+    def create_module(self, spec: Any) -> Any:
+        """Refuses. Looking a package up is no import, and tensorflow does that."""
+        raise ModuleNotFoundError(f"{spec.name} is not admitted here")
+
+    def exec_module(self, module: Any) -> None:
+        """Never reached."""
+
+
+# === Files ===
+
+
+def damage(directory: Path, manifest: dict[str, Any]) -> list[str]:
+    """Names every listed file that is missing or is not what was written."""
+    found = []
+    for name, expected in manifest["sha256"].items():
+        path = directory / name
+        if not path.resolve().is_relative_to(directory.resolve()):
+            found.append(f"{name} lies outside the directory")
+        elif not path.is_file():
+            found.append(f"{name} is missing")
+        elif sha256(path) != expected:
+            found.append(f"{name} is not the file that was exported (checksum)")
+    return found
+
+
+def sha256(path: Path) -> str:
+    """The checksum of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_cases(path: Path) -> dict[tuple[str, str], dict[str, dict[str, np.ndarray]]]:
+    """Reads recorded cases: (data, signature) to "in" and "out", arrays by name."""
+    cases: dict[Any, Any] = {}
+    with np.load(path, allow_pickle=False) as arrays:
+        for key in arrays.files:
+            data, signature, side, name = key.split("/")
+            case = cases.setdefault((data, signature), {"in": {}, "out": {}})
+            case[side][name] = arrays[key]
+    return cases
+
+
+# === Runners: name a signature and inputs, get outputs ===
+
+
+def saved_model_runner(path: Path) -> Any:
+    """Loads a SavedModel and returns a function that runs one of its signatures."""
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(path))
+
+    def run(signature: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        tensors = {k: tf.constant(v) for k, v in inputs.items()}
+        outputs = loaded.signatures[signature](**tensors)
+        return {k: v.numpy() for k, v in outputs.items()}
+
+    return run
+
+
+def litert_runner(path: Path) -> Any:
+    """Loads a .tflite file and returns a function that runs one of its signatures."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path), num_threads=1)
+    runners: dict[str, Any] = {}
+
+    def run(signature: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        if signature not in runners:
+            runners[signature] = interpreter.get_signature_runner(signature)
+        details = runners[signature].get_input_details()
+        # A fixed-batch `generate` has no num; scalars have an axis of one on a device.
+        given = {
+            k: np.reshape(inputs[k], (1,)) if np.ndim(inputs[k]) == 0 else inputs[k]
+            for k in details
+        }
+        outputs = runners[signature](**given)
+        return {k: np.array(v) for k, v in outputs.items()}
+
+    return run
+
+
+# === Comparison ===
+
+
+def first_rows(arrays: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+    """Cuts a recorded case to its first examples; `num` follows, seeds do not."""
+    return {
+        name: np.int32(count)
+        if name == "num"
+        else value
+        if name in ("seed", "temperature")
+        else value[:count]
+        for name, value in arrays.items()
+    }
+
+
+def compare(run: Any, file: dict[str, Any], cases: dict[Any, Any]) -> list[dict]:
+    """Runs every signature of a file at every batch size.
+
+    Args:
+        run: from a runner.
+        file: its entry in the manifest: "path", "signatures", "batch", "limits".
+        cases: from `load_cases`.
+
+    Returns:
+        rows: per signature, output and kind of data the largest and the mean absolute
+            difference, the limit, whether all bits are equal, and whether it is "ok".
+            The limit counts in units of max(1, the largest recorded value).
+    """
+    rows = []
+    batches = BATCHES if file["batch"] is None else (file["batch"],)
+    for (data, signature), case in cases.items():
+        if signature not in file["signatures"]:
+            continue
+        runs = []
+        for batch in batches:
+            outputs = run(signature, first_rows(case["in"], batch))
+            runs.append((outputs, first_rows(case["out"], batch)))
+        for name, recorded in case["out"].items():
+            pairs = [(got[name], expected[name]) for got, expected in runs]
+            limit = file["limits"].get(name, file["limits"].get("*"))
+            row = {"file": file["path"], "signature": signature, "output": name}
+            row |= {"data": data, "batches": list(batches)}
+            rows.append(row | difference(pairs, limit, recorded))
+    return rows
+
+
+def difference(
+    pairs: list[tuple[np.ndarray, np.ndarray]], limit: float | None, whole: np.ndarray
+) -> dict[str, Any]:
+    """Compares outputs with what was recorded; see `compare`."""
+    result: dict[str, Any] = {"limit": limit}
+    for got, expected in pairs:
+        if got.shape != expected.shape or got.dtype != expected.dtype:
+            problem = (
+                f"{got.dtype}{got.shape} instead of {expected.dtype}{expected.shape}"
+            )
+            return result | {"problem": problem, "ok": False}
+    if not all(np.array_equal(np.isfinite(a), np.isfinite(b)) for a, b in pairs):
+        return result | {"problem": "NaN or infinite where Keras is not", "ok": False}
+    finite = np.abs(whole[np.isfinite(whole)]).astype("float64")
+    unit = max(1.0, float(finite.max(initial=0.0)))
+    gaps = np.concatenate(
+        [
+            np.abs(a.astype("float64") - b)[np.isfinite(b)] if a.size else np.zeros(0)
+            for a, b in pairs
+        ]
+    )
+    largest = float(gaps.max(initial=0.0))
+    return result | {
+        "max": largest,
+        "mean": float(gaps.mean()) if gaps.size else 0.0,
+        "unit": unit,
+        "identical": all(a.tobytes() == b.tobytes() for a, b in pairs),
+        "ok": limit is None or largest <= limit * unit,
+    }
+
+
+def check(directory: Path) -> dict[str, Any]:
+    """Checks everything in a directory that can be checked on this machine.
+
+    Returns:
+        result: "rows" (see `compare`), "problems" and "skipped" in words, and
+            "forbidden", the modules of kvae, keras or TFP that were loaded.
+    """
+    rows: list[dict] = []
+    problems: list[str] = []
+    skipped: dict[str, str] = {}
+    try:
+        manifest = json.loads((directory / "export.json").read_text("utf-8"))
+        problems = damage(directory, manifest)
+        files = manifest["files"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        problem = f"{directory} is no finished export: export.json: {error!r}"
+        return {"rows": [], "problems": [problem], "skipped": {}, "forbidden": []}
+    if not problems:  # what was tampered with is not run
+        cases = load_cases(directory / "parity.npz")
+        for file in files:
+            make = (
+                saved_model_runner if file["kind"] == "saved_model" else litert_runner
+            )
+            try:
+                run = make(directory / file["path"])
+            except ImportError as error:
+                skipped[file["path"]] = str(error)
+                continue
+            except Exception as error:
+                problems.append(f"{file['path']} does not load: {error}")
+                continue
+            try:
+                rows += compare(run, file, cases)
+            except Exception as error:
+                problems.append(f"{file['path']} does not run: {error}")
+    forbidden = sorted(m for m in sys.modules if m.split(".")[0] in FORBIDDEN)
+    return {
+        "rows": rows,
+        "problems": problems,
+        "skipped": skipped,
+        "forbidden": forbidden,
+    }
+
+
+# === Report ===
+
+
+def table(rows: list[dict]) -> str:
+    """Lays the rows of `compare` out as text."""
+    lines = [("file", "output", "data", "batch", "max diff", "mean diff", "limit", "")]
+    for row in rows:
+        batches = ",".join(map(str, row["batches"]))
+        if "problem" in row:
+            numbers = (row["problem"], "", "")
+        else:
+            limit = row["limit"]
+            shown = "-" if limit is None else f"{limit * row['unit']:.1e}"
+            same = "0 (same bits)" if row["identical"] else f"{row['max']:.1e}"
+            numbers = (same, f"{row['mean']:.1e}", shown)
+        output = f"{row['signature']}.{row['output']}"
+        verdict = "ok" if row["ok"] else "FAILED"
+        lines.append((row["file"], output, row["data"], batches, *numbers, verdict))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        for line in lines
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    here = Path(__file__).parent
+    parser.add_argument("directory", nargs="?", type=Path, default=here)
+    parser.add_argument("--json", type=Path, help="write the result to this file too")
+    options = parser.parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # TF32 would round to 3 digits
+    sys.meta_path.insert(0, Forbid())
+
+    result = check(options.directory)
+    if options.json is not None:
+        options.json.write_text(json.dumps(result), "utf-8")
+    if result["rows"]:
+        print(table(result["rows"]))
+    for name, why in result["skipped"].items():
+        print(f"not checked: {name}: {why}")
+    problems = result["problems"] + [f"{m} was loaded" for m in result["forbidden"]]
+    for problem in problems:
+        print(f"FAILED: {problem}")
+    if problems or not all(row["ok"] for row in result["rows"]):
+        return 1
+    return 0 if result["rows"] else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

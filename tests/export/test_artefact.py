@@ -1,0 +1,226 @@
+"""The default export: complete, equal to Keras, and absent if it is not."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kvae
+import kvae.export
+from kvae.export import artefact, verification
+from kvae.export.verification import litert_runner, saved_model_runner
+
+SIGNATURES = {"decode", "generate", "encode", "reconstruct", "score"}
+
+
+def test_everything_is_there_and_listed(exported: Any) -> None:
+    directory, report = exported
+    manifest = json.loads((directory / "export.json").read_text())
+    present = {
+        str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file()
+    }
+    assert present == set(manifest["sha256"]) | {"export.json"}
+    assert {"litert/decoder.tflite", "saved_model/1/saved_model.pb"} <= present
+    assert manifest["parity"] == report.to_dict()
+    assert manifest["model"]["posterior"] == "DiagonalNormal"
+
+
+def test_every_output_was_compared(exported: Any) -> None:
+    _, report = exported
+    seen = {(r["file"], r["signature"], r["data"]) for r in report.rows}
+    assert seen == {
+        *(("saved_model/1", s, "real") for s in SIGNATURES - {"generate"}),
+        *(("saved_model/1", s, "random") for s in SIGNATURES),
+        *(("litert/decoder.tflite", "decode", d) for d in ("real", "random")),
+    }
+    assert all(row["batches"] == [1, 3, 16] for row in report.rows)
+    assert all(row["ok"] and row["limit"] == 1e-5 for row in report.rows)
+    means = [r["max"] for r in report.rows if r["output"] in ("mean", "x")]
+    assert max(means) <= 1e-5  # absolute: the pixels are in [0, 1]
+    assert "same bits" in str(report)
+    assert report.ok
+
+
+def test_the_files_answer_as_the_methods_of_the_model_do(
+    exported: Any, vae: Any, digits: np.ndarray
+) -> None:
+    directory, _ = exported
+    run = saved_model_runner(directory / "saved_model" / "1")
+    x = digits[:5]
+    seed = np.array([11, 0], np.int32)
+    images = run("generate", {"num": np.int32(5), "seed": seed, "temperature": 1.0})
+    np.testing.assert_allclose(images["x"], vae.sample(5, seed=11), atol=1e-6)
+    scores = run("score", {"x": x, "seed": seed})
+    np.testing.assert_allclose(scores["elbo"], vae.elbo(x, seed=11), rtol=1e-5)
+    np.testing.assert_allclose(
+        scores["elbo"], -(scores["rate"] + scores["distortion"]), rtol=1e-6
+    )
+    shown = run("reconstruct", {"x": x})["x"]
+    np.testing.assert_allclose(shown, vae.reconstruct(x), atol=1e-6)
+    q = vae.encode(x)
+    np.testing.assert_allclose(run("encode", {"x": x})["loc"], q.mean(), atol=1e-6)
+    decode = litert_runner(directory / "litert" / "decoder.tflite")
+    mean = decode("decode", {"z": images["z"]})["mean"]
+    np.testing.assert_allclose(mean, images["x"], atol=1e-6)
+
+
+def test_the_reference_is_what_keras_computes(
+    exported: Any, vae: Any, digits: np.ndarray
+) -> None:
+    cases = verification.load_cases(exported[0] / "parity.npz")
+    np.testing.assert_array_equal(
+        cases["real", "encode"]["in"]["x"],
+        digits[: len(cases["real", "encode"]["in"]["x"])],
+    )
+    out = cases["real", "reconstruct"]["out"]["x"]
+    np.testing.assert_allclose(out, vae.reconstruct(digits[:16]), atol=1e-6)
+
+
+def test_server_refuses_bad_requests(exported: Any) -> None:
+    run = saved_model_runner(exported[0] / "saved_model" / "1")
+    good = {"num": np.int32(1), "seed": np.zeros(2, np.int32), "temperature": 1.0}
+    for num in (0, -1, 10**9):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="num must be from 1"):
+            run("generate", good | {"num": np.int32(num)})
+    with pytest.raises(tf.errors.InvalidArgumentError, match="z must be finite"):
+        run("decode", {"z": np.full((2, 5), np.nan, np.float32)})
+    with pytest.raises(Exception, match="int32"):
+        run("generate", good | {"seed": np.zeros(2, np.int64)})
+
+
+def test_scores_of_one_image_do_not_depend_on_its_batch(
+    exported: Any, digits: np.ndarray
+) -> None:
+    run = saved_model_runner(exported[0] / "saved_model" / "1")
+    seed = np.array([5, 6], np.int32)
+    whole = run("score", {"x": digits[:8], "seed": seed})["elbo"]
+    part = run("score", {"x": digits[:3], "seed": seed})["elbo"]
+    np.testing.assert_allclose(whole[:3], part, rtol=1e-6)
+
+
+def test_verify_passes_and_finds_tampering(exported: Any, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(exported[0], copy)
+    assert kvae.export.verify(copy).ok
+
+    decoder = copy / "litert" / "decoder.tflite"
+    content = decoder.read_bytes()
+    decoder.write_bytes(content[: len(content) // 2])
+    report = kvae.export.verify(copy)
+    assert not report.ok
+    assert "decoder.tflite is not the file that was exported" in str(report)
+
+    # With a checksum that fits, the comparison itself has to find it.
+    altered = bytearray(content)
+    floats = np.frombuffer(content, np.float32, (len(content) - 8) // 4, 4)
+    place = 4 + 4 * int(
+        np.flatnonzero((np.abs(floats) > 0.05) & (np.abs(floats) < 1))[999]
+    )
+    altered[place : place + 4] = np.float32(0.9).tobytes()
+    decoder.write_bytes(altered)
+    manifest = json.loads((copy / "export.json").read_text())
+    manifest["sha256"]["litert/decoder.tflite"] = verification.sha256(decoder)
+    (copy / "export.json").write_text(json.dumps(manifest))
+    report = kvae.export.verify(copy)
+    assert not report.ok
+    bad = {row["file"] for row in report.rows if not row["ok"]}
+    assert bad == {"litert/decoder.tflite"}, report.problems
+
+
+def test_the_directory_checks_itself_without_the_library(exported: Any) -> None:
+    script = exported[0] / "verify.py"
+    done = subprocess.run(
+        [sys.executable, "-I", str(script)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"saved_model/1\s+score\.elbo\s+real .* ok", done.stdout)
+
+
+def test_the_checking_process_admits_no_keras(tmp_path: Path) -> None:
+    program = f"""
+import sys; sys.path.insert(0, {str(Path(verification.__file__).parent)!r})
+import verification; sys.meta_path.insert(0, verification.Forbid())
+import tensorflow
+for name in {verification.FORBIDDEN!r}:
+    try: __import__(name)
+    except ModuleNotFoundError as error: assert "not admitted" in str(error)
+    else: raise SystemExit(name + " came in")
+assert not [m for m in sys.modules if m.split(".")[0] in verification.FORBIDDEN]
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_difference_leaves_nothing_behind(
+    vae: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = artefact.record
+
+    def wrong(model: Any, x: Any) -> dict[str, np.ndarray]:
+        cases = record(model, x)
+        cases["random/decode/out/mean"] = cases["random/decode/out/mean"] + 2e-5
+        return cases
+
+    monkeypatch.setattr(artefact, "record", wrong)
+    with pytest.raises(kvae.export.ParityFailed, match=r"decode\.mean .* FAILED"):
+        kvae.export.export(vae, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_directory_is_refused(vae: Any, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(FileExistsError, match="out exists. Choose a new name"):
+        kvae.export.export(vae, tmp_path / "out")
+
+
+def test_unready_models_are_refused(vae: Any, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="takes a kvae.VAE; received Functional"):
+        kvae.export.export(vae.encoder, tmp_path / "out")
+    fresh = kvae.VAE.from_config(vae.get_config())
+    with pytest.raises(ValueError, match="was never trained.*allow_untrained=True"):
+        kvae.export.export(fresh, tmp_path / "out")
+    encoder = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(4)])
+    decoder = keras.Sequential([keras.layers.Dense(4)])
+    unbuilt = kvae.VAE(
+        encoder,
+        decoder,
+        kvae.posteriors.DiagonalNormal(2),
+        kvae.likelihoods.Normal((4,)),
+    )
+    with pytest.raises(ValueError, match="has no weights yet"):
+        kvae.export.export(unbuilt, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_runtime_names_the_command(
+    vae: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    with pytest.raises(ImportError, match=r'pip install "keras-vae\[mobile\]"'):
+        kvae.export.export(vae, tmp_path / "out")
+
+
+def test_wrong_examples_are_refused(vae: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="takes examples of shape"):
+        kvae.export.export(vae, tmp_path / "out", np.zeros((4, 9, 9, 1), "float32"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_verify_of_something_else(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="is not a directory"):
+        kvae.export.verify(tmp_path / "nothing")
+    report = kvae.export.verify(tmp_path)
+    assert not report.ok
+    assert "is no finished export" in report.problems[0]
