@@ -95,6 +95,12 @@ def sources() -> list[Path]:
     return [file for path in packages_on_disk().values() for file in path.glob("*.py")]
 
 
+def test_the_command_starts_from_a_shipped_module() -> None:
+    module, function = PYPROJECT["project"]["scripts"]["kvae"].split(":")
+    assert module in SETUPTOOLS["py-modules"]
+    assert f"def {function}(" in (ROOT / f"{module}.py").read_text()
+
+
 def test_every_import_is_covered_by_a_declared_dependency() -> None:
     """No module outside the standard library is imported that no requirement brings."""
     brought_by = {

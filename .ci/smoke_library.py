@@ -1,0 +1,51 @@
+"""The installed wheel, without any extra: complete, and a model can be fitted."""
+
+import pathlib
+import sys
+import sysconfig
+import tempfile
+
+import keras
+import numpy as np
+
+import kvae
+import kvae.export
+import kvae.training
+
+site = pathlib.Path(sysconfig.get_path("purelib")).resolve()
+for module in (kvae, kvae.training, kvae.export):
+    found = pathlib.Path(str(module.__file__)).resolve()
+    assert site in found.parents, f"{module.__name__} comes from {found}"
+assert (site / "kvae" / "py.typed").is_file()
+assert list((site / "kvae" / "training" / "recipes").glob("*.toml"))
+assert not (site / "tests").exists()
+
+rng = np.random.default_rng(0)
+x = (rng.random((256, 8, 8, 1)) < 0.3).astype("float32")
+vae = kvae.VAE.for_data(x, latent_dim=2)
+vae.compile(optimizer="adam")
+before = vae.elbo(x).mean()
+vae.fit(x, epochs=5, verbose=0)
+after = vae.elbo(x).mean()
+assert after > before + 1, f"five epochs moved the ELBO from {before} to {after} nats"
+
+with tempfile.TemporaryDirectory() as folder:
+    file = pathlib.Path(folder) / "model.keras"
+    vae.save(file)
+    np.testing.assert_array_equal(keras.saving.load_model(file).elbo(x), vae.elbo(x))
+
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        config = kvae.training.load_recipe("digits")
+        try:
+            kvae.training.train(config, pathlib.Path(folder) / "run")
+        except ImportError as error:
+            assert 'pip install "keras-vae[train]"' in str(error), error
+        else:
+            sys.exit("training with pictures did without its extra")
+    else:
+        sys.exit("this environment has an extra: the check of its absence is void")
+print(
+    f"kvae {kvae.__version__}: ELBO {before:.1f} -> {after:.1f} nats; no extra needed"
+)
