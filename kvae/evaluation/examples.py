@@ -1,0 +1,241 @@
+"""Latents and densities of one example at a time, in blocks of one fixed shape.
+
+A matrix product may round a row differently when the number of rows changes. Here every
+example is decoded in the same compiled block whatever else is in the data set, and its
+noise depends on the seed and its position alone. So no estimate depends on how the data
+were cut or ordered, to the last bit, and memory stays at one block whatever K and N.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from kvae.inputs import Inputs, check_arrays
+from kvae.noise import Noise
+from kvae.types import Params, Tensor
+
+tfd = tfp.distributions
+
+_BLOCK_ENTRIES = 1 << 20  # data entries decoded at once: 4 MiB of logits, 1337 digits
+_MAX_ROWS = 1024  # more rows do not make the matrix products faster
+
+
+@dataclasses.dataclass(frozen=True)
+class ExampleDraws:
+    """K latents of one example and every density at them.
+
+    Attributes:
+        log_likelihood: (K,) log p(x|z_k), nats.
+        log_prior: (K,) log p(z_k), nats.
+        log_posterior: (K,) log q(z_k|x), nats.
+        exact_rate: KL(q(z|x) || p(z)) in closed form, nats; NaN where none is known.
+    """
+
+    log_likelihood: np.ndarray
+    log_prior: np.ndarray
+    log_posterior: np.ndarray
+    exact_rate: float
+
+    @property
+    def log_weights(self) -> np.ndarray:
+        """(K,) log p(x, z_k) - log q(z_k|x), nats, in float64."""
+        joint = self.log_likelihood.astype("float64") + self.log_prior
+        return joint - self.log_posterior
+
+
+def prepare(vae: Any, x: Any) -> Inputs:
+    """Checks data for a model and builds the model if it is not built.
+
+    Args:
+        vae: a `kvae.VAE`.
+        x: (N, *data_shape), or a dict with "x" and optionally "condition" and "mask".
+
+    Returns:
+        inputs: numpy arrays.
+
+    Raises:
+        TypeError: if `vae` is not a VAE.
+        ValueError: if the data do not fit the model.
+    """
+    if not hasattr(vae, "posterior_params"):
+        raise TypeError(
+            f"evaluation takes a kvae.VAE; received {type(vae).__name__}. Load one with "
+            "keras.saving.load_model."
+        )
+    inputs = check_arrays(Inputs.of(x), vae.data_shape, vae.likelihood)
+    vae._build_for(inputs)
+    return inputs
+
+
+def check_count(name: str, value: Any, least: int = 1) -> int:
+    """Returns a count as int, or raises ValueError if it is not one."""
+    number = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not number or value < least:
+        raise ValueError(
+            f"{name} must be an integer of at least {least}; received {value!r}."
+        )
+    return int(value)
+
+
+def check_seed(seed: Any) -> int:
+    """Returns the seed as int, or raises ValueError if it is out of range."""
+    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:
+        raise ValueError(
+            f"seed must be an integer from 0 to 2**31 - 1; received {seed!r}."
+        )
+    return int(seed)
+
+
+def check_positions(positions: Any, num: int) -> np.ndarray:
+    """Returns the position of each example, (N,) int32: 0 .. N-1 if None."""
+    if positions is None:
+        return np.arange(num, dtype="int32")
+    positions = np.asarray(positions)
+    if positions.shape != (num,) or positions.dtype.kind not in "iu":
+        raise ValueError(
+            f"positions must hold one integer per example, shape ({num},); received "
+            f"shape {positions.shape}, dtype={positions.dtype}."
+        )
+    return positions.astype("int32")
+
+
+def example_draws(
+    vae: Any,
+    x: Any,
+    num_samples: int,
+    seed: int = 0,
+    positions: Any = None,
+    tag: int = 0,
+) -> Iterator[ExampleDraws]:
+    """Draws K latents from q(z|x) for one example after the other.
+
+    Args:
+        vae: a `kvae.VAE`.
+        x: as for `prepare`.
+        num_samples: K, at least 1.
+        seed: of the latents.
+        positions: (N,) integers, what the noise of each example depends on; give the
+            original positions to repeat an estimate on a subset or in another order.
+        tag: tells two uses of one seed apart.
+
+    Returns:
+        draws: an iterator over the N examples.
+    """
+    inputs = prepare(vae, x)
+    num_samples = check_count("num_samples", num_samples)
+    positions = check_positions(positions, len(inputs.x))
+    key = tf.constant([check_seed(seed), tag], tf.int32)
+    return _iterate(vae, inputs, num_samples, key, positions)
+
+
+def _iterate(
+    vae: Any, inputs: Inputs, num_samples: int, key: Tensor, positions: np.ndarray
+) -> Iterator[ExampleDraws]:
+    arrays = inputs.to_dict()
+    prior = vae.prior(None) if inputs.condition is None else {}
+    rows = _block_rows(vae, num_samples)
+    run = _compiled_block(vae, rows, has_exact_rate(vae, inputs))
+    for i, position in enumerate(positions):
+        example = {
+            name: tf.constant(value[i : i + 1]) for name, value in arrays.items()
+        }
+        place = tf.constant(position, tf.int32)
+        blocks = [
+            run(example, prior, key, place, tf.constant(start, tf.int32))
+            for start in range(0, num_samples, rows)
+        ]
+        densities = np.concatenate([b[0].numpy() for b in blocks], 1)[:, :num_samples]
+        yield ExampleDraws(*densities, exact_rate=float(blocks[0][1]))
+
+
+def _block_rows(vae: Any, num_samples: int) -> int:
+    # Depends on the model, and on K only below a full block: never on the data.
+    fits = max(1, _BLOCK_ENTRIES // math.prod(vae.data_shape))
+    wanted = 1 << (num_samples - 1).bit_length()
+    return min(_MAX_ROWS, 1 << (fits.bit_length() - 1), wanted)
+
+
+def has_exact_rate(vae: Any, inputs: Inputs) -> bool:
+    """Says whether KL(q(z|x) || p(z)) has a closed form, by trying it on one example."""
+    first = {name: value[:1] for name, value in inputs.to_dict().items()}
+    batch = Inputs(**first)
+    try:
+        exact_rate(vae, vae.posterior_params(batch), vae.prior(batch.condition))
+    except NotImplementedError:
+        return False
+    return True
+
+
+def exact_rate(vae: Any, posterior: Params, prior: Params) -> Tensor:
+    """Computes KL(q(z|x) || p(z)) in closed form, (B,) nats.
+
+    Raises:
+        NotImplementedError: if the pair has none.
+    """
+    return tfd.kl_divergence(
+        vae.posterior.distribution(posterior), vae.prior.distribution(prior)
+    )
+
+
+def _compiled_block(vae: Any, rows: int, exact: bool) -> Callable[..., Any]:
+    function = functools.partial(_block, vae, rows=rows, exact=exact)
+    return compiled(vae, function)
+
+
+def compiled(vae: Any, function: functools.partial[Any]) -> Callable[..., Any]:
+    """Compiles a function of a model with XLA, or without it where XLA cannot.
+
+    Args:
+        vae: the model that keeps the graph.
+        function: a partial whose first bound argument is the model.
+
+    Returns:
+        run: the same function, compiled.
+    """
+    fast = vae._compiled_functions.get(function, jit_compile=True)
+    plain = vae._compiled_functions.get(function)
+
+    def run(*args: Any) -> Any:
+        nonlocal fast
+        try:
+            return fast(*args)
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+            # Some operations have no XLA kernel on this device. A real error of the
+            # model raises again, from the plain graph.
+            fast = plain
+            return plain(*args)
+
+    return run
+
+
+def _block(
+    vae: Any,
+    example: dict[str, Tensor],
+    prior: Params,
+    key: Tensor,
+    position: Tensor,
+    first_sample: Tensor,
+    rows: int,
+    exact: bool,
+) -> tuple[Tensor, Tensor]:
+    inputs = Inputs(**example)
+    noise = Noise(key, position, first_sample)
+    base = noise.normal(rows, 1, vae.posterior.noise_dim, vae.maths_dtype)
+    posterior = vae.posterior_params(inputs)
+    prior = prior or vae.prior(inputs.condition)
+    z, log_posterior = vae.posterior.sample_and_log_prob(posterior, base)
+    likelihood = vae.likelihood_params(z, inputs.condition)
+    log_likelihood = vae.likelihood.log_prob(likelihood, inputs.x, inputs.mask)
+    log_prior = vae.prior.log_prob(prior, z)
+    densities = tf.stack([log_likelihood[:, 0], log_prior[:, 0], log_posterior[:, 0]])
+    nan = tf.constant(np.nan, densities.dtype)
+    rate = exact_rate(vae, posterior, prior)[0] if exact else nan
+    return densities, rate

@@ -1,0 +1,269 @@
+"""Where the bound is lost: the gap of the encoder and the gap of the family."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kvae.evaluation.examples import (
+    check_count,
+    check_positions,
+    check_seed,
+    compiled,
+    exact_rate,
+    has_exact_rate,
+    prepare,
+)
+from kvae.evaluation.local_posterior import free_values, place_values
+from kvae.evaluation.log_likelihood import importance_estimate
+from kvae.evaluation.result import Estimate, Result
+from kvae.inputs import Inputs
+from kvae.noise import Noise
+from kvae.types import Params, Tensor
+
+_FIT, _TEST = 0xF17, 0x7E57  # tags of the random streams
+
+
+@dataclasses.dataclass(frozen=True)
+class InferenceGapResult(Result):
+    """log p(x) - ELBO, split.
+
+    log p(x) - ELBO = approximation gap + amortisation gap, each an average over examples
+    with its standard error; the errors are paired, so they are smaller than those of the
+    bounds themselves.
+
+    Attributes:
+        log_likelihood: log p(x), by importance sampling from the optimised q, or what the
+            caller gave.
+        optimised_elbo: the bound with q optimised for each example.
+        elbo: the bound with the encoder's q.
+        approximation_gap: log p(x) - optimised_elbo: what the family cannot express. The
+            tutorials' "error term", KL(q || p(z|x)) for the best q of the family.
+        amortisation_gap: optimised_elbo - elbo: what the encoder loses against fitting
+            each example.
+        total_gap: log p(x) - elbo.
+        approximation_share: approximation_gap / total_gap.
+        num_examples: N.
+        num_steps: optimisation steps per example.
+        num_samples: latents that the bounds were measured with.
+        still_rising: nats per example that the last tenth of the optimisation gained, as
+            measured on its own noise: the amortisation gap is understated by about that
+            much or more.
+        estimator: how log p(x) was found.
+        seed: of all noise.
+        warning: in words, or "".
+        per_example_log_likelihood: (N,) nats.
+        per_example_optimised_elbo: (N,) nats.
+        per_example_elbo: (N,) nats.
+    """
+
+    log_likelihood: Estimate = dataclasses.field(metadata={"unit": "nats per example"})
+    optimised_elbo: Estimate = dataclasses.field(metadata={"unit": "nats per example"})
+    elbo: Estimate = dataclasses.field(metadata={"unit": "nats per example"})
+    approximation_gap: Estimate = dataclasses.field(metadata={"unit": "nats"})
+    amortisation_gap: Estimate = dataclasses.field(metadata={"unit": "nats"})
+    total_gap: Estimate = dataclasses.field(metadata={"unit": "nats"})
+    approximation_share: float
+    num_examples: int
+    num_steps: int
+    num_samples: int
+    still_rising: float = dataclasses.field(metadata={"unit": "nats"})
+    estimator: str
+    seed: int
+    warning: str
+    per_example_log_likelihood: np.ndarray
+    per_example_optimised_elbo: np.ndarray
+    per_example_elbo: np.ndarray
+
+
+def inference_gap(
+    vae: Any,
+    x: Any,
+    num_steps: int = 500,
+    learning_rate: float = 0.05,
+    num_fit_samples: int = 8,
+    num_samples: int = 1000,
+    log_likelihood: Any = None,
+    seed: int = 0,
+    positions: Any = None,
+) -> InferenceGapResult:
+    """Finds out how much of log p(x) - ELBO is the family's fault and how much the encoder's.
+
+        approximation gap = log p(x) - max_q ELBO(q)      over q of the posterior's family
+        amortisation gap  = max_q ELBO(q) - ELBO(q(z|x))
+
+    For each example the parameters of q are optimised with Adam from the encoder's, under
+    fresh noise at every step; all bounds are then measured on noise that the optimisation
+    has not seen. It takes about `3 * num_steps * num_fit_samples` decoder passes per
+    example: a few hundred examples say enough.
+
+    Args:
+        vae: a `kvae.VAE`.
+        x: (N, *data_shape), or a dict with "x" and optionally "condition" and "mask".
+        num_steps: Adam steps per example.
+        learning_rate: at the start; it falls to 0 along a half cosine.
+        num_fit_samples: latents per step.
+        num_samples: latents that bounds and log p(x) are measured with.
+        log_likelihood: (N,) log p(x) from elsewhere, for example
+            `annealed_importance_sampling(...).per_example`; by importance sampling from
+            the optimised q if None.
+        seed: of all noise.
+        positions: (N,) integers that the noise of each example depends on; 0 .. N-1 if
+            None.
+
+    Returns:
+        result: both gaps in nats with paired errors.
+
+    Raises:
+        ValueError: if the data do not fit the model, an argument is out of range, or the
+            posterior's parameters cannot be freed.
+
+    Source: Cremer, Li, Duvenaud 2018, arXiv:1801.03558.
+    """
+    inputs = prepare(vae, x)
+    num = len(inputs.x)
+    places = check_positions(positions, num)
+    num_steps = check_count("num_steps", num_steps, 10)
+    num_samples = check_count("num_samples", num_samples, 2)
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate must be positive; received {learning_rate!r}.")
+    options = {
+        "exact": has_exact_rate(vae, inputs),
+        "steps": num_steps,
+        "fit_samples": check_count("num_fit_samples", num_fit_samples),
+        "samples": num_samples,
+        "rate": float(learning_rate),
+    }
+    fit = compiled(vae, functools.partial(_fit, vae, **options))
+    seed = check_seed(seed)
+    prior = vae.prior(None) if inputs.condition is None else {}
+    columns: list[tuple[float, float, float, float]] = []
+    for i, place in enumerate(places):
+        example = {k: tf.constant(v[i : i + 1]) for k, v in inputs.to_dict().items()}
+        amortised, optimised, weights, gain = fit(
+            example, prior, tf.constant([seed, 0]), tf.constant(place, tf.int32)
+        )
+        likelihood = importance_estimate(weights.numpy().astype("float64"))[0]
+        columns.append((float(amortised), float(optimised), likelihood, float(gain)))
+    amortised, optimised, likelihoods, gains = np.array(columns).T
+    how = f"importance sampling from the optimised q, {num_samples} samples"
+    if log_likelihood is not None:
+        likelihoods = np.asarray(log_likelihood, "float64")
+        how = "given by the caller"
+        if likelihoods.shape != (num,):
+            raise ValueError(
+                f"log_likelihood must hold one value per example, shape ({num},); "
+                f"received {likelihoods.shape}."
+            )
+    return _result(
+        likelihoods, optimised, amortised, gains, num_steps, num_samples, how, seed
+    )
+
+
+def _result(
+    likelihoods: np.ndarray,
+    optimised: np.ndarray,
+    amortised: np.ndarray,
+    gains: np.ndarray,
+    num_steps: int,
+    num_samples: int,
+    how: str,
+    seed: int,
+) -> InferenceGapResult:
+    approximation = Estimate.mean_of(likelihoods - optimised)
+    amortisation = Estimate.mean_of(optimised - amortised)
+    total = Estimate.mean_of(likelihoods - amortised)
+    rising = float(gains.mean())
+    warning = ""
+    if rising > max(0.02, 0.1 * amortisation.value):
+        warning = (
+            f"the optimisation was still gaining {rising:.2g} nats in its last tenth: the "
+            "amortisation gap is larger and the approximation gap smaller than said. "
+            "Raise num_steps."
+        )
+    return InferenceGapResult(
+        log_likelihood=Estimate.mean_of(likelihoods),
+        optimised_elbo=Estimate.mean_of(optimised),
+        elbo=Estimate.mean_of(amortised),
+        approximation_gap=approximation,
+        amortisation_gap=amortisation,
+        total_gap=total,
+        approximation_share=approximation.value / total.value if total.value else 0.0,
+        num_examples=len(likelihoods),
+        num_steps=num_steps,
+        num_samples=num_samples,
+        still_rising=rising,
+        estimator=how,
+        seed=seed,
+        warning=warning,
+        per_example_log_likelihood=likelihoods,
+        per_example_optimised_elbo=optimised,
+        per_example_elbo=amortised,
+    )
+
+
+def _fit(
+    vae: Any,
+    example: dict[str, Tensor],
+    prior: Params,
+    key: Tensor,
+    position: Tensor,
+    exact: bool,
+    steps: int,
+    fit_samples: int,
+    samples: int,
+    rate: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    inputs = Inputs(**example)
+    prior = prior or vae.prior(inputs.condition)
+    amortised = vae.posterior_params(inputs)
+    start = free_values(amortised, vae.latent_dim)
+    fit_noise = Noise(key + [0, _FIT], position)
+    dim, dtype = vae.posterior.noise_dim, vae.maths_dtype
+
+    def terms(params: Params, noise: Tensor) -> tuple[Tensor, Tensor]:
+        # ELBO, and log weights (K,), at the same latents
+        z, log_posterior = vae.posterior.sample_and_log_prob(params, noise)
+        likelihood = vae.likelihood_params(z, inputs.condition)
+        log_likelihood = vae.likelihood.log_prob(likelihood, inputs.x, inputs.mask)
+        log_weights = log_likelihood + vae.prior.log_prob(prior, z) - log_posterior
+        if exact:
+            kl = exact_rate(vae, params, prior)[0]
+            return tf.reduce_mean(log_likelihood) - kl, log_weights[:, 0]
+        return tf.reduce_mean(log_weights), log_weights[:, 0]
+
+    def body(i: Tensor, values: Any, first: Any, second: Any, late: Any) -> Any:
+        place = dataclasses.replace(fit_noise, first_sample=i * fit_samples)
+        noise = place.normal(fit_samples, 1, dim, dtype)
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            bound = terms(place_values(values, amortised, vae.latent_dim), noise)[0]
+        slopes = tape.gradient(bound, values)
+        t = tf.cast(i, dtype)
+        first = [0.9 * m + 0.1 * g for m, g in zip(first, slopes, strict=True)]
+        second = [0.99 * v + 0.01 * g * g for v, g in zip(second, slopes, strict=True)]
+        size = 0.5 * rate * (1.0 + tf.cos(np.pi * t / steps))
+        size *= tf.sqrt(1.0 - 0.99 ** (t + 1.0)) / (1.0 - 0.9 ** (t + 1.0))
+        values = [
+            p + size * m / (tf.sqrt(v) + 1e-8)
+            for p, m, v in zip(values, first, second, strict=True)
+        ]
+        late = [
+            tf.where(i == int(0.9 * steps), p, q)
+            for p, q in zip(values, late, strict=True)
+        ]
+        return i + 1, values, first, second, late
+
+    zeros = [tf.zeros_like(value) for value in start]
+    state = (tf.constant(0), start, zeros, zeros, start)
+    _, best, _, _, late = tf.while_loop(
+        lambda i, *_: i < steps, body, state, maximum_iterations=steps
+    )
+    noise = Noise(key + [0, _TEST], position).normal(samples, 1, dim, dtype)
+    final, log_weights = terms(place_values(best, amortised, vae.latent_dim), noise)
+    before = terms(place_values(late, amortised, vae.latent_dim), noise)[0]
+    return terms(amortised, noise)[0], final, log_weights, final - before

@@ -1,0 +1,63 @@
+"""The parameters of one example's q(z|x) as free numbers, for optimisation."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from kvae.types import Params, Tensor
+
+_POSITIVE = ("scale", "concentration", "temperature")
+
+
+def free_values(params: Params, latent_dim: int) -> list[Tensor]:
+    """Makes the numbers that an optimiser may move: zeros, one per parameter.
+
+    Args:
+        params: from the encoder.
+        latent_dim: D.
+
+    Returns:
+        values: a list in the order of the sorted parameter names.
+    """
+    del latent_dim
+    return [tf.zeros_like(params[name]) for name in sorted(params)]
+
+
+def place_values(values: list[Tensor], params: Params, latent_dim: int) -> Params:
+    """Puts the free numbers back into valid parameters.
+
+    Positive parameters (scale, concentration, temperature) are multiplied by
+    exp(value); triangular scales keep zeros above the diagonal and a positive diagonal;
+    directions keep their length; anything else is shifted by the value, in units of the
+    posterior's own scale where it has one of the same shape.
+
+    Args:
+        values: from `free_values`, moved.
+        params: from the encoder.
+        latent_dim: D.
+
+    Returns:
+        params: of the same family, equal to the encoder's where the values are 0.
+    """
+    placed = {}
+    scale = params.get("scale")
+    for value, name in zip(values, sorted(params), strict=True):
+        old = params[name]
+        if name == "scale_tril" and old.shape[-2:] == (latent_dim, latent_dim):
+            diagonal = tf.linalg.diag_part(old)
+            size = diagonal[..., None]  # a row moves in units of its own scale
+            below = tf.linalg.set_diag(
+                tf.linalg.band_part(old + size * value, -1, 0), tf.zeros_like(diagonal)
+            )
+            grown = diagonal * tf.exp(tf.linalg.diag_part(value))
+            placed[name] = below + tf.linalg.diag(grown)
+        elif name.endswith(_POSITIVE):
+            placed[name] = old * tf.exp(value)
+        elif name in ("direction", "mean_direction"):
+            length = tf.norm(old, axis=-1, keepdims=True)
+            placed[name] = length * tf.math.l2_normalize(old + value, axis=-1)
+        elif scale is not None and scale.shape == old.shape:
+            placed[name] = old + scale * value
+        else:
+            placed[name] = old + value
+    return placed
