@@ -23,6 +23,9 @@ PUBLISHED = [
 ]
 
 
+TARGETS = ["eager", "SavedModel", "LiteRT", "LiteRT float16", "LiteRT int8"]
+
+
 def words(text: str) -> np.ndarray:
     return np.array([int(word, 16) for word in text.split()], np.uint32).view(np.int32)
 
@@ -64,6 +67,10 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     )
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     Path(folder / "model.tflite").write_bytes(converter.convert())
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    Path(folder / "int8.tflite").write_bytes(converter.convert())
+    converter.target_spec.supported_types = [tf.float16]
+    Path(folder / "half.tflite").write_bytes(converter.convert())
     functions = {"encrypt": encrypt, "draw": draw}
 
     def eager(name: str, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -74,10 +81,12 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "eager": eager,
         "SavedModel": saved_model_runner(folder / "model"),
         "LiteRT": litert_runner(folder / "model.tflite"),
+        "LiteRT float16": litert_runner(folder / "half.tflite"),
+        "LiteRT int8": litert_runner(folder / "int8.tflite"),
     }
 
 
-@pytest.mark.parametrize("target", ["eager", "SavedModel", "LiteRT"])
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize(("counter", "key", "expected"), PUBLISHED)
 def test_published_known_answers(
     targets: dict[str, Any], target: str, counter: str, key: str, expected: str
@@ -95,7 +104,7 @@ def test_same_bits_everywhere(
     given = {"num": np.array([num], np.int32), "seed": np.array(seed, np.int32)}
     expected = targets["eager"]("draw", given)
     assert expected["one"].shape == (1, num, 7)
-    for target in ("SavedModel", "LiteRT"):
+    for target in TARGETS[1:]:
         got = targets[target]("draw", given)
         for name, value in expected.items():
             assert got[name].tobytes() == value.tobytes(), (target, name)
