@@ -20,7 +20,8 @@ class WriteError(OSError):
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Gives a path to write beside `path`, and renames it when the block ends well.
 
-    A process that is killed, or a disk that fills up, leaves the previous file as it was.
+    A process that is killed, or a disk that fills up, leaves the previous file as it
+    was.
 
     Args:
         path: the file to make or replace.

@@ -17,7 +17,9 @@ def _whole(least: int, optional: bool = False) -> Check:
     def check(value: Any) -> str | None:
         if optional and value is None:
             return None
-        right = isinstance(value, int) and not isinstance(value, bool) and value >= least
+        right = (
+            isinstance(value, int) and not isinstance(value, bool) and value >= least
+        )
         return None if right else f"a whole number, at least {least}"
 
     return check
@@ -69,8 +71,8 @@ def _key(default: Any, check: Check, doc: str) -> Any:
 class Config:
     """One run, as a recipe states it.
 
-    Parts (`encoder` to `objective`) are a name, `likelihood = "bernoulli"`, or a table of
-    a name and the arguments of that part's constructor,
+    Parts (`encoder` to `objective`) are a name, `likelihood = "bernoulli"`, or a table
+    of a name and the arguments of that part's constructor,
     `prior = {name = "VampPrior", num_components = 500}`. A part that is None is chosen
     from the data, as `VAE.for_data` does it.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 
 class UserError(ValueError):
-    """A mistake in what was asked for: the message is one sentence that says what to do.
+    """A mistake in what was asked for; the message says what to do.
 
     The command line prints it without a traceback and exits with status 2.
     """
@@ -18,8 +18,8 @@ class UserError(ValueError):
 def user_errors(doing: str = "") -> Iterator[None]:
     """Turns the `ValueError` and `TypeError` of the library into a `UserError`.
 
-    Wrap only what runs on the user's own values (building a model, checking data): there
-    such an error speaks of them.
+    Wrap only what runs on the user's own values (building a model, checking data):
+    there such an error speaks of them.
 
     Args:
         doing: what was being done, put before the message.

@@ -25,8 +25,8 @@ def load_recipe(
     """Reads a recipe and applies changes to it.
 
     Args:
-        recipe: a name of `recipe_names`, or the path of a .toml file (that of a run, its
-            config.toml, repeats the run); None starts from the defaults.
+        recipe: a name of `recipe_names`, or the path of a .toml file (that of a run,
+            its config.toml, repeats the run); None starts from the defaults.
         changes: values by key; None leaves the recipe's.
         settings: "key=value" texts, applied last; "encoder.units=512" reaches into a
             table.
@@ -43,7 +43,9 @@ def load_recipe(
             values[key] = value
     for text in settings or []:
         path, value = parse_setting(text)
-        if len(path) > 1 and not isinstance(values.get(path[0]), (str, dict, type(None))):
+        if len(path) > 1 and not isinstance(
+            values.get(path[0]), (str, dict, type(None))
+        ):
             raise UserError(f"{path[0]} has no parts, so {text!r} cannot be set.")
         assign(values, path, value)
     return Config.of(values)

@@ -17,7 +17,9 @@ from kvae.types import Tensor
 _BATCH = 500
 
 
-def measure(vae: Any, x: np.ndarray, num_samples: int = 1, seed: int = 0) -> dict[str, Any]:
+def measure(
+    vae: Any, x: np.ndarray, num_samples: int = 1, seed: int = 0
+) -> dict[str, Any]:
     """Estimates the ELBO of a data set and what it is made of.
 
     Args:
@@ -27,8 +29,8 @@ def measure(vae: Any, x: np.ndarray, num_samples: int = 1, seed: int = 0) -> dic
         seed: of the latents.
 
     Returns:
-        metrics: by name a dict of value, standard_error (over examples, None for counts),
-            unit, estimator, num_samples and num_examples.
+        metrics: by name a dict of value, standard_error (over examples, None for
+            counts), unit, estimator, num_samples and num_examples.
 
     Raises:
         ValueError: if x does not fit the model.
@@ -40,7 +42,9 @@ def measure(vae: Any, x: np.ndarray, num_samples: int = 1, seed: int = 0) -> dic
     parts = map_batches(score, inputs, _BATCH, key)
     counts = {"num_samples": num_samples, "num_examples": len(x)}
     to_bits = 1.0 / (math.log(2.0) * math.prod(vae.data_shape))
-    sampled = f"mean over {num_samples} latent{'s' if num_samples > 1 else ''} per example"
+    sampled = (
+        f"mean over {num_samples} latent{'s' if num_samples > 1 else ''} per example"
+    )
     rate = getattr(vae.objective, "kl", "sampled")
     rate = "closed form" if rate == "exact" else sampled
     rows = {

@@ -46,9 +46,9 @@ _REFUSED = {
 def load_model_file(path: pathlib.Path) -> Any:
     """Loads a model that `kvae train` wrote.
 
-    Before Keras sees the file, every class it names is compared with what a kvae model is
-    made of: Keras' own layers and the parts of kvae. Nothing is unpickled, and Keras'
-    safe mode stays on.
+    Before Keras sees the file, every class it names is compared with what a kvae model
+    is made of: Keras' own layers and the parts of kvae. Nothing is unpickled, and
+    Keras' safe mode stays on.
 
     Args:
         path: of the .keras file.
@@ -64,21 +64,22 @@ def load_model_file(path: pathlib.Path) -> Any:
     config = _read_config(path)
     for where, name in _foreign(config):
         raise UserError(
-            f"{path} names {name!r} (in {where}), which is no part of a kvae model and could "
-            "run foreign code; it is not loaded. Use only files that kvae train wrote."
+            f"{path} names {name!r} (in {where}), which is no part of a kvae model and "
+            "could run foreign code; it is not loaded. Use only files that kvae train "
+            "wrote."
         )
     if config.get("registered_name") != "kvae>VAE":
         raise UserError(
-            f"{path} holds a {config.get('class_name', 'nameless object')!s:.60}, not a "
-            "kvae.VAE."
+            f"{path} holds a {config.get('class_name', 'nameless object')!s:.60}, not "
+            "a kvae.VAE."
         )
     try:
         return keras.saving.load_model(path, safe_mode=True)
     except Exception as error:  # whatever h5py and Keras make of damaged bytes
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"{path} is damaged and cannot be loaded ({first[:200]}); restore it from a "
-            "backup or train again."
+            f"{path} is damaged and cannot be loaded ({first[:200]}); restore it from "
+            "a backup or train again."
         ) from error
 
 
@@ -100,14 +101,14 @@ def _read_config(path: pathlib.Path) -> dict[str, Any]:
                 )
             if (bad := archive.testzip()) is not None:
                 raise UserError(
-                    f"{path} is damaged: the checksum of {bad} is wrong; restore it from a "
-                    "backup or train again."
+                    f"{path} is damaged: the checksum of {bad} is wrong; restore it "
+                    "from a backup or train again."
                 )
             config = json.loads(archive.read("config.json"))
     except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
         raise UserError(
-            f"{path} is damaged or no .keras file ({error}); restore it from a backup or "
-            "train again."
+            f"{path} is damaged or no .keras file ({error}); restore it from a backup "
+            "or train again."
         ) from error
     except (ValueError, RecursionError) as error:
         if isinstance(error, UserError):
@@ -129,7 +130,9 @@ def _foreign(config: Any, where: str = "the model") -> list[tuple[str, str]]:
         if not isinstance(value, dict):
             continue
         if "class_name" in value and not _is_ours(value):
-            found.append((where, f"{value.get('registered_name') or value['class_name']}"))
+            found.append(
+                (where, f"{value.get('registered_name') or value['class_name']}")
+            )
         stack += [(item, str(key)) for key, item in value.items()]
     return found
 

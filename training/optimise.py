@@ -38,7 +38,8 @@ def make_optimizer(config: Config, total_steps: int) -> Any:
     maker = known.get(config.optimizer.replace("_", "").lower())
     if maker is None:
         raise UserError(
-            f"there is no optimizer {config.optimizer!r}. {nearest(config.optimizer, known)}"
+            f"there is no optimizer {config.optimizer!r}. "
+            f"{nearest(config.optimizer, known)}"
         )
     rate: Any = config.learning_rate
     if config.schedule == "cosine":

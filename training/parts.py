@@ -34,8 +34,8 @@ def build_model(config: Config, x: Any) -> VAE:
         vae: built, not compiled.
 
     Raises:
-        UserError: for an unknown part or argument, with the nearest, or parts that do not
-            fit together.
+        UserError: for an unknown part or argument, with the nearest, or parts that do
+            not fit together.
     """
     data_shape = tuple(x.shape[1:])
     context = {"data_shape": data_shape, "latent_dim": config.latent_dim}
@@ -104,7 +104,8 @@ def _network(role: str, spec: Any, default: str | None, context: dict[str, Any])
     functions = {
         key: value
         for key, value in vars(networks).items()
-        if inspect.isfunction(value) and "activation" in inspect.signature(value).parameters
+        if inspect.isfunction(value)
+        and "activation" in inspect.signature(value).parameters
     }
     maker = functions.get(f"{name}_{role}") or functions.get(name)
     if maker is None or name.endswith(("_encoder", "_decoder")):
@@ -113,7 +114,10 @@ def _network(role: str, spec: Any, default: str | None, context: dict[str, Any])
     encoding = role == "encoder"
     shape = context["data_shape"] if encoding else (context["latent_dim"],)
     return _call(
-        maker, f"{name} {role}", arguments, {**context, "input_shape": shape, "role": role}
+        maker,
+        f"{name} {role}",
+        arguments,
+        {**context, "input_shape": shape, "role": role},
     )
 
 
@@ -123,7 +127,8 @@ def _split(kind: str, spec: Any) -> tuple[str, dict[str, Any]]:
     name = spec.get("name")
     if not isinstance(name, str):
         raise UserError(
-            f'{kind} must say its name, for example {kind}.name="..."; received {spec!r}.'
+            f'{kind} must say its name, for example {kind}.name="..."; '
+            f"received {spec!r}."
         )
     return name, {key: value for key, value in spec.items() if key != "name"}
 
@@ -134,7 +139,7 @@ def _call(
     arguments: dict[str, Any],
     context: dict[str, Any],
 ) -> Any:
-    """Calls a constructor with checked arguments, filling in what it asks of the data."""
+    """Calls a constructor with checked arguments and what it asks of the data."""
     named = {
         key: parameter
         for key, parameter in inspect.signature(maker).parameters.items()
@@ -143,7 +148,9 @@ def _call(
     for key in arguments:
         if key not in named:
             open_to_user = set(named) - set(context)
-            raise UserError(f"{title} has no argument {key!r}. {nearest(key, open_to_user)}")
+            raise UserError(
+                f"{title} has no argument {key!r}. {nearest(key, open_to_user)}"
+            )
     filled = {key: value for key, value in context.items() if key in named}
     chosen = {key: _argument(value, context) for key, value in arguments.items()}
     with user_errors(title):
@@ -151,15 +158,23 @@ def _call(
 
 
 def _argument(value: Any, context: dict[str, Any]) -> Any:
-    """Makes an argument: a table with a name is a part, whichever kind has that name."""
+    """Makes an argument; a table with a name is a part of whichever kind has it."""
     if isinstance(value, list):
         return tuple(_argument(item, context) for item in value)
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         return value
-    kinds = [k for k, known in _MODULES.items() if _plain(value["name"]) in _public_classes(*known)]
+    kinds = [
+        k
+        for k, known in _MODULES.items()
+        if _plain(value["name"]) in _public_classes(*known)
+    ]
     if not kinds:
-        known = [c.__name__ for m in _MODULES.values() for c in _public_classes(*m).values()]
-        raise UserError(f"there is no part {value['name']!r}. {nearest(value['name'], known)}")
+        known = [
+            c.__name__ for m in _MODULES.values() for c in _public_classes(*m).values()
+        ]
+        raise UserError(
+            f"there is no part {value['name']!r}. {nearest(value['name'], known)}"
+        )
     return make_part(kinds[0], value, context)
 
 

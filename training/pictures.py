@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 from typing import Any
 
 import numpy as np
 
 from kvae.training.atomic import replacing
+from kvae.training.errors import UserError
 from kvae.training.extras import require
 
 _SCALE = 3
@@ -48,6 +50,26 @@ def save_grid(
         image_module.imsave(beside, large)
 
 
+def save_examples(
+    path: pathlib.Path, x: np.ndarray, pixel_range: tuple[float, float] = (0.0, 1.0)
+) -> None:
+    """Writes examples as a square grid (.png) or as an array (.npy).
+
+    Raises:
+        UserError: if a picture is wanted of what is no image.
+    """
+    if path.suffix == ".npy":
+        with replacing(path) as beside:
+            np.save(beside, x)
+    elif is_image(x.shape[1:]):
+        save_grid(path, x, math.ceil(math.sqrt(len(x))), pixel_range)
+    else:
+        raise UserError(
+            f"examples of shape {x.shape[1:]} are no images; give an --out that ends "
+            "in .npy."
+        )
+
+
 def save_curves(path: pathlib.Path, history: list[dict[str, float]]) -> None:
     """Writes the learning curves: ELBO above, rate and distortion below.
 
@@ -62,7 +84,10 @@ def save_curves(path: pathlib.Path, history: list[dict[str, float]]) -> None:
     skip = len(history) // 20  # the first epochs would hide the rest
     for axis, name in zip(axes, ("elbo", "rate", "distortion"), strict=True):
         shown: list[float] = []
-        for key, style, label in ((name, "-", "training"), (f"val_{name}", "--", "validation")):
+        for key, style, label in (
+            (name, "-", "training"),
+            (f"val_{name}", "--", "validation"),
+        ):
             if key in history[0]:
                 values = [row[key] for row in history]
                 axis.plot(epochs, values, style, label=label)

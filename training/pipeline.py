@@ -22,9 +22,9 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Makes an endless data set of batches, a new order (and new pixels) each epoch.
 
-    Batch s of epoch e depends on (seed, e, s) alone: nothing is drawn from a state, so a
-    run can be repeated, or continued from `first_epoch`, to the bit. The last batch of an
-    epoch holds what is left over.
+    Batch s of epoch e depends on (seed, e, s) alone: nothing is drawn from a state, so
+    a run can be repeated, or continued from `first_epoch`, to the bit. The last batch
+    of an epoch holds what is left over.
 
     Args:
         x: (N, *shape) float32; with `binarise`, probabilities in [0, 1].
@@ -45,8 +45,8 @@ def training_batches(
         epoch, index = step // steps, step % steps
         start = tf.cast(index * batch_size, tf.int32)
         stop = tf.minimum(start + batch_size, count)
-        # A block cipher on row numbers, evaluated where it is needed: no shuffled copy of
-        # all rows and no buffer to fill when an epoch begins.
+        # A block cipher on row numbers, evaluated where it is needed: no shuffled copy
+        # of all rows and no buffer to fill when an epoch begins.
         order = tf.stack([seed, tf.cast(epoch, tf.int32)])
         rows = tf.random.experimental.index_shuffle(
             tf.range(start, stop), order, count - 1
@@ -88,4 +88,3 @@ def binarise_once(x: np.ndarray, seed: int = TEST_BINARISATION_SEED) -> np.ndarr
     generator = np.random.Generator(np.random.PCG64(seed))
     uniform = generator.random(x.shape, dtype=np.float32)
     return (uniform < x).astype("float32")
-

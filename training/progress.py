@@ -50,7 +50,9 @@ class Progress(keras.callbacks.Callback):
         if not self.console.is_terminal:
             return
         self._bar = rich.progress.Progress(
-            rich.progress.TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+            rich.progress.TextColumn(
+                "epoch {task.fields[epoch]}/{task.fields[epochs]}"
+            ),
             rich.progress.BarColumn(bar_width=24),
             rich.progress.TextColumn("{task.fields[nats]}"),
             rich.progress.TextColumn("{task.fields[speed]}"),
@@ -89,7 +91,9 @@ class Progress(keras.callbacks.Callback):
         logs = logs or {}
         seconds = time.monotonic() - self._last
         line = f"epoch {epoch + 1}/{self.epochs}  {seconds:.1f} s  {describe(logs)}"
-        validation = {k.removeprefix("val_"): v for k, v in logs.items() if k[:4] == "val_"}
+        validation = {
+            k.removeprefix("val_"): v for k, v in logs.items() if k[:4] == "val_"
+        }
         if validation:
             line += f"  validation {describe(validation, ('elbo',))}"
         if self._bar is None:

@@ -23,7 +23,8 @@ _PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy")
 class RunDirectory:
     """The files of a run, by name.
 
-    Every file appears whole, by a rename, so a process that dies leaves what stood there.
+    Every file appears whole, by a rename, so a process that dies leaves what stood
+    there.
 
     Attributes:
         path: of the folder.
@@ -66,7 +67,8 @@ class RunDirectory:
         run = cls(path)
         if not run.config_file.is_file():
             raise UserError(
-                f"{path} is no run: it holds no config.toml; give the --out of kvae train."
+                f"{path} is no run: it holds no config.toml; give the --out of kvae "
+                "train."
             )
         if not run.model_file.is_file():
             raise UserError(
@@ -133,9 +135,19 @@ class RunDirectory:
             metrics = json.loads(self.metrics_file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UserError(
-                f"{self.metrics_file} is damaged ({error}); remove it and evaluate again."
+                f"{self.metrics_file} is damaged ({error}); remove it and evaluate "
+                "again."
             ) from error
         return metrics if isinstance(metrics, dict) else {}
+
+    def pixel_range(self) -> tuple[float, float]:
+        """The smallest and largest value a pixel can take, from run.json."""
+        try:
+            facts = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+            low, high = map(float, facts["data"]["pixel_range"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return (0.0, 1.0)
+        return (low, high) if high > low else (0.0, 1.0)
 
     def load_model(self) -> Any:
         """Loads model.keras.

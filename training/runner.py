@@ -59,8 +59,8 @@ def train(config: Config, out: pathlib.Path | str) -> Run:
         run: finished.
 
     Raises:
-        UserError: if the configuration and the data do not fit together, `out` is taken,
-            or training diverges.
+        UserError: if the configuration and the data do not fit together, `out` is
+            taken, or training diverges.
     """
     require("matplotlib.figure", "drawing the pictures of a run")
     directory = RunDirectory.create(out)
@@ -110,18 +110,18 @@ def open_run(path: pathlib.Path | str, changes: dict[str, Any] | None = None) ->
     data = load_run_data(config)
     if data.shape != vae.data_shape:
         raise UserError(
-            f"the model of {directory.path} takes examples of shape {vae.data_shape} and "
-            f"{data.name} now has {data.shape}; the data have changed since."
+            f"the model of {directory.path} takes examples of shape {vae.data_shape} "
+            f"and {data.name} now has {data.shape}; the data have changed since."
         )
     return Run(directory, config, vae, data, directory.read_metrics())
 
 
 def load_run_data(config: Config) -> DataSet:
-    """Loads the data of a run as the model sees them: test and validation binarised once.
+    """Loads the data of a run, its test and validation parts binarised once.
 
     Raises:
-        UserError: if the data cannot be loaded, or are no probabilities where pixels are
-            to be drawn from them.
+        UserError: if the data cannot be loaded, or are no probabilities where pixels
+            are to be drawn from them.
     """
     data = load_data(
         config.data,
@@ -138,7 +138,9 @@ def load_run_data(config: Config) -> DataSet:
             f"{data.name} ranges over {data.pixel_range[0]:.3g} to "
             f'{data.pixel_range[1]:.3g}. Scale it, or set binarise="none".'
         )
-    note = "training pixels are drawn anew each epoch, test pixels once from a fixed seed."
+    note = (
+        "training pixels are drawn anew each epoch, test pixels once from a fixed seed."
+    )
     _LOG.info("%s: %s", data.name, note)
     return dataclasses.replace(
         data,
@@ -196,14 +198,15 @@ def fit(
             validation_data=validation,
             validation_batch_size=max(config.batch_size, 256),
             callbacks=callbacks,
+            shuffle=False,  # the pipeline has shuffled
             verbose=0,
         )
     finally:
         progress.close()
     if not history.rows or not np.isfinite(history.rows[-1]["loss"]):
         raise UserError(
-            f"training diverged in epoch {max(1, len(history.rows))}: the loss is not a "
-            "number; lower the learning rate (--set learning_rate="
+            f"training diverged in epoch {max(1, len(history.rows))}: the loss is not "
+            "a number; lower the learning rate (--set learning_rate="
             f"{config.learning_rate / 10:g}) or clip gradients (--set clip_norm=100)."
         )
     return history.rows
@@ -215,11 +218,14 @@ def measure_test(
     """Measures a model on the whole test set of its run, with the noise of seed 0."""
     metrics = measure(vae, data.test, num_samples or config.eval_samples)
     drawn = config.binarise == "dynamic"
-    return {**metrics, "pixels": "binarised once, fixed seed" if drawn else "as they are"}
+    return {
+        **metrics,
+        "pixels": "binarised once, fixed seed" if drawn else "as they are",
+    }
 
 
 def _validation(vae: Any, config: Config, data: DataSet) -> Any:
-    # The training set goes in as a pipeline, of which Keras sees only batches: check the
-    # arrays it is made from, once.
+    # The training set goes in as a pipeline, of which Keras sees only batches: check
+    # the arrays it is made from, once.
     vae.likelihood.check_support(data.train)
     return data.validation if len(data.validation) else None

@@ -25,7 +25,7 @@ def read_toml(path: pathlib.Path) -> dict[str, Any]:
 
 
 def to_toml(values: dict[str, Any]) -> str:
-    """Writes what `read_toml` reads back unchanged; None, which TOML lacks, is left out.
+    """Writes what `read_toml` reads back unchanged; None is left out.
 
     Args:
         values: strings, booleans, numbers, lists, and tables of these by name.
@@ -38,13 +38,17 @@ def to_toml(values: dict[str, Any]) -> str:
     lines = [f"{k} = {_value(v)}" for k, v in present.items() if k not in tables]
     for name, table in tables.items():
         lines += ["", f"[{_bare(name)}]"]
-        lines += [f"{_bare(k)} = {_value(v)}" for k, v in table.items() if v is not None]
+        lines += [
+            f"{_bare(k)} = {_value(v)}" for k, v in table.items() if v is not None
+        ]
     return "\n".join(lines) + "\n"
 
 
 def _value(value: Any) -> str:
     if isinstance(value, dict):
-        inside = (f"{_bare(k)} = {_value(v)}" for k, v in value.items() if v is not None)
+        inside = (
+            f"{_bare(k)} = {_value(v)}" for k, v in value.items() if v is not None
+        )
         return "{" + ", ".join(inside) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(_value, value)) + "]"
@@ -88,7 +92,7 @@ def parse_setting(text: str) -> tuple[list[str], Any]:
 
 
 def assign(values: dict[str, Any], path: list[str], value: Any) -> None:
-    """Sets a key, or a key of a table, in place; a part given by name becomes a table."""
+    """Sets a key, or a key of a table, in place; a mere name becomes a table."""
     if len(path) == 1:
         values[path[0]] = value
         return

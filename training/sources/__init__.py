@@ -1,4 +1,4 @@
-"""Data sources: one file per kind, each gives a `Raw`; `load_data` finds the kind by name."""
+"""Data sources, one file per kind; `load_data` finds the kind by name."""
 
 from kvae.training.sources.array_file import read_array_file as read_array_file
 from kvae.training.sources.data_set import DataSet as DataSet

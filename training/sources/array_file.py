@@ -54,8 +54,9 @@ def read_array_file(path: pathlib.Path) -> Raw:
         (train,) = arrays.values()
     if train is None:
         raise UserError(
-            f"{path} holds the arrays {', '.join(sorted(arrays)) or '(none)'}; name the "
-            "training examples train, and optionally others test, validation and labels."
+            f"{path} holds the arrays {', '.join(sorted(arrays)) or '(none)'}; name "
+            "the training examples train, and optionally others test, validation and "
+            "labels."
         )
     labels = {name: _pick(arrays, names) for name, names in _LABEL_NAMES.items()}
     raw = Raw(

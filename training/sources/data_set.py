@@ -145,8 +145,8 @@ def _hold_out_test(
     assert train is not None
     if len(train) < 5:
         raise UserError(
-            f"{len(train)} examples are too few to hold out a test set: give at least 5, "
-            "or a file with its own (an .npz with train and test)."
+            f"{len(train)} examples are too few to hold out a test set: give at least "
+            "5, or a file with its own (an .npz with train and test)."
         )
     count = max(1, len(train) // 5)
     order = np.random.default_rng(HOLD_OUT_SEED).permutation(len(train))
@@ -213,7 +213,11 @@ def _scale(
 
 def _reach(raw: Raw, low: float, high: float) -> float:
     for reach in (255, 65535):
-        if low >= 0 and high <= reach and raw.train.dtype.itemsize >= reach.bit_length() // 8:
+        if (
+            low >= 0
+            and high <= reach
+            and raw.train.dtype.itemsize >= reach.bit_length() // 8
+        ):
             return float(reach)
     raise UserError(
         f"{raw.name} holds integers from {low:g} to {high:g}, which is no range of "

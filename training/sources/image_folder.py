@@ -18,8 +18,8 @@ def read_image_folder(path: pathlib.Path, image_size: int | None = None) -> Raw:
     """Reads every image below a folder, in the order of their names.
 
     Where the folder holds the folders train and test (and validation), these are the
-    parts. Where all images lie one folder deeper, the folders are the labels. Images are
-    grey if all are, else RGB.
+    parts. Where all images lie one folder deeper, the folders are the labels. Images
+    are grey if all are, else RGB.
 
     Args:
         path: the folder.
@@ -68,7 +68,8 @@ def _image_files(root: pathlib.Path) -> list[pathlib.Path]:
     )
     if not files:
         raise UserError(
-            f"the folder {root} holds no images ({', '.join(_SUFFIXES)}); check the path."
+            f"the folder {root} holds no images ({', '.join(_SUFFIXES)}); check the "
+            "path."
         )
     return files
 

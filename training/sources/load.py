@@ -54,8 +54,8 @@ def _read(source: str, data_dir: str | None, image_size: int | None) -> Raw:
         return read_image_folder(path, image_size)
     if path.is_file():
         raise UserError(
-            f"{source} is a file of a kind that is not read: give .npy, .npz or a folder "
-            "of images."
+            f"{source} is a file of a kind that is not read: give .npy, .npz or a "
+            "folder of images."
         )
     if "/" in source and (source.startswith(("/", ".", "~")) or path.parent.is_dir()):
         raise UserError(f"there is no file or folder {source}; check the path.")

@@ -67,7 +67,9 @@ def _builder(tfds: Any, name: str, data_dir: str | None) -> Any:
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
         known = {*tfds.list_builders(with_community_datasets=False), "digits"}
         if name.split("/")[0].split(":")[0] in known:
-            raise UserError(f"the data set {name!r} cannot be opened: {error}") from None
+            raise UserError(
+                f"the data set {name!r} cannot be opened: {error}"
+            ) from None
         raise UserError(
             f"there is no data set {name!r}. {nearest(name, known)} Or give a .npy or "
             ".npz file or a folder of images."
@@ -76,12 +78,14 @@ def _builder(tfds: Any, name: str, data_dir: str | None) -> Any:
 
 def _features(tfds: Any, name: str, features: Any) -> tuple[str, str | None]:
     """Finds the image and the label among what one example holds."""
-    kinds = {key: features[key] for key in features} if hasattr(features, "keys") else {}
+    kinds = (
+        {key: features[key] for key in features} if hasattr(features, "keys") else {}
+    )
     images = [k for k, f in kinds.items() if isinstance(f, tfds.features.Image)]
     if not images:
         raise UserError(
-            f"{name} holds no images but {', '.join(kinds) or type(features).__name__}; "
-            "choose an image data set such as mnist."
+            f"{name} holds {', '.join(kinds) or type(features).__name__} and no "
+            "image; choose an image data set such as mnist."
         )
     image = "image" if "image" in images else images[0]
     if None in kinds[image].shape:
@@ -97,8 +101,8 @@ def _download(tfds: Any, name: str, builder: Any) -> None:
     folder = builder.data_path
     if not _network():
         raise UserError(
-            f"{name} is not prepared in {folder.parent.parent} and there is no network to "
-            "download it: prepare it on a machine that has one, python -c 'import "
+            f"{name} is not prepared in {folder.parent.parent} and there is no network "
+            "to download it: prepare it on a machine that has one, python -c 'import "
             f'tensorflow_datasets as t; t.builder("{name}", data_dir="DIR")'
             ".download_and_prepare()', copy DIR here and give --data-dir DIR; or use "
             "--data digits, which needs no network."

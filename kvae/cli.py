@@ -1,0 +1,290 @@
+"""The command line: from a verb to the function that does it.
+
+    kvae quickstart
+    kvae train mnist --out runs/mnist
+
+Exit status: 0 done; 1 something failed; 2 a mistake in what was asked for, with one
+sentence on standard error; 130 interrupted.
+
+This file imports only the standard library before it has read the arguments, so help
+and refusals come at once. `kvae_launcher` runs it without importing the package first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import pathlib
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: the arguments; those of the process if None.
+
+    Returns:
+        status: for `sys.exit`.
+    """
+    try:
+        arguments = _parser().parse_args(argv)
+        _show_log(arguments.quiet)
+        with _quiet_import():
+            from kvae.training.verbs import VERBS
+        values = dict(vars(arguments))
+        verb = VERBS[values.pop("verb")]
+        del values["quiet"]
+        verb(**values)
+        return 0
+    except SystemExit as stop:  # argparse: help, or a mistake it has explained
+        return stop.code if isinstance(stop.code, int) else 1
+    except KeyboardInterrupt:
+        print("kvae: interrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        return _explain(error)
+
+
+# === What a user sees ===
+
+
+def _explain(error: Exception) -> int:
+    """Prints what went wrong, and says whose mistake it was."""
+    # By name, because the library itself may be what cannot be imported.
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if kinds & {"UserError", "MissingExtra", "ExportRefused", "FileExistsError"}:
+        print(f"kvae: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    if kinds & {"WriteError", "ParityFailed"}:
+        print(f"kvae: {error}", file=sys.stderr)
+        return 1
+    traceback.print_exception(error)
+    print(
+        "kvae: this is a fault of kvae, not of yours; please report it with the lines "
+        "above.",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def _show_log(quiet: bool) -> None:
+    logger = logging.getLogger("kvae")
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+        logger.propagate = False
+
+
+@contextlib.contextmanager
+def _quiet_import() -> Iterator[None]:
+    """Keeps TensorFlow's greetings off standard error, and shows them after a failure.
+
+    TF_CPP_MIN_LOG_LEVEL does not reach what is logged while TensorFlow is loaded. A
+    user who sets it wants to see the log.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()  # looks for a GPU, and says so
+        except BaseException:
+            os.dup2(kept, 2)
+            file.seek(0)
+            os.write(2, file.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+# === The arguments ===
+
+_PATH = pathlib.Path
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says a mistake in one sentence, without the usage in front."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help.\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="kvae",
+        description="Variational autoencoders: train, evaluate, sample, export.",
+        epilog="example: kvae quickstart",
+    )
+    verbs = parser.add_subparsers(
+        required=True, metavar="VERB", dest="verb", parser_class=_Parser
+    )
+
+    def verb(name: str, words: str, example: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(
+            name,
+            help=words,
+            description=words,
+            epilog=f"example: {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.add_argument("-q", "--quiet", action="store_true", help="only warnings")
+        return added
+
+    _add_quickstart(
+        verb(
+            "quickstart",
+            "Train on bundled digits, evaluate, draw samples and export.",
+            "kvae quickstart --out first-run",
+        )
+    )
+    _add_train(
+        verb(
+            "train",
+            "Train a model by a recipe or on a data source.",
+            "kvae train mnist --set epochs=20 --out runs/mnist",
+        )
+    )
+    judge = verb(
+        "evaluate",
+        "Measure a run on its test set; the numbers go into its metrics.json.",
+        "kvae evaluate runs/mnist --num-samples 16",
+    )
+    _add_run(judge)
+    judge.add_argument("--num-samples", type=_positive, help="latents per example")
+    _add_sample(
+        verb(
+            "sample",
+            "Draw new examples from a run's model.",
+            "kvae sample runs/mnist --num 100 --seed 1 --out more.png",
+        )
+    )
+    ship = verb(
+        "export",
+        "Export a run's model for servers and phones, and prove the files equal.",
+        "kvae export runs/mnist --out exported",
+    )
+    _add_run(ship)
+    ship.add_argument("--out", type=_PATH, help="folder to make (RUN/export)")
+    return parser
+
+
+def _add_quickstart(parser: argparse.ArgumentParser) -> None:
+    folder = pathlib.Path("kvae-quickstart")
+    parser.add_argument("--out", type=_PATH, default=folder, help=f"folder ({folder})")
+    _add_settings(parser)
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "recipe", nargs="?", help="digits, mnist, ..., a .toml, or a run"
+    )
+    of_config = parser.add_argument_group("changes to the recipe")
+    for flag, kind, words in (
+        ("--data", str, "digits, a TFDS name, a .npy or .npz file, a folder of images"),
+        ("--data-dir", str, "where TFDS keeps its data"),
+        ("--latent-dim", int, "number of latent dimensions"),
+        ("--epochs", int, "passes over the training set"),
+        ("--batch-size", int, "examples per step"),
+        ("--likelihood", str, "bernoulli, normal, ..."),
+        ("--seed", int, "same seed, same numbers"),
+    ):
+        of_config.add_argument(
+            flag, type=kind, help=words, action=_Change, default=argparse.SUPPRESS
+        )
+    parser.set_defaults(changes={})
+    _add_settings(parser)
+    parser.add_argument("--out", type=_PATH, help="folder of the run (runs/NAME)")
+
+
+def _add_sample(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "path", metavar="RUN", type=_PATH, help="a folder of kvae train"
+    )
+    parser.add_argument("--num", type=_positive, default=64, help="how many (64)")
+    parser.add_argument(
+        "--seed", type=_seed, default=0, help="same seed, same samples (0)"
+    )
+    parser.add_argument(
+        "--temperature", type=_spread, default=1.0, help="of the prior (1)"
+    )
+    parser.add_argument(
+        "--draw-pixels", dest="mean", action="store_false", help="draws, not means"
+    )
+    parser.add_argument("--out", type=_PATH, help="a .png, or a .npy for the numbers")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "path", metavar="RUN", type=_PATH, help="a folder of kvae train"
+    )
+    parser.add_argument("--data-dir", help="where TFDS keeps its data")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    words = "any key of a recipe, for example encoder.units=512; may be repeated"
+    parser.add_argument(
+        "--set", action="append", dest="settings", metavar="KEY=VALUE", help=words
+    )
+
+
+class _Change(argparse.Action):
+    """Collects what replaces a key of the recipe."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        namespace.changes = {**namespace.changes, self.dest: values}
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number from 1; got {text!r}"
+        )
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number below 2**31; got {text!r}"
+        )
+    return int(text)
+
+
+def _spread(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number from 0; got {text!r}")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""What each verb of the command line does; it answers on standard output."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from kvae.export import export as export_model
+from kvae.training.config import Config
+from kvae.training.errors import UserError
+from kvae.training.load_recipe import load_recipe
+from kvae.training.pictures import save_examples
+from kvae.training.run_directory import RunDirectory
+from kvae.training.runner import Run, measure_test, open_run
+from kvae.training.runner import train as train_run
+
+_DECIMALS = {"bits_per_dim": 4}
+
+
+def quickstart(out: pathlib.Path, settings: list[str] | None = None) -> None:
+    """Trains on the digits, evaluates, draws samples and exports.
+
+    Args:
+        out: the folder to make.
+        settings: "key=value" changes to the recipe.
+    """
+    run = train_run(load_recipe("digits", settings=settings), out)
+    show_metrics(run.metrics["test"], run.data.name)
+    _export(run, out / "export")
+    print(f"\nEverything lies in {out}; look at {out / 'samples.png'}, and next try:")
+    print(f"  kvae sample {out} --seed 1 --out more.png")
+    print("  kvae train mnist --out runs/mnist")
+
+
+def train(
+    recipe: str | None,
+    changes: dict[str, Any],
+    settings: list[str] | None,
+    out: pathlib.Path | None,
+) -> None:
+    """Trains a model by a recipe or on a data source.
+
+    Args:
+        recipe: a name or path; None uses the defaults for `changes["data"]`, or the
+            digits recipe.
+        changes: values by key of the configuration; None leaves the recipe's.
+        settings: "key=value" changes, applied last.
+        out: the folder to make; runs/NAME if None.
+    """
+    if recipe is None and changes.get("data") is None:
+        recipe = "digits"
+    config = load_recipe(recipe, changes, settings)
+    out = out or pathlib.Path("runs") / _name(recipe, config)
+    run = train_run(config, out)
+    show_metrics(run.metrics["test"], run.data.name)
+    print(f"\nThe run lies in {run.directory.path}")
+
+
+def evaluate(
+    path: pathlib.Path, data_dir: str | None = None, num_samples: int | None = None
+) -> None:
+    """Measures a run on its test set and adds the numbers to its metrics.json.
+
+    Args:
+        path: of the run.
+        data_dir: where TFDS keeps its data now; None is where it was.
+        num_samples: K, latents per example; None is as in training.
+    """
+    run = open_run(path, _changes(data_dir))
+    samples = num_samples or run.config.eval_samples
+    test = measure_test(run.vae, run.data, run.config, samples)
+    show_metrics(test, run.data.name)
+    name = "test" if samples == run.config.eval_samples else f"test_{samples}_samples"
+    run.directory.write_metrics({**run.metrics, name: test})
+    print(f"\nAdded to {run.directory.metrics_file}")
+
+
+def sample(
+    path: pathlib.Path,
+    num: int = 64,
+    seed: int = 0,
+    temperature: float = 1.0,
+    mean: bool = True,
+    out: pathlib.Path | None = None,
+) -> None:
+    """Draws new examples from a run's model.
+
+    Args:
+        path: of the run.
+        num: how many.
+        seed: of the draw.
+        temperature: of the prior.
+        mean: show means of p(x|z) instead of draws.
+        out: a .png or .npy file; in the run if None.
+    """
+    directory = RunDirectory.open(path)
+    out = out or directory.path / f"samples-{num}-seed-{seed}.png"
+    if out.suffix not in (".png", ".npy"):
+        raise UserError(f"--out takes a .png or a .npy file; received {out}.")
+    if out.exists():
+        raise UserError(f"{out} exists; choose another --out.")
+    if not out.parent.is_dir():
+        raise UserError(f"there is no folder {out.parent}; make it first.")
+    vae = directory.load_model()
+    x = vae.sample(num, seed=seed, temperature=temperature, mean=mean)
+    save_examples(out, x, directory.pixel_range())
+    print(f"{num} samples lie in {out}")
+
+
+def export(
+    path: pathlib.Path, data_dir: str | None = None, out: pathlib.Path | None = None
+) -> None:
+    """Exports a run's model for servers and phones, and proves the files equal.
+
+    Args:
+        path: of the run.
+        data_dir: where TFDS keeps its data now; None is where it was.
+        out: the folder to make; RUN/export if None.
+    """
+    run = open_run(path, _changes(data_dir))
+    _export(run, out or run.directory.path / "export")
+
+
+VERBS: dict[str, Callable[..., None]] = {
+    "quickstart": quickstart,
+    "train": train,
+    "evaluate": evaluate,
+    "sample": sample,
+    "export": export,
+}
+
+
+def show_metrics(metrics: dict[str, Any], name: str) -> None:
+    """Prints the numbers of metrics.json, each with its error and estimator."""
+    rows = {key: row for key, row in metrics.items() if isinstance(row, dict)}
+    count = next(iter(rows.values()))["num_examples"]
+    print(f"\n{name}: {count} test examples, pixels {metrics['pixels']}")
+    for key, row in rows.items():
+        digits = _DECIMALS.get(key, 2)
+        value = f"{row['value']:g}"
+        if row["standard_error"] is not None:
+            value = f"{row['value']:.{digits}f} ± {row['standard_error']:.{digits}f}"
+        title = "ELBO" if key == "elbo" else key.replace("_", " ")
+        print(f"  {title:13} {value:>16} {row['unit']}  ({row['estimator']})")
+
+
+def _export(run: Run, out: pathlib.Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    report = export_model(run.vae, out, run.data.test[:64])
+    print(f"\nExported to {out}; the files compute what Keras computes:\n{report}")
+
+
+def _name(recipe: str | None, config: Config) -> str:
+    given = pathlib.Path(recipe or config.data)
+    return given.parent.name if given.name == "config.toml" else given.stem
+
+
+def _changes(data_dir: str | None) -> dict[str, Any]:
+    return {} if data_dir is None else {"data_dir": data_dir}
