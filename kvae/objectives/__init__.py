@@ -2,6 +2,7 @@
 
 from kvae.objectives.base import Objective as Objective
 from kvae.objectives.base import batch_mean as batch_mean
+from kvae.objectives.base import global_count as global_count
 from kvae.objectives.beta_tc import BetaTC as BetaTC
 from kvae.objectives.capacity import Capacity as Capacity
 from kvae.objectives.elbo import ELBO as ELBO

@@ -79,7 +79,7 @@ class Objective(keras.layers.Layer, abc.ABC):
         """Computes the parts and adds the batch mean of the KL term to the losses."""
         inputs = dataclasses.replace(inputs, sample_weight=sample_weight)
         parts = self.parts(model, inputs, noise, training)
-        self.add_loss(batch_mean(parts.kl_term, sample_weight))
+        self.add_loss(batch_mean(parts.kl_term, sample_weight, inputs.count))
         return parts
 
     def get_config(self) -> dict[str, Any]:
@@ -99,10 +99,12 @@ class Objective(keras.layers.Layer, abc.ABC):
         )
 
 
-def batch_mean(values: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+def batch_mean(
+    values: Tensor, sample_weight: Tensor | None = None, count: Tensor | None = None
+) -> Tensor:
     """Averages per-example values over the examples of all replicas.
 
-        mean = sum_local(weight * value) / count_over_all_replicas
+        mean = sum_local(weight * value) / count
 
     Keras adds up the gradients of all replicas, so this local share is what keeps the
     loss the same for any batch size, ragged last batch or number of replicas. As in
@@ -111,6 +113,7 @@ def batch_mean(values: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     Args:
         values: (B,) nats.
         sample_weight: (B,) or None.
+        count: how many examples there are on all replicas (`global_count`); B if None.
 
     Returns:
         mean: scalar nats.
@@ -120,8 +123,14 @@ def batch_mean(values: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         if sample_weight is None
         else values * tf.cast(sample_weight, values.dtype)
     )
-    count = tf.cast(tf.shape(values)[0], values.dtype)
+    count = tf.shape(values)[0] if count is None else count
+    return tf.reduce_sum(total) / tf.maximum(tf.cast(count, values.dtype), 1.0)
+
+
+def global_count(values: Tensor) -> Tensor:
+    """Counts the examples of a batch on all replicas: scalar float32 from (B, ...)."""
+    count = tf.cast(tf.shape(values)[0], tf.float32)
     replicas = tf.distribute.get_replica_context()
     if replicas is not None and replicas.num_replicas_in_sync > 1:
         count = replicas.all_reduce(tf.distribute.ReduceOp.SUM, count)
-    return tf.reduce_sum(total) / tf.maximum(count, 1.0)
+    return count

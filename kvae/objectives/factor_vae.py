@@ -14,7 +14,7 @@ from kvae.noise import Noise
 from kvae.objectives.base import Objective
 from kvae.objectives.gradients import stopped
 from kvae.objectives.weight import Schedule, Weight
-from kvae.objectives.wrapper import Wrapper
+from kvae.objectives.wrapper import Wrapper, normals_beside
 from kvae.types import LossParts, Tensor
 
 _PERMUTATION = 0x7C
@@ -94,9 +94,7 @@ class FactorVAE(Wrapper):
     ) -> LossParts:
         """Adds the total correlation to the data term, (B,) nats."""
         parts, draw = self.wrapped_parts(model, inputs, noise, training)
-        normals = noise.fold(_PERMUTATION).normal(
-            draw.z.shape[0], tf.shape(draw.z)[1], draw.z.shape[2], draw.z.dtype
-        )
+        normals = normals_beside(noise, _PERMUTATION, draw.z, draw.z.shape[-1])
         still = tf.stop_gradient(draw.z)
         with stopped(self._network):
             correlation = tf.reduce_mean(self._logit(draw.z, training), axis=0)

@@ -12,7 +12,7 @@ from kvae.inputs import Inputs
 from kvae.noise import Noise
 from kvae.objectives.base import Objective
 from kvae.objectives.weight import Schedule, Weight
-from kvae.objectives.wrapper import Wrapper
+from kvae.objectives.wrapper import Wrapper, normals_beside
 from kvae.types import LossParts, Tensor
 
 _PRIOR = 0x33D
@@ -84,12 +84,7 @@ class MMD(Wrapper):
     ) -> LossParts:
         """Adds the discrepancy of the batch to the data term of each example."""
         parts, draw = self.wrapped_parts(model, inputs, noise, training)
-        normals = noise.fold(_PRIOR).normal(
-            draw.z.shape[0],
-            tf.shape(draw.z)[1],
-            model.prior.noise_dim,
-            model.prior.maths_dtype,
-        )
+        normals = normals_beside(noise, _PRIOR, draw.z, model.prior.noise_dim)
         prior_z = model.prior.sample(draw.prior, normals)
         each = unbiased_mmd(
             draw.z, prior_z, self.kernel, self.scales, inputs.sample_weight

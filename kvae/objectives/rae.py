@@ -137,7 +137,7 @@ class RAE(Objective):
             ]
             return tf.add_n(squares) * tf.ones_like(z[:, 0])
         probe = noise.fold(_PROBE).normal(
-            1, tf.shape(z)[0], math.prod(model.data_shape), z.dtype
+            1, tf.shape(z)[0], math.prod(model.data_shape), z.dtype.name
         )[0]
         with tf.GradientTape() as tape:
             tape.watch(z)
@@ -147,7 +147,9 @@ class RAE(Objective):
             projected = tf.reduce_sum(
                 tf.reshape(tf.cast(mean, z.dtype), tf.shape(probe)) * probe
             )
-        return tf.reduce_sum(tf.square(tape.gradient(projected, z)), axis=-1)
+        # Building the model runs this once where tapes are paused: zeros then, not None.
+        gradient = tape.gradient(projected, z, unconnected_gradients="zero")
+        return tf.reduce_sum(tf.square(gradient), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from kvae.types import Tensor
 
@@ -44,7 +45,8 @@ class Weight:
         self._variable = owner.add_weight(
             name=name,
             shape=(),
-            initializer=keras.initializers.Constant(value),
+            # Keras' Constant would round the number to float32 on its way.
+            initializer=lambda shape, dtype: tf.fill(shape, tf.constant(value, dtype)),
             trainable=False,
             autocast=False,
         )

@@ -65,6 +65,23 @@ class Wrapper(Objective, abc.ABC):
         return {**super().get_config(), "objective": objective}
 
 
+def normals_beside(noise: Noise, tag: int, z: Tensor, dim: int) -> Tensor:
+    """Draws standard normals beside latents: z of (K, B, D) gives (K, B, dim).
+
+    Args:
+        noise: of this pass.
+        tag: keeps these numbers independent of those that made z.
+        z: (K, B, D) latents.
+        dim: normals for each latent.
+
+    Returns:
+        normals: (K, B, dim), in the dtype of z.
+    """
+    num_samples = z.shape[0]  # in evaluation K may be known only when the graph runs
+    num_samples = tf.shape(z)[0] if num_samples is None else num_samples
+    return noise.fold(tag).normal(num_samples, tf.shape(z)[1], dim, z.dtype.name)
+
+
 def weighted_mean(values: Tensor, sample_weight: Tensor | None) -> Tensor:
     """Averages over the examples, each as much as it weighs.
 
