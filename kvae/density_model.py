@@ -55,6 +55,12 @@ class DensityModel(keras.Model):
                 f"the posterior has latent_dim={posterior.latent_dim} and the prior "
                 f"latent_dim={self.prior.latent_dim}; give both the same."
             )
+        if self.prior.space != posterior.space:
+            raise ValueError(
+                f"{type(posterior).__name__} draws latents from {posterior.space} and "
+                f"{type(self.prior).__name__} is a density on {self.prior.space}, so no "
+                "KL divergence is finite. PowerSpherical and UniformSphere go together."
+            )
         self.seed = seed
         self._input_shapes: dict[str, list[int | None]] | None = None
         self._loss_metric_names: tuple[str, ...] = ()
@@ -147,6 +153,10 @@ class DensityModel(keras.Model):
         z, log_posterior = sampler(posterior, base)
         prior = self.prior(inputs.condition)
         likelihood = self.likelihood_params(z, inputs.condition, training)
+        if training:
+            likelihood = self.likelihood.calibrate(
+                likelihood, inputs.x, inputs.mask, inputs.sample_weight
+            )
         return Draw(
             z=z,
             posterior=posterior,

@@ -55,7 +55,7 @@ class VAE(TrainableModel):
         Args:
             x: (N, ...) the training examples; (N, D) are vectors, (N, H, W) and
                 (N, H, W, C) images.
-            latent_dim: D, the number of latent dimensions.
+            latent_dim: D, the number of latent dimensions; a given posterior's own wins.
             **parts: any argument of `VAE`; what is given is not chosen.
 
         Returns:
@@ -170,6 +170,37 @@ class VAE(TrainableModel):
         """
         function = functools.partial(_elbo, num_samples=num_samples)
         return self._map(function, x, batch_size, _key(seed))
+
+    def with_prior(self, prior: Any, objective: Any = None) -> VAE:
+        """Copies this model with another prior, for example one fitted after training.
+
+        The networks' weights are copied, so neither model changes the other from then on.
+
+        Args:
+            prior: p(z) of the copy.
+            objective: of the copy; this model's own if None. A prior without a closed
+                form of the rate needs `ELBO(kl="sampled")`.
+
+        Returns:
+            vae: built if this one is, not compiled.
+
+        Raises:
+            ValueError: if the prior does not fit the posterior or the objective.
+        """
+        config = {**self.get_config(), "prior": prior}
+        kept = ["encoder", "decoder", "posterior", "likelihood"]
+        if objective is None:
+            kept.append("objective")
+        else:
+            config["objective"] = objective
+        copy = type(self).from_config(config)
+        if self.built:
+            if not copy.built:
+                copy.build(self._input_shapes)
+            for part in kept:
+                getattr(copy, part).set_weights(getattr(self, part).get_weights())
+            copy.step.assign(self.step.value)
+        return copy
 
     def _map(self, function: Any, x: Any, batch_size: int, *args: Any) -> Any:
         inputs = check_arrays(Inputs.of(x), self.data_shape, self.likelihood)

@@ -1,7 +1,37 @@
 """Pure functions on tensors, in nats. They keep no state and never average over examples."""
 
+from kvae.maths.choose_component import choose_component as choose_component
+from kvae.maths.continuous_bernoulli import (
+    continuous_bernoulli_log_prob as continuous_bernoulli_log_prob,
+)
+from kvae.maths.continuous_bernoulli import (
+    continuous_bernoulli_mean as continuous_bernoulli_mean,
+)
+from kvae.maths.continuous_bernoulli import langevin as langevin
+from kvae.maths.continuous_bernoulli import log_sinhc as log_sinhc
+from kvae.maths.counts import negative_binomial_log_prob as negative_binomial_log_prob
+from kvae.maths.counts import poisson_log_prob as poisson_log_prob
+from kvae.maths.counts import stirling_error as stirling_error
+from kvae.maths.discretized_logistic import (
+    discretized_logistic_log_prob as discretized_logistic_log_prob,
+)
+from kvae.maths.discretized_logistic import (
+    discretized_logistic_mean as discretized_logistic_mean,
+)
+from kvae.maths.discretized_logistic import (
+    discretized_logistic_mode as discretized_logistic_mode,
+)
+from kvae.maths.discretized_logistic import nearest_level as nearest_level
+from kvae.maths.flow_distribution import flow_distribution as flow_distribution
+from kvae.maths.normal_cdf import normal_cdf as normal_cdf
 from kvae.maths.precision import maths_dtype as maths_dtype
 from kvae.maths.stable import soft_lower_bound as soft_lower_bound
 from kvae.maths.stable import softplus as softplus
+from kvae.maths.sylvester import householder_product as householder_product
+from kvae.maths.sylvester import sylvester_forward as sylvester_forward
+from kvae.maths.sylvester import sylvester_inverse as sylvester_inverse
 from kvae.maths.threefry import counter_normal as counter_normal
 from kvae.maths.threefry import threefry2x32 as threefry2x32
+from kvae.maths.triangular import diagonal as diagonal
+from kvae.maths.triangular import strictly_lower as strictly_lower
+from kvae.maths.triangular_solve import solve_in_order as solve_in_order

@@ -1,11 +1,14 @@
 """Encoder and decoder bodies, and the layers they are made of."""
 
+from kvae.networks.affine_coupling import AffineCoupling as AffineCoupling
 from kvae.networks.call import call_network as call_network
 from kvae.networks.call import declared_inputs as declared_inputs
 from kvae.networks.conv import conv_decoder as conv_decoder
 from kvae.networks.conv import conv_encoder as conv_encoder
 from kvae.networks.crop import Crop as Crop
 from kvae.networks.depth_to_space import DepthToSpace as DepthToSpace
+from kvae.networks.made import MADE as MADE
+from kvae.networks.masked_dense import MaskedDense as MaskedDense
 from kvae.networks.mlp import mlp as mlp
 from kvae.networks.projection import Projection as Projection
 from kvae.networks.unflatten import Unflatten as Unflatten

@@ -14,11 +14,12 @@ from kvae.types import Params, Tensor
 class Posterior(keras.layers.Layer, abc.ABC):
     """q(z|x): features in, parameters out, a distribution on demand.
 
-    Subclassing guide: give `call` and `distribution`, and `sample` (with the noise as an
-    argument, so that a draw can be repeated and exported). Where the density of a sample
-    is cheaper than the density of any point, as in a flow, override
-    `sample_and_log_prob` too. Where the closed-form mean is not `params["loc"]`, override
-    `mean`. All parameters are cast to `self.maths_dtype`.
+    Subclassing guide: make the heads in `__init__` with `self.head`, map features to
+    parameters in `call` with `self.project`, and give `distribution` and `sample` (with
+    the noise as an argument, so that a draw can be repeated and exported). Where the
+    density of a sample is cheaper than the density of any point, as in a flow, override
+    `sample_and_log_prob` too. Where the closed-form mean is not `params["loc"]`,
+    override `mean`. All parameters are cast to `self.maths_dtype`.
 
     Args:
         latent_dim: D, the number of latent dimensions, at least 1.
@@ -28,6 +29,9 @@ class Posterior(keras.layers.Layer, abc.ABC):
         ValueError: if `latent_dim` is not a positive integer.
     """
 
+    space: str = "R^D"
+    """Where the latents live; a prior fits if it lives there too."""
+
     def __init__(self, latent_dim: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(latent_dim, int) or latent_dim < 1:
@@ -36,6 +40,7 @@ class Posterior(keras.layers.Layer, abc.ABC):
                 f"received {latent_dim!r}. Small images need 2 to 64."
             )
         self.latent_dim = latent_dim
+        self._flatten = keras.layers.Flatten(dtype=self.dtype_policy)
 
     @property
     def maths_dtype(self) -> str:
@@ -54,6 +59,28 @@ class Posterior(keras.layers.Layer, abc.ABC):
             model: the `kvae.VAE`. Keep no tracked reference to it: its parts are saved
                 by the model itself.
         """
+
+    def head(self, name: str, units: int, **options: Any) -> Any:
+        """Makes the linear map from features to one parameter of shape (B, units).
+
+        Args:
+            name: of the map.
+            units: entries of the parameter.
+            **options: passed to `keras.layers.Dense`.
+        """
+        return keras.layers.Dense(units, name=name, dtype=self.dtype_policy, **options)
+
+    def project(self, head: Any, features: Tensor) -> Tensor:
+        """Applies a head to features (B, ...): (B, units) in `maths_dtype`."""
+        return keras.ops.cast(head(self._flatten(features)), self.maths_dtype)
+
+    def build(self, features_shape: tuple[int | None, ...]) -> None:
+        """Builds every head for features of this shape."""
+        flat = self._flatten.compute_output_shape(features_shape)
+        for layer in self._flatten_layers(include_self=False, recursive=False):
+            if isinstance(layer, keras.layers.Dense) and not layer.built:
+                layer.build(flat)
+        self.built = True
 
     @abc.abstractmethod
     def call(self, features: Tensor) -> Params:

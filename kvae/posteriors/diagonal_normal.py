@@ -40,27 +40,14 @@ class DiagonalNormal(Posterior):
                 "Leave it at 1e-4 unless scales are seen to end there."
             )
         self.min_scale = min_scale
-        self._flatten = keras.layers.Flatten(dtype=self.dtype_policy)
-        self._loc = keras.layers.Dense(latent_dim, name="loc", dtype=self.dtype_policy)
-        self._raw_scale = keras.layers.Dense(
-            latent_dim, name="raw_scale", dtype=self.dtype_policy
-        )
-
-    def build(self, features_shape: tuple[int | None, ...]) -> None:
-        """Makes the two projections for features of this shape."""
-        flat = self._flatten.compute_output_shape(features_shape)
-        for projection in (self._loc, self._raw_scale):
-            if not projection.built:
-                projection.build(flat)
-        self.built = True
+        self._loc = self.head("loc", latent_dim)
+        self._raw_scale = self.head("raw_scale", latent_dim)
 
     def call(self, features: Tensor) -> Params:
         """Maps features (B, F) to loc and scale, each (B, D)."""
-        flat = self._flatten(features)
-        raw_scale = keras.ops.cast(self._raw_scale(flat), self.maths_dtype)
         return {
-            "loc": keras.ops.cast(self._loc(flat), self.maths_dtype),
-            "scale": self.min_scale + softplus(raw_scale),
+            "loc": self.project(self._loc, features),
+            "scale": self.min_scale + softplus(self.project(self._raw_scale, features)),
         }
 
     def distribution(self, params: Params) -> Any:

@@ -26,6 +26,9 @@ class Prior(keras.layers.Layer, abc.ABC):
         ValueError: if `latent_dim` is not a positive integer.
     """
 
+    space: str = "R^D"
+    """Where the latents live; a posterior fits if it lives there too."""
+
     def __init__(self, latent_dim: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(latent_dim, int) or latent_dim < 1:

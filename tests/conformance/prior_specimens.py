@@ -2,8 +2,31 @@
 
 from conformance.specimen import Specimen
 
+from kvae import posteriors as qs
 from kvae import priors as ps
 
 SPECIMENS = [
     Specimen(ps.StandardNormal, {"latent_dim": 3}),
+    Specimen(ps.ConditionalNormal, {"latent_dim": 3}),
+    Specimen(
+        ps.GaussianMixture, {"latent_dim": 3, "num_components": 4}, exact_kl=False
+    ),
+    Specimen(
+        ps.VampPrior,
+        {"latent_dim": 3, "data_shape": (4,), "num_components": 5},
+        exact_kl=False,
+    ),
+    Specimen(
+        ps.RealNVP, {"latent_dim": 3, "num_steps": 2, "units": (8,)}, exact_kl=False
+    ),
+    Specimen(
+        ps.MaskedAutoregressiveFlow,
+        {"latent_dim": 3, "num_steps": 2, "units": (8,)},
+        exact_kl=False,
+    ),
+    Specimen(
+        ps.UniformSphere,
+        {"latent_dim": 3},
+        partners={"posterior": (qs.PowerSpherical, {"latent_dim": 3})},
+    ),
 ]

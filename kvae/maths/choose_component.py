@@ -1,0 +1,27 @@
+"""Choosing a component of a mixture with one standard normal."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from kvae.maths.normal_cdf import normal_cdf
+from kvae.types import Tensor
+
+
+def choose_component(log_weights: Tensor, noise: Tensor) -> Tensor:
+    """Turns a standard normal into a component, by inverting the mixture's weights.
+
+        index = number of c with  weight[0] + ... + weight[c] <= cdf(noise)
+
+    Args:
+        log_weights: (C,), logarithms of positive numbers that need not add up to 1.
+        noise: (...) independent N(0, 1).
+
+    Returns:
+        index: (...) int32 in 0 ... C - 1; component c comes with probability
+            proportional to its weight.
+    """
+    edges = tf.cumsum(tf.nn.softmax(log_weights))
+    # Without the last edge, which rounding may leave below 1, no index can reach C.
+    passed = edges[:-1] <= normal_cdf(noise)[..., None]
+    return tf.reduce_sum(tf.cast(passed, tf.int32), axis=-1)

@@ -1,0 +1,33 @@
+"""Triangular matrices, made of vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from kvae.types import Tensor
+
+
+def strictly_lower(values: Tensor, dim: int) -> Tensor:
+    """Writes vectors below the diagonal of square matrices, row by row.
+
+        matrix[1, 0] = values[0], matrix[2, 0] = values[1], matrix[2, 1] = values[2], ...
+
+    Args:
+        values: (..., D (D - 1) / 2).
+        dim: D.
+
+    Returns:
+        matrix: (..., D, D), zero on and above the diagonal.
+    """
+    # A gather with fixed indices, because LiteRT lacks the band operations.
+    position = np.full((dim, dim), dim * (dim - 1) // 2)
+    position[np.tril_indices(dim, -1)] = np.arange(dim * (dim - 1) // 2)
+    padded = tf.pad(values, [[0, 0]] * (values.shape.rank - 1) + [[0, 1]])
+    flat = tf.gather(padded, position.reshape(-1), axis=-1)
+    return tf.reshape(flat, tf.concat([tf.shape(values)[:-1], [dim, dim]], axis=0))
+
+
+def diagonal(values: Tensor) -> Tensor:
+    """Writes vectors (..., D) on the diagonal of matrices (..., D, D), zero elsewhere."""
+    return values[..., None] * tf.eye(values.shape[-1], dtype=values.dtype)

@@ -1,0 +1,41 @@
+"""Solving for a vector whose entries depend on one another in a fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from kvae.types import Tensor
+
+
+def solve_in_order(
+    update: Callable[[Tensor], Tensor], like: Tensor, backwards: bool = False
+) -> Tensor:
+    """Solves x = update(x), where update(x)[i] depends on the entries before i alone.
+
+    Entry after entry, D evaluations. The entries that are still unknown are held at 0, so
+    that nothing can overflow on the way. The gradient goes through every evaluation and
+    is exact.
+
+    Args:
+        update: from (..., D) to (..., D).
+        like: (..., D), a tensor with the shape and dtype of the solution.
+        backwards: whether entry i depends on the entries after i instead.
+
+    Returns:
+        x: (..., D).
+    """
+    dim = like.shape[-1]
+
+    def body(step: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        entry = dim - 1 - step if backwards else step
+        return step + 1, tf.where(tf.range(dim) == entry, update(x), x)
+
+    # The bound on the iterations is static, which the gradient needs under XLA.
+    return tf.while_loop(
+        lambda step, x: step < dim,
+        body,
+        (tf.constant(0), tf.zeros_like(like)),
+        maximum_iterations=dim,
+    )[1]

@@ -1,0 +1,89 @@
+"""What the priors that transform a standard normal have in common."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from kvae.maths import flow_distribution
+from kvae.priors.base import Prior
+from kvae.types import Params, Tensor
+
+tfd = tfp.distributions
+
+
+class FlowPrior(Prior):
+    """A standard normal, pushed through a learned invertible map.
+
+        z = f(u),  log p(z) = log Normal(u; 0, 1) + log |det du/dz|
+
+    Subclassing guide: give `forward` and `inverse`.
+
+    Args:
+        latent_dim: D, the number of latent dimensions.
+        num_steps: T, how many steps make up the map.
+        units: width of each hidden layer of each step's network.
+        **kwargs: passed to `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `num_steps` or `latent_dim` is not a positive integer.
+    """
+
+    def __init__(
+        self, latent_dim: int, num_steps: int, units: tuple[int, ...], **kwargs: Any
+    ) -> None:
+        super().__init__(latent_dim, **kwargs)
+        if not isinstance(num_steps, int) or num_steps < 1:
+            raise ValueError(
+                f"{type(self).__name__} expects num_steps to be a positive integer; "
+                f"received {num_steps!r}. Without a flow, use StandardNormal."
+            )
+        self.num_steps = num_steps
+        self.units = tuple(units)
+        self.built = True
+
+    @abc.abstractmethod
+    def forward(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps u (..., D) to z (..., D) and log |det dz/du| (...)."""
+
+    @abc.abstractmethod
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps z (..., D) to u (..., D) and log |det du/dz| (...)."""
+
+    def call(self, condition: Tensor | None = None) -> Params:
+        """Returns loc = 0 and scale = 1 of u, each (D,); the condition does not matter."""
+        del condition
+        shape = (self.latent_dim,)
+        return {
+            "loc": tf.zeros(shape, self.maths_dtype),
+            "scale": tf.ones(shape, self.maths_dtype),
+        }
+
+    def distribution(self, params: Params) -> Any:
+        """Makes a `tfd.TransformedDistribution` with batch () and event (D,)."""
+        return flow_distribution(self._base(params), self.forward, self.inverse)
+
+    def sample(
+        self, params: Params, noise: Tensor, temperature: Tensor | float = 1.0
+    ) -> Tensor:
+        """Computes f(temperature * noise): (..., D)."""
+        return self.forward(params["loc"] + params["scale"] * (temperature * noise))[0]
+
+    def log_prob(self, params: Params, z: Tensor) -> Tensor:
+        """Computes log p(z) in nats: z of (K, B, D) gives (K, B)."""
+        u, log_det = self.inverse(z)
+        return self._base(params).log_prob(u) + log_det
+
+    def _base(self, params: Params) -> Any:
+        return tfd.Independent(tfd.Normal(params["loc"], params["scale"]), 1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "num_steps": self.num_steps,
+            "units": self.units,
+        }

@@ -1,0 +1,203 @@
+"""The variational mixture of posteriors."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from kvae.inputs import Inputs
+from kvae.maths import choose_component
+from kvae.networks import declared_inputs
+from kvae.priors.base import Prior
+from kvae.types import Params, Tensor
+
+tfd = tfp.distributions
+
+
+@keras.saving.register_keras_serializable(package="kvae")
+class VampPrior(Prior):
+    """A mixture of the model's own posteriors at learned pseudo-examples.
+
+        p(z) = 1/C sum_c q(z | u[c])
+
+    The pseudo-examples u are weights; they go through the model's encoder and posterior,
+    which learn from this use too. Call `initialise(x_train)` before training: real
+    examples are a far better start than noise. Any posterior on R^D will do; one whose
+    density takes long at an arbitrary z (a flow) makes this prior as slow, C times over.
+
+    Args:
+        latent_dim: D, the number of latent dimensions.
+        data_shape: shape of one example, that of the likelihood.
+        num_components: C; the paper uses 500.
+        bounds: lowest and highest value of a pseudo-example; None for no bounds.
+        **kwargs: passed to `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `num_components` or `latent_dim` is not positive, or `bounds` are
+            not a low and a high number.
+
+    Source: Tomczak, Welling 2018, arXiv:1705.07120.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        data_shape: tuple[int, ...],
+        num_components: int = 500,
+        bounds: tuple[float, float] | None = (0.0, 1.0),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(latent_dim, **kwargs)
+        if not isinstance(num_components, int) or num_components < 1:
+            raise ValueError(
+                "VampPrior expects num_components to be a positive integer; received "
+                f"{num_components!r}. The paper uses 500."
+            )
+        if bounds is not None and not (len(bounds) == 2 and bounds[0] < bounds[1]):
+            raise ValueError(
+                "VampPrior expects bounds=(low, high) with low < high, or None; received "
+                f"{bounds!r}."
+            )
+        self.data_shape = tuple(data_shape)
+        self.num_components = num_components
+        self.bounds = None if bounds is None else (bounds[0], bounds[1])
+        self._model: Any = None
+        self._examples = self.add_weight(
+            name="pseudo_examples",
+            shape=(num_components, *self.data_shape),
+            initializer=keras.initializers.RandomNormal()
+            if bounds is None
+            else keras.initializers.RandomUniform(*bounds),
+            constraint=None if bounds is None else _Clip(*bounds),
+        )
+        self.built = True
+
+    def attach(self, model: Any) -> None:
+        """Takes note of the model whose encoder and posterior it uses."""
+        if model.likelihood.data_shape != self.data_shape:
+            raise ValueError(
+                f"VampPrior has data_shape={self.data_shape} and the likelihood "
+                f"data_shape={model.likelihood.data_shape}; give both the same."
+            )
+        # A weak reference is not tracked: the parts are saved by the model itself.
+        self._model = weakref.ref(model)
+
+    def initialise(self, x: Any, seed: int = 0) -> VampPrior:
+        """Starts the pseudo-examples at real ones, drawn at random.
+
+        Args:
+            x: (N, *data_shape) training examples; with replacement if N is below C.
+            seed: of the choice.
+
+        Returns:
+            prior: this prior.
+
+        Raises:
+            ValueError: if x is empty, of another shape, or outside the bounds.
+        """
+        x = np.asarray(x)
+        if x.shape[1:] != self.data_shape or len(x) == 0:
+            raise ValueError(
+                f"initialise expects examples of shape (N, *{self.data_shape}) with N at "
+                f"least 1; received {x.shape}."
+            )
+        rng = np.random.default_rng(seed)
+        chosen = x[
+            rng.choice(
+                len(x), self.num_components, replace=len(x) < self.num_components
+            )
+        ]
+        if self.bounds is not None and (
+            chosen.min() < self.bounds[0] or chosen.max() > self.bounds[1]
+        ):
+            raise ValueError(
+                f"initialise expects examples within bounds={self.bounds}; received "
+                f"min={chosen.min():.3g}, max={chosen.max():.3g}. Give VampPrior the range "
+                "of the data, or bounds=None."
+            )
+        self._examples.assign(chosen.astype("float32"))
+        return self
+
+    @property
+    def noise_dim(self) -> int:
+        """What the posterior needs, and one standard normal that picks the component."""
+        return int(self._attached().posterior.noise_dim) + 1
+
+    def call(self, condition: Tensor | None = None) -> Params:
+        """Returns the posterior's parameters at the pseudo-examples, each (C, ...)."""
+        del condition
+        model = self._attached()
+        if "condition" in (declared_inputs(model.encoder) or ()):
+            raise ValueError(
+                "VampPrior has pseudo-examples but no pseudo-conditions, and this encoder "
+                "needs a condition. Use an encoder of x alone, or ConditionalNormal."
+            )
+        params: Params = model.posterior_params(Inputs(self._examples.value))
+        return params
+
+    def distribution(self, params: Params) -> Any:
+        """Makes a `tfd.MixtureSameFamily` with batch () and event (D,)."""
+        return tfd.MixtureSameFamily(
+            tfd.Categorical(logits=tf.zeros(self.num_components, self.maths_dtype)),
+            self._attached().posterior.distribution(params),
+        )
+
+    def log_prob(self, params: Params, z: Tensor) -> Tensor:
+        """Computes log p(z) in nats: z of (K, B, D) gives (K, B)."""
+        terms = self._attached().posterior.log_prob(params, z[..., None, :])
+        return tf.reduce_logsumexp(terms, axis=-1) - math.log(self.num_components)
+
+    def sample(
+        self, params: Params, noise: Tensor, temperature: Tensor | float = 1.0
+    ) -> Tensor:
+        """Picks pseudo-examples by the last entry of the noise, and draws: (..., D).
+
+        The temperature shrinks the components, not the choice among them; at 0 every draw
+        is the centre of a component.
+        """
+        uniform = tf.zeros(self.num_components, noise.dtype)
+        flat = tf.reshape(noise, (-1, noise.shape[-1]))
+        index = choose_component(uniform, flat[:, -1])
+        chosen = {name: tf.gather(value, index) for name, value in params.items()}
+        posterior = self._attached().posterior
+        z = posterior.sample(chosen, (temperature * flat[:, :-1])[None])[0]
+        return tf.reshape(z, tf.concat([tf.shape(noise)[:-1], [self.latent_dim]], 0))
+
+    def _attached(self) -> Any:
+        model = self._model and self._model()
+        if model is None:
+            raise ValueError(
+                "VampPrior works through the encoder and posterior of a model; pass it to "
+                "kvae.VAE(prior=...) first, and keep that model."
+            )
+        return model
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "data_shape": self.data_shape,
+            "num_components": self.num_components,
+            "bounds": self.bounds,
+        }
+
+
+@keras.saving.register_keras_serializable(package="kvae")
+class _Clip(keras.constraints.Constraint):
+    """Puts a weight back within bounds after each step of the optimizer."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low = low
+        self.high = high
+
+    def __call__(self, w: Tensor) -> Tensor:
+        return keras.ops.clip(w, self.low, self.high)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"low": self.low, "high": self.high}
