@@ -41,24 +41,26 @@ def training_batches(
     with tf.device("cpu"):  # the pipeline runs on the host, whatever trains
         pixels = tf.constant(x, tf.float32)
 
-    def batch(step: Tensor) -> Tensor:
-        epoch, index = step // steps, step % steps
-        start = tf.cast(index * batch_size, tf.int32)
-        stop = tf.minimum(start + batch_size, count)
-        # A block cipher on row numbers, evaluated where it is needed: no shuffled copy
-        # of all rows and no buffer to fill when an epoch begins.
-        order = tf.stack([seed, tf.cast(epoch, tf.int32)])
-        rows = tf.random.experimental.index_shuffle(
-            tf.range(start, stop), order, count - 1
-        )
+    def epoch_rows(epoch: Tensor) -> tf.data.Dataset:
+        key = tf.stack([seed, tf.cast(epoch, tf.int32)])
+        order = tf.random.experimental.stateless_shuffle(tf.range(count), key)
+
+        def batch_rows(index: Tensor) -> tuple[Tensor, Tensor]:
+            start = index * batch_size
+            return epoch * steps + index, order[start : start + batch_size]
+
+        return tf.data.Dataset.range(steps).map(batch_rows)
+
+    def batch(step: Tensor, rows: Tensor) -> Tensor:
         chosen = tf.gather(pixels, rows)
         if binarise:
             key = tf.stack([seed, tf.cast(step, tf.int32)])
             chosen = draw_pixels(chosen, key)
         return tf.ensure_shape(chosen, (None, *x.shape[1:]))
 
-    endless = tf.data.Dataset.range(first_epoch * steps, np.iinfo(np.int32).max)
-    mapped = endless.map(batch, num_parallel_calls=2, deterministic=True)
+    epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int32).max)
+    rows = epochs.flat_map(epoch_rows)
+    mapped = rows.map(batch, num_parallel_calls=2, deterministic=True)
     options = tf.data.Options()
     options.autotune.enabled = False
     return mapped.prefetch(4).with_options(options)
