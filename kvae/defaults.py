@@ -20,7 +20,7 @@ def choose_parts(x: Any, latent_dim: int, given: dict[str, Any]) -> dict[str, An
 
     Args:
         x: (N, ...) examples.
-        latent_dim: D, the number of latent dimensions.
+        latent_dim: D, the number of latent dimensions; a given posterior's own wins.
         given: what the user has chosen.
 
     Returns:
@@ -37,6 +37,7 @@ def choose_parts(x: Any, latent_dim: int, given: dict[str, Any]) -> dict[str, An
         )
     check_finite(x)
     shape = x.shape[1:]
+    latent_dim = getattr(given.get("posterior"), "latent_dim", latent_dim)
     parts: dict[str, Any] = {"posterior": DiagonalNormal(latent_dim)}
     parts["likelihood"], why = _likelihood(x, shape)
     if len(shape) == 1:
@@ -67,7 +68,7 @@ def _likelihood(x: np.ndarray, shape: tuple[int, ...]) -> tuple[Likelihood, str]
     if low < 0 or high > 1:
         return Normal(shape), f"entries range from {low:.3g} to {high:.3g}"
     extreme = float(np.mean((x < 0.1) | (x > 0.9)))
-    if extreme == 1.0 and np.isin(x[:1000], (0, 1)).all():
+    if extreme == 1.0 and ((x == 0) | (x == 1)).all():
         return Bernoulli(shape), "all entries are 0 or 1"
     if extreme > 0.4:
         return Bernoulli(shape), (

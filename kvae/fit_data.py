@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,14 +35,24 @@ def unpack_batch(data: Any) -> tuple[Inputs, Tensor | None]:
     if not isinstance(data, (tuple, list)):
         return Inputs.of(data), None
     x, y, sample_weight = (*data, None, None)[:3]
-    if y is not None and sample_weight is None:
+    if y is not None and not _is_placeholder(y):
         raise ValueError(_TARGETS)
     return Inputs.of(x), sample_weight
 
 
+def _placeholder(num: int) -> np.ndarray:
+    """A y without columns, (num, 0): no target of a user's looks like it."""
+    return np.zeros((num, 0), "float32")
+
+
+def _is_placeholder(y: Any) -> bool:
+    shape = getattr(y, "shape", None)
+    return shape is not None and len(shape) == 2 and shape[1] == 0
+
+
 def prepare_fit_arguments(
-    model: Any, x: Any, y: Any, kwargs: dict[str, Any]
-) -> tuple[Any, Any, dict[str, Any]]:
+    model: Any, method: Callable[..., Any], args: Any, kwargs: dict[str, Any]
+) -> dict[str, Any]:
     """Checks the data of `fit` or `evaluate`, builds the model, keeps sample weights.
 
     Keras drops `sample_weight` without a word where there is no y, so weights travel
@@ -48,28 +60,39 @@ def prepare_fit_arguments(
 
     Args:
         model: the VAE.
-        x: as given by the user.
-        y: as given by the user.
-        kwargs: further arguments; `validation_data` is checked as x is.
+        method: the Keras method that will be called.
+        args: its positional arguments, as given by the user.
+        kwargs: its named arguments; `validation_data` is checked as x is.
 
     Returns:
-        x, y, kwargs: to hand on to Keras.
+        arguments: to hand on to Keras, all by name.
+
+    Raises:
+        ValueError: if the data do not fit the model, or there are targets or class
+            weights.
     """
-    x, y = _prepare(model, x, y, kwargs.get("sample_weight"))
-    if kwargs.get("validation_data") is not None:
-        kwargs = {
-            **kwargs,
-            "validation_data": _prepare_validation(model, kwargs["validation_data"]),
-        }
-    return x, y, kwargs
-
-
-def _prepare_validation(model: Any, data: Any) -> Any:
-    if not isinstance(data, (tuple, list)):
-        return _prepare(model, data, None, None)[0]
-    x, y, weight = (*data, None, None)[:3]
-    x, y = _prepare(model, x, y, weight)
-    return (x,) if weight is None else (x, y, weight)
+    given = inspect.signature(method).bind(model, *args, **kwargs).arguments
+    given.pop("self")
+    given |= given.pop("kwargs", {})
+    if given.get(
+        "_use_cached_eval_dataset"
+    ):  # the validation within fit, checked there
+        return given
+    if given.get("class_weight") is not None:
+        raise ValueError(
+            "class_weight needs targets, and a VAE is trained without; received "
+            f"{given['class_weight']!r}. Pass sample_weight, one number per example."
+        )
+    x, y, weight = (given.get(key) for key in ("x", "y", "sample_weight"))
+    given["x"], given["y"] = _prepare(model, x, y, weight)
+    if given.get("validation_data") is not None:
+        data = given["validation_data"]
+        if isinstance(data, tuple):
+            x, y, weight = (*data, None, None)[:3]
+            given["validation_data"] = (*_prepare(model, x, y, weight), weight)
+        else:
+            given["validation_data"] = _prepare(model, data, None, None)[0]
+    return given
 
 
 def _prepare(model: Any, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
@@ -78,6 +101,11 @@ def _prepare(model: Any, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
     if isinstance(x, tf.data.Dataset):
         _check_dataset(model, x)
         return x, None
+    if x is None or isinstance(x, (tuple, list)):
+        raise ValueError(
+            "x must be an array, a dict of arrays, a tf.data.Dataset or a generator of "
+            f"(x,) tuples; received {type(x).__name__}. Convert a list with np.asarray(x)."
+        )
     if not isinstance(x, dict) and not hasattr(x, "__array__"):
         return x, None  # a generator or PyDataset: the steps check what it yields
     inputs = check_arrays(Inputs.of(x), model.data_shape, model.likelihood)
@@ -90,7 +118,13 @@ def _prepare(model: Any, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
             f"sample_weight must have one number per example, shape ({len(inputs.x)},); "
             f"received {weight.shape}."
         )
-    return inputs.to_keras(), np.zeros(len(inputs.x), "int8")
+    if not np.isfinite(weight).all():
+        raise ValueError(
+            "sample_weight must be finite; received NaN or infinity in "
+            f"{int((~np.isfinite(weight)).sum())} of {len(weight)} places. Give those "
+            "examples weight 0, or leave them out."
+        )
+    return inputs.to_keras(), _placeholder(len(weight))
 
 
 def _check_dataset(model: Any, dataset: tf.data.Dataset) -> None:

@@ -22,12 +22,15 @@ class Inputs:
         mask: in the shape of x, 1 where x is observed, or None.
         sample_weight: (B,) how much each example counts in the loss, or None; set by
             the objective, for terms that look at the whole batch.
+        count: how many examples the batch has on all replicas, or None for B; set by
+            the training step.
     """
 
     x: Tensor
     condition: Tensor | None = None
     mask: Tensor | None = None
     sample_weight: Tensor | None = None
+    count: Tensor | None = None
 
     @classmethod
     def of(cls, data: Any) -> Inputs:

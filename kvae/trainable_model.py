@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -14,7 +15,7 @@ from kvae.fit_data import prepare_fit_arguments, unpack_batch
 from kvae.inputs import Inputs
 from kvae.metrics import ActiveUnits
 from kvae.noise import Noise
-from kvae.objectives import batch_mean
+from kvae.objectives import batch_mean, global_count
 from kvae.types import LossParts, Tensor
 
 _EVALUATION = 0x5EED  # second word of the key in evaluation; steps count up from 0
@@ -64,7 +65,8 @@ class TrainableModel(DensityModel):
         Raises:
             ValueError: if a loss or metrics are given.
         """
-        if loss is not None or metrics:
+        weighted = kwargs.get("weighted_metrics") or kwargs.get("loss_weights")
+        if loss is not None or metrics or weighted:
             raise ValueError(
                 "a VAE has no target to compare with, so compile takes neither loss nor "
                 "metrics. Choose likelihood= and objective= when building the model."
@@ -94,8 +96,9 @@ class TrainableModel(DensityModel):
             ValueError: if the data are empty, of the wrong shape, not finite or outside
                 the likelihood's support.
         """
-        x, y, kwargs = prepare_fit_arguments(self, x, y, kwargs)
-        return super().fit(x, y, *args, **kwargs)
+        method = keras.Model.fit
+        arguments = prepare_fit_arguments(self, method, (x, y, *args), kwargs)
+        return super().fit(**arguments)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Measures the loss and its parts: `keras.Model.evaluate` without targets.
@@ -103,34 +106,37 @@ class TrainableModel(DensityModel):
         Example i of the data gets the same noise in every call, whatever the batch size.
         Arguments and errors are those of `fit`.
         """
-        x, y, kwargs = prepare_fit_arguments(self, x, y, kwargs)
-        return super().evaluate(x, y, *args, **kwargs)
+        method = keras.Model.evaluate
+        arguments = prepare_fit_arguments(self, method, (x, y, *args), kwargs)
+        return super().evaluate(**arguments)
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """Takes one optimizer step on one batch."""
-        inputs, sample_weight = unpack_batch(data)
+        inputs, sample_weight = self._unpack(data)
         with tf.GradientTape() as tape:
             parts = self._loss_parts(
                 inputs, self._training_noise(), sample_weight, True
             )
-            loss = self.compute_loss(y_pred=parts, sample_weight=sample_weight)
+            loss = self.compute_loss(inputs, y_pred=parts, sample_weight=sample_weight)
             scaled = self.optimizer.scale_loss(loss)
+        regularisers = self._added_losses(loss.dtype)[1]  # before the weights change
         variables = self.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, variables), variables)
         self.step.assign_add(1)
-        return self._report(parts, sample_weight)
+        return self._report(parts, sample_weight, regularisers)
 
     def test_step(self, data: Any) -> dict[str, Tensor]:
         """Measures one batch; the same loss as in `train_step`."""
-        inputs, sample_weight = unpack_batch(data)
+        inputs, sample_weight = self._unpack(data)
         key = tf.stack([tf.cast(self.noise_seed.value, tf.int32), _EVALUATION])
         first_example = tf.cast(self._evaluated.value, tf.int32)
         noise = self._fold_replica(Noise(key, first_example))
         parts = self._loss_parts(inputs, noise, sample_weight, False)
+        regularisers = self._added_losses(parts.data_term.dtype)[1]
         self._evaluated.assign_add(
             tf.cast(tf.shape(inputs.x)[0], self._evaluated.dtype)
         )
-        return self._report(parts, sample_weight)
+        return self._report(parts, sample_weight, regularisers)
 
     def compute_loss(
         self,
@@ -143,18 +149,37 @@ class TrainableModel(DensityModel):
         """Adds up the loss of a batch: data term, KL term, regularisers; scalar nats.
 
         The KL term and the regularisers come from `self.losses`, where `add_loss` put
-        them. x and y are not used: `y_pred` holds the loss parts.
+        them. y is not used, and of x only `count`: `y_pred` holds the loss parts.
         """
-        del x, y, training
+        del y, training
         assert y_pred is not None, "y_pred holds the LossParts of the batch"
-        loss = batch_mean(y_pred.data_term, sample_weight)
-        return loss + tf.add_n(self.objective.losses) + self._regularisation(loss.dtype)
+        count = None if x is None else x.count
+        loss = batch_mean(y_pred.data_term, sample_weight, count)
+        averaged, whole = self._added_losses(loss.dtype)
+        # Replicas add up: a loss of weights or layers counts as the examples do.
+        share = batch_mean(tf.ones_like(y_pred.data_term), None, count)
+        return loss + averaged + whole * share
 
-    def _regularisation(self, dtype: Any) -> Tensor:
-        ours = {id(loss) for loss in self.objective.losses}
-        others = [tf.cast(loss, dtype) for loss in self.losses if id(loss) not in ours]
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return tf.add_n(others) / replicas if others else tf.zeros((), dtype)
+    def _added_losses(self, dtype: Any) -> tuple[Tensor, Tensor]:
+        """The losses that the objective averaged, and those of weights and layers."""
+        # The list is held, for the id of a tensor that is gone may come again.
+        averaged = self.objective.losses
+        ids = {id(loss) for loss in averaged}
+        mine = [tf.cast(loss, dtype) for loss in self.losses if id(loss) in ids]
+        others = [tf.cast(loss, dtype) for loss in self.losses if id(loss) not in ids]
+        zero = tf.zeros((), dtype)
+        return tf.add_n([zero, *mine]), tf.add_n([zero, *others])
+
+    def _unpack(self, data: Any) -> tuple[Inputs, Tensor | None]:
+        """Reads a batch, and counts its examples on all replicas before anything else.
+
+        Replicas run in turns up to a collective, and share what `add_loss` collects: so
+        none may stand between the losses and their sum.
+        """
+        inputs, sample_weight = unpack_batch(data)
+        count = global_count(inputs.x)
+        self._clear_losses()  # Keras clears those of the layer called first, not ours
+        return dataclasses.replace(inputs, count=count), sample_weight
 
     def _loss_parts(
         self, inputs: Inputs, noise: Noise, sample_weight: Tensor | None, training: bool
@@ -188,12 +213,12 @@ class TrainableModel(DensityModel):
         return noise.fold(context.replica_id_in_sync_group)
 
     def _report(
-        self, parts: LossParts, sample_weight: Tensor | None
+        self, parts: LossParts, sample_weight: Tensor | None, regularisers: Tensor
     ) -> dict[str, Tensor]:
         loss = parts.data_term + parts.kl_term
         if sample_weight is not None:
             loss = loss * tf.cast(sample_weight, loss.dtype)
-        self._trackers["loss"].update_state(loss + self._regularisation(loss.dtype))
+        self._trackers["loss"].update_state(loss + regularisers)
         bits = -parts.elbo / (math.log(2.0) * math.prod(self.data_shape))
         values = {
             "elbo": parts.elbo,
