@@ -10,7 +10,8 @@ stands under the directory's name. `saved_model` and `litert` write one artefact
 """
 
 from kvae.export.artefact import export as export
-from kvae.export.artefact import verify as verify
+from kvae.export.card import read_card as read_card
+from kvae.export.checking import verify as verify
 from kvae.export.errors import ExportRefused as ExportRefused
 from kvae.export.errors import ParityFailed as ParityFailed
 from kvae.export.litert_files import litert as litert

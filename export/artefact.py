@@ -6,8 +6,6 @@ import json
 import os
 import platform
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from importlib import metadata
@@ -18,9 +16,10 @@ import numpy as np
 
 import kvae
 from kvae.export import verification
+from kvae.export.bundle import LIMITS, check_choices, describe, write_bundle
+from kvae.export.checking import run_checks
 from kvae.export.errors import ParityFailed
 from kvae.export.float32_copy import as_float32
-from kvae.export.litert_files import check_runs, convert, write_new
 from kvae.export.model_checks import (
     check_built,
     check_new,
@@ -32,15 +31,16 @@ from kvae.export.report import ExportReport
 from kvae.export.servable import write_archive
 from kvae.export.signatures import signatures
 
-LIMIT = 1e-5
-"""The largest difference a float32 file may show, times max(1, largest value)."""
-
 
 def export(
     vae: Any,
     directory: Any,
     x: Any = None,
     *,
+    precisions: tuple[str, ...] = ("float32",),
+    batches: tuple[int | None, ...] = (None,),
+    whole_model: bool = False,
+    licence: str | None = None,
     allow_untrained: bool = False,
 ) -> ExportReport:
     """Exports a model and proves that the files compute what Keras computes.
@@ -48,6 +48,7 @@ def export(
         directory/saved_model/1/         signatures decode, generate, encode,
                                          reconstruct, score; for TF Serving
         directory/litert/decoder.tflite  decode, in built-in operations; for phones
+        directory/litert/...             further precisions and fixed batch sizes
         directory/export.json            what is in it, checksums, the parity table
         directory/parity.npz             recorded inputs and outputs
         directory/verify.py              repeats the checks on any machine
@@ -61,6 +62,11 @@ def export(
         directory: where to; must not exist.
         x: (N, *data_shape) real examples to compare on, or a dict with "x" and
             optionally "condition" and "mask"; random input is always compared.
+        precisions: of the .tflite files, any of "float32", "float16", "int8_dynamic",
+            "int8". What each costs in nats is measured on `x` and reported.
+        batches: of the .tflite files: None is a free batch size, 1 a fixed one.
+        whole_model: write .tflite files with every endpoint too (weights stored once).
+        licence: of the weights, for the model card inside each .tflite file.
         allow_untrained: export a model that never saw a training step.
 
     Returns:
@@ -78,6 +84,7 @@ def export(
     if not allow_untrained:
         check_trained(vae)
     require_litert()
+    check_choices(precisions, batches)
     directory = check_new(directory)
     model = as_float32(vae)
     cases = record(model, x)
@@ -86,10 +93,14 @@ def export(
         tempfile.mkdtemp(prefix=f".{directory.name}.partial.", dir=directory.parent)
     )
     try:
-        np.savez_compressed(stage / "parity.npz", **cases)
+        np.savez_compressed(stage / "parity.npz", **cases)  # type: ignore[arg-type]
         shutil.copyfile(verification.__file__, stage / "verify.py")
-        files = [_write_saved_model(model, stage), _write_decoder(model, stage)]
-        manifest = _manifest(vae, files, stage)
+        about = _about(vae)
+        files = [_write_saved_model(model, stage)]
+        options = (precisions, batches, whole_model, licence)
+        small, refused = write_bundle(model, stage, about, x, *options)
+        files += small
+        manifest = _manifest(about, files, stage) | {"refused": refused}
         _write_json(stage / "export.json", manifest)
         result = run_checks(stage)
         report = ExportReport(
@@ -98,12 +109,13 @@ def export(
             tuple(result["rows"]),
             tuple(result["problems"]),
             result["skipped"],
+            refused,
             seconds=time.perf_counter() - start,
         )
         if not report.ok or report.skipped:
             raise ParityFailed(
-                f"the exported files do not compute what Keras computes; {directory} was "
-                f"not written.\n{report.table()}"
+                f"the exported files do not compute what Keras computes; {directory} "
+                f"was not written.\n{report.table()}"
             )
         _write_json(stage / "export.json", manifest | {"parity": report.to_dict()})
         stage.chmod(0o755)
@@ -113,67 +125,6 @@ def export(
         shutil.rmtree(stage, ignore_errors=True)
         raise
     return report
-
-
-def verify(directory: Any) -> ExportReport:
-    """Repeats all checks of an export from its directory alone, in a fresh process.
-
-    Args:
-        directory: what `export` wrote, possibly on another machine.
-
-    Returns:
-        report: `report.ok` says whether all is equal and undamaged; artefacts whose
-            runtime is not installed are in `report.skipped`.
-
-    Raises:
-        FileNotFoundError: if there is no such directory.
-    """
-    start = time.perf_counter()
-    directory = Path(directory).absolute()
-    if not directory.is_dir():
-        raise FileNotFoundError(f"{directory} is not a directory.")
-    result = run_checks(directory)
-    try:
-        files = json.loads((directory / "export.json").read_text("utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        files = []  # the problems say so
-    return ExportReport(
-        directory,
-        tuple(files),
-        tuple(result["rows"]),
-        tuple(result["problems"]),
-        result["skipped"],
-        seconds=time.perf_counter() - start,
-    )
-
-
-def run_checks(directory: Path) -> dict[str, Any]:
-    """Runs `kvae.export.verification` on a directory in a fresh process.
-
-    Returns:
-        result: see `kvae.export.verification.check`; modules that must not be loaded
-            are among the "problems".
-
-    Raises:
-        RuntimeError: if the process dies, with the last it said.
-    """
-    with tempfile.TemporaryDirectory(prefix="kvae-verify-") as folder:
-        answer = Path(folder) / "result.json"
-        command = [sys.executable, "-P", verification.__file__, str(directory)]
-        process = subprocess.run(
-            [*command, "--json", str(answer)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=1800,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
-        )
-        if not answer.exists():
-            said = process.stderr.strip()[-2000:]
-            raise RuntimeError(f"the checking process failed: {said}")
-        result: dict[str, Any] = json.loads(answer.read_text("utf-8"))
-    result["problems"] += [f"{m} was loaded" for m in result["forbidden"]]
-    return result
 
 
 def _write_saved_model(model: Any, stage: Path) -> dict[str, Any]:
@@ -186,58 +137,38 @@ def _write_saved_model(model: Any, stage: Path) -> dict[str, Any]:
         "kind": "saved_model",
         "precision": "float32",
         "batch": None,
-        "signatures": _describe(endpoints),
-        "limits": {"*": LIMIT},
+        "signatures": describe(endpoints),
+        "limits": {"*": LIMITS["float32"]},
         "bytes": size,
     }
 
 
-def _write_decoder(model: Any, stage: Path) -> dict[str, Any]:
-    names = ("decode",)
-    content = convert(model, "float32", names)
-    check_runs(model, content, names, None)
-    (stage / "litert").mkdir()
-    write_new(stage / "litert" / "decoder.tflite", content)
-    return {
-        "path": "litert/decoder.tflite",
-        "kind": "litert",
-        "precision": "float32",
-        "batch": None,
-        "signatures": _describe(signatures(model, names, "device")),
-        "limits": {"*": LIMIT},
-        "bytes": len(content),
-    }
-
-
-def _describe(endpoints: Any) -> dict[str, Any]:
-    return {
-        endpoint.name: {
-            spec.name: {"shape": list(spec.shape), "dtype": spec.dtype.name}
-            for spec in endpoint.inputs
-        }
-        for endpoint in endpoints
-    }
-
-
-def _manifest(vae: Any, files: list[dict[str, Any]], stage: Path) -> dict[str, Any]:
+def _about(vae: Any) -> dict[str, Any]:
+    """What the manifest and the cards say of the model."""
     parts = ("posterior", "prior", "likelihood", "objective")
     packages = ("tensorflow", "keras", "tensorflow-probability", "ai-edge-litert")
     return {
-        "format": 1,
-        "model": {
-            "name": vae.name,
-            "parameters": int(vae.count_params()),
-            "data_shape": list(vae.data_shape),
-            "latent_dim": vae.latent_dim,
-            "trained_in": vae.dtype_policy.name,
-            "steps": int(vae.step.value),
-            **{part: type(getattr(vae, part)).__name__ for part in parts},
-        },
+        "name": vae.name,
+        "parameters": int(vae.count_params()),
+        "data_shape": list(vae.data_shape),
+        "latent_dim": vae.latent_dim,
+        "trained_in": vae.dtype_policy.name,
+        "steps": int(vae.step.value),
+        **{part: type(getattr(vae, part)).__name__ for part in parts},
         "versions": {
             "kvae": kvae.__version__,
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in packages},
         },
+    }
+
+
+def _manifest(
+    about: dict[str, Any], files: list[dict[str, Any]], stage: Path
+) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "model": about,
         "files": files,
         "sha256": {
             str(path.relative_to(stage)): verification.sha256(path)

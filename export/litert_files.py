@@ -40,9 +40,9 @@ def litert(
     Args:
         vae: a built `kvae.VAE`.
         path: of the file, ending in .tflite.
-        precision: "float32"; "float16" stores weights in half; "int8_dynamic" stores them
-            in a quarter and computes in between; "int8" computes in integers, its inputs
-            and outputs stay float32.
+        precision: "float32"; "float16" stores weights in half; "int8_dynamic" stores
+            them in a quarter and rounds activations as they come; "int8" computes in
+            calibrated integers, its inputs and outputs stay float32.
         signatures: the endpoints that the file offers; they share weights.
         batch: a fixed number of examples per call, or None for any.
         x: (N, *data_shape) real examples that calibrate "int8", next to draws from the
@@ -174,8 +174,8 @@ def check_runs(
                 wrong = {k: v.shape for k, v in outputs.items() if len(v) != rows}
                 if wrong:
                     raise ExportRefused(
-                        f"the LiteRT file of {endpoint.name} returns shapes {wrong} for "
-                        f"{rows} examples. Export it with batch=1."
+                        f"the LiteRT file of {endpoint.name} returns shapes {wrong} "
+                        f"for {rows} examples. Export it with batch=1."
                     )
 
 

@@ -36,8 +36,8 @@ def check_trained(vae: Any) -> None:
     """
     if int(vae.step.value) == 0:
         raise ValueError(
-            "the model was never trained: its weights are random. Call fit first, or say "
-            "allow_untrained=True if the weights came from elsewhere."
+            "the model was never trained: its weights are random. Call fit first, or "
+            "say allow_untrained=True if the weights came from elsewhere."
         )
 
 

@@ -47,13 +47,13 @@ def explain(
     advice = _ADVICE.format(names="/".join(names), part=part)
     if rows is not None:
         return (
-            f"the LiteRT file of {'/'.join(names)} converts, but does not run on {rows} "
-            f"examples: operation {operations}. Export it with batch=1, or {advice[0].lower()}"
-            f"{advice[1:]}"
+            f"the LiteRT file of {'/'.join(names)} converts, but does not run on "
+            f"{rows} examples: operation {operations}. Export it with batch=1, or on a "
+            f"server. {advice}"
         )
     return (
-        f"{where} does not convert to LiteRT built-in operations; what is missing there: "
-        f"{operations}. {advice}"
+        f"{where} does not convert to LiteRT built-in operations; what is missing "
+        f"there: {operations}. {advice}"
     )
 
 

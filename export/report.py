@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from kvae.export.verification import table
+from kvae.export.verification import columns, table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,7 @@ class ExportReport:
             the fields.
         problems: damage and failures in words; empty if all is well.
         skipped: artefacts that could not be checked on this machine, and why.
-        costs: one record per decoder file: what its precision costs in nats.
+        refused: endpoints that LiteRT cannot run for this model, and why.
         seconds: how long it took.
     """
 
@@ -30,7 +30,7 @@ class ExportReport:
     rows: tuple[dict[str, Any], ...]
     problems: tuple[str, ...] = ()
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
-    costs: tuple[dict[str, Any], ...] = ()
+    refused: dict[str, str] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -48,9 +48,9 @@ class ExportReport:
     def table(self) -> str:
         """The comparison as text, one line per output, then files and problems."""
         parts = [table(list(self.rows))] if self.rows else []
+        parts.append(_sizes(self.files))
         parts += [
-            f"{file['path']}: {file['precision']}, {file['bytes'] / 1024:.0f} KiB"
-            for file in self.files
+            f"{name} is not in LiteRT: {why}" for name, why in self.refused.items()
         ]
         parts += [f"not checked: {path}: {why}" for path, why in self.skipped.items()]
         parts += [f"FAILED: {problem}" for problem in self.problems]
@@ -58,3 +58,28 @@ class ExportReport:
 
     def __str__(self) -> str:
         return self.table()
+
+
+def _sizes(files: tuple[dict[str, Any], ...]) -> str:
+    """Size, cost in nats and speed of each file, side by side."""
+    lines = [
+        ("file", "KiB", "ELBO change, nats", "budget", "us/image", "outside XNNPACK")
+    ]
+    for file in files:
+        size = f"{file['bytes'] / 1024:.0f}"
+        cost = file.get("cost")
+        if cost is None:
+            lines.append((file["path"], size, "", "", "", ""))
+            continue
+        keeps = "kept" if cost["within_budget"] else "EXCEEDED"
+        lines.append(
+            (
+                file["path"],
+                size,
+                f"{cost['elbo_change']:+.4f} of {cost['elbo']:.2f}",
+                f"{cost['budget']:.3g} {keeps}",
+                f"{cost['microseconds']:.0f}",
+                ", ".join(file["outside_xnnpack"]) or "nothing",
+            )
+        )
+    return columns(lines)

@@ -18,9 +18,9 @@ from kvae.export.signatures import Signature, signatures
 def saved_model(vae: Any, directory: Any, version: int | None = None) -> Path:
     """Writes a SavedModel as a new version of a servable.
 
-    It offers the signatures decode, generate, encode, reconstruct and score, in float32,
-    and loads without kvae, keras or TFP. The version directory appears complete, by a
-    rename, so a server that polls `directory` never sees half a model.
+    It offers the signatures decode, generate, encode, reconstruct and score, in
+    float32, and loads without kvae, keras or TFP. The version directory appears
+    complete, by a rename, so a server that polls `directory` never sees half a model.
 
     Args:
         vae: a built `kvae.VAE`.

@@ -42,10 +42,10 @@ def signatures(
     """Describes the endpoints of a model for one target.
 
     Names, dtypes and meaning are the same everywhere. Three things differ. A server
-    refuses NaN, infinity and a `num` out of range inside the graph, which LiteRT builtins
-    cannot. A device file takes `num` and `temperature` in shape (1,), because LiteRT on
-    64-bit ARM does not survive inputs without an axis. A file of fixed batch size has no
-    `num`: it always draws `batch` images.
+    refuses NaN, infinity and a `num` out of range inside the graph, which LiteRT
+    builtins cannot. A device file takes `num` and `temperature` in shape (1,), because
+    LiteRT on 64-bit ARM does not survive inputs without an axis. A file of fixed batch
+    size has no `num`: it always draws `batch` images.
 
     Args:
         model: a built `kvae.VAE` in float32.

@@ -120,7 +120,7 @@ def litert_runner(path: Path) -> Any:
 # === Comparison ===
 
 
-def first_rows(arrays: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+def first_rows(arrays: dict[str, Any], count: int) -> dict[str, Any]:
     """Cuts a recorded case to its first examples; `num` follows, seeds do not."""
     return {
         name: np.int32(count)
@@ -132,7 +132,9 @@ def first_rows(arrays: dict[str, np.ndarray], count: int) -> dict[str, np.ndarra
     }
 
 
-def compare(run: Any, file: dict[str, Any], cases: dict[Any, Any]) -> list[dict]:
+def compare(
+    run: Any, file: dict[str, Any], cases: dict[Any, Any]
+) -> list[dict[str, Any]]:
     """Runs every signature of a file at every batch size.
 
     Args:
@@ -201,7 +203,7 @@ def check(directory: Path) -> dict[str, Any]:
         result: "rows" (see `compare`), "problems" and "skipped" in words, and
             "forbidden", the modules of kvae, keras or TFP that were loaded.
     """
-    rows: list[dict] = []
+    rows: list[dict[str, Any]] = []
     problems: list[str] = []
     skipped: dict[str, str] = {}
     try:
@@ -241,7 +243,7 @@ def check(directory: Path) -> dict[str, Any]:
 # === Report ===
 
 
-def table(rows: list[dict]) -> str:
+def table(rows: list[dict[str, Any]]) -> str:
     """Lays the rows of `compare` out as text."""
     lines = [("file", "output", "data", "batch", "max diff", "mean diff", "limit", "")]
     for row in rows:
@@ -256,6 +258,11 @@ def table(rows: list[dict]) -> str:
         output = f"{row['signature']}.{row['output']}"
         verdict = "ok" if row["ok"] else "FAILED"
         lines.append((row["file"], output, row["data"], batches, *numbers, verdict))
+    return columns(lines)
+
+
+def columns(lines: list[tuple[str, ...]]) -> str:
+    """Aligns cells."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))

@@ -1,0 +1,46 @@
+"""Which operations of a .tflite file run on the accelerated CPU path, XNNPACK."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def outside_xnnpack(path: Path, batch: int = 1) -> list[str]:
+    """Names the operations of a file's first signature that XNNPACK leaves out.
+
+    A delegate node computes its outputs from its inputs, so it covers every operation
+    that lies between them. What it does not cover runs in the plain interpreter, and
+    each change between the two costs time.
+
+    Args:
+        path: of a .tflite file.
+        batch: examples per call, for a file of free batch size.
+
+    Returns:
+        operations: by name, in the order of execution; empty if all is accelerated.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path), num_threads=1)
+    for detail in interpreter.get_input_details():
+        signature = detail["shape_signature"]
+        if len(signature) and signature[0] == -1:
+            interpreter.resize_tensor_input(detail["index"], [batch, *signature[1:]])
+    interpreter.allocate_tensors()
+    operations: list[dict[str, Any]] = interpreter._get_ops_details()
+    nodes = [op for op in operations if op["op_name"] != "DELEGATE"]
+    maker = {int(t): i for i, op in enumerate(nodes) for t in op["outputs"]}
+    covered: set[int] = set()
+    for delegate in operations:
+        if delegate["op_name"] != "DELEGATE":
+            continue
+        border = {int(t) for t in delegate["inputs"]}
+        pending = [int(t) for t in delegate["outputs"]]
+        while pending:
+            tensor = pending.pop()
+            if tensor in border or tensor not in maker or maker[tensor] in covered:
+                continue
+            covered.add(maker[tensor])
+            pending += [int(t) for t in nodes[maker[tensor]]["inputs"]]
+    return [op["op_name"] for i, op in enumerate(nodes) if i not in covered]
