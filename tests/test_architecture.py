@@ -14,9 +14,10 @@ LAYERS: list[set[str]] = [
     {"inputs", "metrics", "networks", "noise", "schedules"},
     {"batches", "endpoints", "fit_data", "likelihoods", "posteriors", "priors"},
     {"objectives"},
-    {"defaults", "density_model", "presets"},
+    {"defaults", "density_model"},
     {"trainable_model"},
     {"vae"},
+    {"presets"},
     {"evaluation"},
     {"export"},
     {"training"},
@@ -68,7 +69,7 @@ def imported(file: Path) -> set[str]:
 
 def test_every_unit_has_its_layer() -> None:
     units = {unit_of(module) for module in MODULES} - {""}
-    assert units == set(HEIGHT)
+    assert units <= set(HEIGHT), "give the new unit its line in LAYERS"
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if m != "kvae"])
