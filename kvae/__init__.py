@@ -5,6 +5,7 @@ from kvae import maths as maths
 from kvae import networks as networks
 from kvae import objectives as objectives
 from kvae import posteriors as posteriors
+from kvae import presets as presets
 from kvae import priors as priors
 from kvae import schedules as schedules
 from kvae.vae import VAE as VAE
