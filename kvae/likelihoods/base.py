@@ -20,7 +20,8 @@ class Likelihood(keras.layers.Layer, abc.ABC):
     Subclassing guide: make the heads in `__init__` with `self.head`, map features to
     parameters in `call`, and give `distribution`, `mean`, `supports` and `support`.
     `entry_log_prob` may be overridden where a stabler or faster form than TFP's is known,
-    or where entries are not independent. `mode` may be overridden where it is defined.
+    `observed_log_prob` where entries are not independent, `calibrate` where training
+    sets a parameter from the batch itself. `mode` may be overridden where it is defined.
 
     Args:
         data_shape: shape of one example x, for example (28, 28, 1).
@@ -34,8 +35,9 @@ class Likelihood(keras.layers.Layer, abc.ABC):
     """What values x may take, in words, for messages."""
     advice: str = ""
     """What to do when they lie outside, for messages."""
-    filler: float = 0.0
-    """A value inside the support, computed with where an entry does not count."""
+    filler: float | np.ndarray = 0.0
+    """A value inside the support, computed with where an entry does not count; a number,
+    or an array that broadcasts against the data."""
 
     def __init__(self, data_shape: tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -79,7 +81,7 @@ class Likelihood(keras.layers.Layer, abc.ABC):
     def build(self, features_shape: tuple[int | None, ...]) -> None:
         """Builds every head for features of this shape."""
         for layer in self._flatten_layers(include_self=False, recursive=False):
-            if isinstance(layer, Projection) and not layer.built:
+            if not layer.built:
                 layer.build(features_shape)
         self.built = True
 
@@ -103,12 +105,55 @@ class Likelihood(keras.layers.Layer, abc.ABC):
         """The most probable x, (B, *data_shape)."""
         return self.distribution(params).mode()
 
+    def calibrate(
+        self,
+        params: Params,
+        x: Tensor,
+        mask: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+    ) -> Params:
+        """Sets parameters that training takes from the batch itself; here there are none.
+
+        Called in training only, between `call` and `log_prob`. What evaluation needs of
+        it is kept in weights that are saved.
+
+        Args:
+            params: from `call`, each (K, B, *data_shape, ...).
+            x: (B, *data_shape), one batch.
+            mask: 1 where x is observed, in the shape of x, or None.
+            sample_weight: (B,) or None.
+
+        Returns:
+            params: the same names and shapes.
+        """
+        del x, mask, sample_weight
+        return params
+
     def entry_log_prob(self, params: Params, x: Tensor) -> Tensor:
         """Computes the log-density of each entry of x alone, nats, in the shape of x.
 
         The default takes the distribution that `Independent` wraps.
         """
         return self.distribution(params).distribution.log_prob(x)
+
+    def observed_log_prob(
+        self, params: Params, x: Tensor, observed: Tensor | None
+    ) -> Tensor:
+        """Computes log p of the observed entries of an x inside the support, (...) nats.
+
+        Args:
+            params: from `call`, each (..., *data_shape, ...).
+            x: (..., *data_shape), `filler` where an entry is missing.
+            observed: booleans in the shape of x, or None if every entry is observed.
+        """
+        entries = self.entry_log_prob(params, x)
+        if observed is not None:
+            entries = tf.where(observed, entries, tf.zeros_like(entries))
+        return tf.reduce_sum(entries, axis=self._data_axes)
+
+    @property
+    def _data_axes(self) -> list[int]:
+        return list(range(-len(self.data_shape), 0))
 
     def log_prob(self, params: Params, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Computes log p(x|z) in nats, summed over (observed) entries.
@@ -131,12 +176,9 @@ class Likelihood(keras.layers.Layer, abc.ABC):
         # Both the missing and the impossible get a harmless value first: a NaN that is
         # masked only after the density would still come back through the gradient.
         filler = tf.constant(self.filler, x.dtype)
-        entries = self.entry_log_prob(params, tf.where(counts & inside, x, filler))
-        if mask is not None:
-            entries = tf.where(counts, entries, tf.zeros_like(entries))
-        axes = list(range(-len(self.data_shape), 0))
-        total = tf.reduce_sum(entries, axis=axes)
-        possible = tf.reduce_all(inside | ~counts, axis=axes)
+        safe = tf.where(counts & inside, x, filler)
+        total = self.observed_log_prob(params, safe, None if mask is None else counts)
+        possible = tf.reduce_all(inside | ~counts, axis=self._data_axes)
         return tf.where(possible, total, tf.constant(-np.inf, total.dtype))
 
     def check_support(self, x: np.ndarray, mask: np.ndarray | None = None) -> None:

@@ -26,6 +26,7 @@ class Bernoulli(Likelihood):
 
     Args:
         data_shape: shape of one example.
+        grey: whether grey pixels are let in; False takes 0 and 1 alone.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -40,8 +41,14 @@ class Bernoulli(Likelihood):
         "any range."
     )
 
-    def __init__(self, data_shape: tuple[int, ...], **kwargs: Any) -> None:
+    def __init__(
+        self, data_shape: tuple[int, ...], grey: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(data_shape, **kwargs)
+        self.grey = grey
+        if not grey:
+            self.support = "pixels that are 0 or 1"
+            self.advice = "Binarise them, or let grey=True read them as probabilities."
         self._logits = self.head("logits")
 
     def call(self, features: Tensor) -> Params:
@@ -69,5 +76,10 @@ class Bernoulli(Likelihood):
         return tf.sigmoid(params["logits"])
 
     def supports(self, x: Tensor) -> Tensor:
-        """True where x is in [0, 1]."""
-        return ~((x < 0) | (x > 1))
+        """True where x is in [0, 1], or with `grey=False` one of 0 and 1."""
+        outside = (x < 0) | (x > 1)
+        return ~(outside if self.grey else outside | ((x > 0) & (x < 1)))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "grey": self.grey}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
@@ -10,12 +9,12 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from kvae.likelihoods.base import Likelihood
-from kvae.maths import soft_lower_bound
+from kvae.likelihoods.positive import Positive
 from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
 
-_KINDS = ("learned", "per_dimension", "decoder")
+_MOMENTUM = 0.99  # of the running mean square that evaluation uses
 
 
 @keras.saving.register_keras_serializable(package="kvae")
@@ -24,19 +23,32 @@ class Normal(Likelihood):
 
         log p(x|z) = sum_i -0.5 ((x[i] - loc[i](z)) / scale)^2 - log scale - 0.5 log(2 pi)
 
+    With `scale="optimal"` one scale for all entries is not learned by gradient but set to
+    the most likely one, in closed form. In training it is that of the batch:
+
+        scale^2 = mean of (x - loc)^2 over latents, examples and observed entries
+
+    held constant under the gradient, which loses nothing: at its optimum the mean
+    log-density does not change with the scale. A scale that has seen the very batch is no
+    density of it, so evaluation, sampling and export use a running mean of scale^2 over
+    the training batches, a weight that is saved; what `evaluate` reports are true nats,
+    of one example as of many. What `fit` reports of its training batches is optimistic,
+    by about a half nat per batch.
+
     Args:
         data_shape: shape of one example.
         scale: a positive number keeps it fixed; "learned" learns one for all entries;
-            "per_dimension" one per entry; "decoder" makes it a function of z.
-        min_scale: learned scales stay above it; a perfect fit would otherwise drive the
-            density to infinity. In the units of x.
+            "per_dimension" one per entry; "decoder" makes it a function of z; "optimal"
+            computes the most likely one for all entries.
+        min_scale: scales that are not fixed stay above it; a perfect fit would otherwise
+            drive the density to infinity. In the units of x.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
         ValueError: if `scale` or `min_scale` is none of these.
 
-    Source: Kingma, Welling 2014, arXiv:1312.6114, appendix C.2, eq. 12; one learned
-        scale: Rybkin, Daniilidis, Levine 2021, arXiv:2006.13202, section 3.
+    Source: Kingma, Welling 2014, arXiv:1312.6114, appendix C.2, eq. 12; "learned" and
+        "optimal": Rybkin, Daniilidis, Levine 2021, arXiv:2006.13202, section 3.
     """
 
     support = "real numbers"
@@ -50,44 +62,42 @@ class Normal(Likelihood):
         **kwargs: Any,
     ) -> None:
         super().__init__(data_shape, **kwargs)
-        number = isinstance(scale, (int, float)) and not isinstance(scale, bool)
-        if not (scale in _KINDS or (number and 0 < scale < math.inf)):
-            raise ValueError(
-                f"Normal expects scale to be a positive number or one of {_KINDS}; "
-                f"received {scale!r}."
-            )
-        if not min_scale > 0:
-            raise ValueError(f"Normal expects min_scale > 0; received {min_scale!r}.")
         self.scale = scale
         self.min_scale = min_scale
         self._loc = self.head("loc")
-        self._log_scale = self.head("log_scale") if scale == "decoder" else None
-
-    def build(self, features_shape: tuple[int | None, ...]) -> None:
-        """Builds the heads, and the learned scale if it does not depend on z."""
-        if self.scale in ("learned", "per_dimension"):
-            self._log_scale = self.add_weight(
-                name="log_scale",
-                shape=() if self.scale == "learned" else self.data_shape,
-                initializer="zeros",
-                dtype=self.maths_dtype,
-            )
-        super().build(features_shape)
+        self._scale = Positive(self, "scale", scale, min_scale, further=("optimal",))
+        if scale == "optimal":
+            self._mean_square = self._statistic("mean_square", 1.0)
+            self._batches = self._statistic("batches", 0.0)
 
     def call(self, features: Tensor) -> Params:
         """Maps features to loc and scale, each (B, *data_shape)."""
         loc = keras.ops.cast(self._loc(features), self.maths_dtype)
-        if self._log_scale is None:
-            scale = tf.constant(self.scale, loc.dtype)
+        if self.scale == "optimal":
+            scale = self._bounded_root(self._mean_square.value)
         else:
-            raw = (
-                self._log_scale(features)
-                if self.scale == "decoder"
-                else tf.convert_to_tensor(self._log_scale)
-            )
-            raw = keras.ops.cast(raw, self.maths_dtype)
-            scale = tf.exp(soft_lower_bound(raw, math.log(self.min_scale)))
+            scale = self._scale(features)
         return {"loc": loc, "scale": scale + tf.zeros_like(loc)}
+
+    def calibrate(
+        self,
+        params: Params,
+        x: Tensor,
+        mask: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+    ) -> Params:
+        """Sets an optimal scale to that of the batch, and moves the running mean."""
+        if self.scale != "optimal" or not self.trainable:
+            return params
+        mean_square = self._batch_mean_square(params["loc"], x, mask, sample_weight)
+        # A plain mean over the first batches, so that no start value lingers.
+        seen = self._batches.value + 1.0
+        share = tf.maximum(1.0 / seen, 1.0 - _MOMENTUM)
+        old = self._mean_square.value
+        self._mean_square.assign(old + share * (mean_square - old))
+        self._batches.assign(seen)
+        scale = self._bounded_root(mean_square)
+        return {**params, "scale": scale + tf.zeros_like(params["scale"])}
 
     def distribution(self, params: Params) -> Any:
         """Makes `Independent(Normal)` with batch (B,) and event `data_shape`."""
@@ -101,6 +111,45 @@ class Normal(Likelihood):
     def supports(self, x: Tensor) -> Tensor:
         """True unless x is infinite."""
         return ~tf.math.is_inf(x)
+
+    def _bounded_root(self, mean_square: Tensor) -> Tensor:
+        return tf.sqrt(tf.maximum(mean_square, self.min_scale**2))
+
+    def _batch_mean_square(
+        self, loc: Tensor, x: Tensor, mask: Tensor | None, sample_weight: Tensor | None
+    ) -> Tensor:
+        """Averages (x - loc)^2 over what counts in the batches of all replicas."""
+        loc = tf.stop_gradient(loc)
+        x = tf.cast(x, loc.dtype)
+        counts = tf.math.is_finite(
+            x
+        )  # what is not leaves the scale to the other entries
+        if mask is not None:
+            counts &= tf.cast(mask, tf.bool)
+        weight = tf.cast(counts, loc.dtype)
+        if sample_weight is not None:
+            each = tf.cast(sample_weight, loc.dtype)
+            weight *= tf.reshape(each, (-1, *(1 for _ in self.data_shape)))
+        gap = tf.where(counts, x, tf.zeros_like(x)) - loc
+        weight += tf.zeros_like(gap)
+        sums = tf.stack([tf.reduce_sum(weight * tf.square(gap)), tf.reduce_sum(weight)])
+        replicas = tf.distribute.get_replica_context()
+        if replicas is not None and replicas.num_replicas_in_sync > 1:
+            sums = replicas.all_reduce(tf.distribute.ReduceOp.SUM, sums)
+        # Nothing observed says nothing about the scale.
+        found = tf.math.divide_no_nan(sums[0], sums[1])
+        return tf.where(sums[1] > 0, found, self._mean_square.value)
+
+    def _statistic(self, name: str, start: float) -> Any:
+        return self.add_weight(
+            name=name,
+            shape=(),
+            dtype=self.maths_dtype,
+            initializer=keras.initializers.Constant(start),
+            trainable=False,
+            autocast=False,
+            aggregation="only_first_replica",
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

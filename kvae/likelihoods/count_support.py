@@ -1,0 +1,35 @@
+"""What the likelihoods of counts share: support, and a link that does not overflow."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kvae.maths import soft_lower_bound
+from kvae.types import Tensor
+
+COUNTS = "counts 0, 1, 2, ..."
+ADVICE = (
+    "Pass the raw counts, not their logarithms or shares; for real numbers use "
+    "likelihoods.Normal."
+)
+_MAX_LOG_MEAN = 20.0  # a mean of 5e8, beyond where float32 tells counts apart
+
+
+def bounded_log_mean(raw: Tensor, dtype: str) -> Tensor:
+    """Casts a head's output to the log of a mean that no network can make infinite."""
+    return -soft_lower_bound(-keras.ops.cast(raw, dtype), -_MAX_LOG_MEAN)
+
+
+def is_count(x: Tensor, largest: float = math.inf) -> Tensor:
+    """True where x is a whole number from 0 to `largest`; NaN counts as one."""
+    outside = (x < 0) | (x > largest) | tf.math.is_inf(x)
+    return ~(outside | (x < tf.round(x)) | (x > tf.round(x)))
+
+
+def whole(value: Any) -> bool:
+    """Whether an argument is a positive integer."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

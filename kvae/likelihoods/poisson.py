@@ -1,0 +1,61 @@
+"""The Poisson likelihood."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from kvae.likelihoods.base import Likelihood
+from kvae.likelihoods.count_support import ADVICE, COUNTS, bounded_log_mean, is_count
+from kvae.maths import poisson_log_prob
+from kvae.types import Params, Tensor
+
+tfd = tfp.distributions
+
+
+@keras.saving.register_keras_serializable(package="kvae")
+class Poisson(Likelihood):
+    """Independent counts whose variance is their mean.
+
+        log P(x|z) = sum_i x[i] log_rate[i](z) - exp(log_rate[i](z)) - log x[i]!
+
+    Args:
+        data_shape: shape of one example.
+        **kwargs: passed to `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `data_shape` is not a shape.
+    """
+
+    support = COUNTS
+    advice = ADVICE
+
+    def __init__(self, data_shape: tuple[int, ...], **kwargs: Any) -> None:
+        super().__init__(data_shape, **kwargs)
+        self._log_rate = self.head("log_rate")
+
+    def call(self, features: Tensor) -> Params:
+        """Maps features to log_rate (B, *data_shape)."""
+        return {
+            "log_rate": bounded_log_mean(self._log_rate(features), self.maths_dtype)
+        }
+
+    def distribution(self, params: Params) -> Any:
+        """Makes `Independent(Poisson)` with batch (B,) and event `data_shape`."""
+        poisson = tfd.Poisson(log_rate=params["log_rate"])
+        return tfd.Independent(poisson, len(self.data_shape))
+
+    def entry_log_prob(self, params: Params, x: Tensor) -> Tensor:
+        """Computes the log-mass of each count, to float32 rounding for large ones too."""
+        return poisson_log_prob(x, params["log_rate"])
+
+    def mean(self, params: Params) -> Tensor:
+        """The rate, (B, *data_shape)."""
+        return tf.exp(params["log_rate"])
+
+    def supports(self, x: Tensor) -> Tensor:
+        """True where x is 0, 1, 2, ..."""
+        return is_count(x)
