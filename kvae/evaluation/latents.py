@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kvae.evaluation.encodings import encodings, is_factorised, marginals
 from kvae.evaluation.result import Result
+from kvae.inputs import Inputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +100,7 @@ def latent_usage(
 
 
 def _rate_per_dimension(vae: Any, x: Any, coded: Any) -> np.ndarray | None:
-    if isinstance(x, dict) and x.get("condition") is not None:
+    if Inputs.of(x).condition is not None:
         return None
     prior = vae.prior.distribution(vae.prior(None))
     posterior = vae.posterior.distribution(

@@ -1,0 +1,82 @@
+"""All evaluations of one model, in one call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kvae.evaluation.annealed_importance import annealed_importance_sampling
+from kvae.evaluation.elbo import elbo
+from kvae.evaluation.examples import check_count, prepare
+from kvae.evaluation.inference_gap import inference_gap
+from kvae.evaluation.information import information
+from kvae.evaluation.latents import latent_usage
+from kvae.evaluation.log_likelihood import log_likelihood
+from kvae.evaluation.result import Result
+from kvae.evaluation.sample_quality import sample_quality
+from kvae.inputs import Inputs
+
+_NAMES = ("log_likelihood", "elbo", "information", "latents", "gaps", "ais", "samples")
+
+
+def evaluate(
+    vae: Any,
+    x: Any,
+    labels: Any = None,
+    features: Any = None,
+    num_samples: int = 5000,
+    num_hard: int = 100,
+    only: tuple[str, ...] | None = None,
+    seed: int = 0,
+) -> dict[str, Result]:
+    """Runs every evaluation that suits the model and the data.
+
+    Args:
+        vae: a `kvae.VAE`.
+        x: (N, *data_shape) test examples, or a dict with "x" and optionally "condition"
+            and "mask".
+        labels: (N,) integers, for the default feature classifier of "samples".
+        features: a Keras model or "pixels", for "samples".
+        num_samples: K of the log-likelihood.
+        num_hard: how many of the examples the slow evaluations ("gaps", "ais") look at:
+            the first ones.
+        only: names out of "log_likelihood", "elbo", "information", "latents", "gaps",
+            "ais", "samples"; all that suit but "ais" if None.
+        seed: of all noise.
+
+    Returns:
+        results: by name. Without `only`, "information" is left out for conditional
+            models, and "samples" for those, with masks, under 40 examples, or where
+            there is neither `labels` nor `features`.
+
+    Raises:
+        ValueError: if the data do not fit or a name is unknown.
+    """
+    inputs = prepare(vae, x)
+    num_hard = min(check_count("num_hard", num_hard), len(inputs.x))
+    if only is not None and (unknown := [name for name in only if name not in _NAMES]):
+        raise ValueError(
+            f"unknown evaluation {unknown[0]!r}; choose from {', '.join(_NAMES)}."
+        )
+    plain = inputs.condition is None
+    suits = {
+        "information": plain and len(inputs.x) >= 2,
+        "samples": plain
+        and inputs.mask is None
+        and len(inputs.x) >= 40
+        and (labels is not None or features is not None),
+        "ais": False,
+    }
+    names = only or tuple(name for name in _NAMES if suits.get(name, True))
+    few = Inputs(**{k: np.asarray(v)[:num_hard] for k, v in inputs.to_dict().items()})
+    runs = {
+        "log_likelihood": lambda: log_likelihood(vae, inputs, num_samples, seed),
+        "elbo": lambda: elbo(vae, inputs, seed=seed),
+        "information": lambda: information(vae, inputs, seed=seed),
+        "latents": lambda: latent_usage(vae, inputs, seed=seed),
+        "gaps": lambda: inference_gap(vae, few, seed=seed),
+        "ais": lambda: annealed_importance_sampling(vae, few, seed=seed),
+        "samples": lambda: sample_quality(vae, inputs, labels, features, seed=seed),
+    }
+    return {name: runs[name]() for name in names}

@@ -1,0 +1,64 @@
+"""The score of the FactorVAE paper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kvae.evaluation.factors import check_factors
+
+
+def factor_vae_score(
+    latents: Any,
+    factors: Any,
+    num_votes: int = 800,
+    batch_size: int = 64,
+    min_variance: float = 0.05,
+    seed: int = 0,
+) -> float:
+    """Scores whether the latent that does not move tells which factor is held fixed.
+
+    A vote fixes one factor at one level, takes examples with it, and names the latent
+    whose variance, as a share of its overall variance, is least. A table of majorities is
+    made of half of the votes; the score is its accuracy on the other half.
+
+    Args:
+        latents: (N, D) representation.
+        factors: (N, F) integer levels; every combination should occur about as often.
+        num_votes: for the table, and again for its test.
+        batch_size: examples per vote, drawn with replacement.
+        min_variance: latents that vary less, as a share of the one that varies most, do
+            not take part: they are collapsed.
+        seed: of the votes.
+
+    Returns:
+        score: 1/F or so by chance, 1 for a latent or more per factor.
+
+    Raises:
+        ValueError: if the arguments do not fit.
+
+    Source: Kim, Mnih 2018, arXiv:1802.05983, section 4.
+    """
+    latents, factors, _ = check_factors(latents, factors)
+    variance = latents.var(axis=0)
+    used = variance > min_variance * variance.max()
+    num_factors = factors.shape[1]
+    if not used.any():
+        return 1.0 / num_factors
+    latents, variance = latents[:, used], variance[used]
+    rng = np.random.default_rng(seed)
+    members = [
+        [np.flatnonzero(column == level) for level in range(column.max() + 1)]
+        for column in factors.T
+    ]
+    table = np.zeros((2, latents.shape[1], num_factors), int)
+    for half in (0, 1):
+        for _ in range(num_votes):
+            factor = rng.integers(num_factors)
+            fixed = members[factor][rng.integers(len(members[factor]))]
+            batch = latents[rng.choice(fixed, batch_size)]
+            table[half, (batch.var(axis=0) / variance).argmin(), factor] += 1
+    majority = table[0].argmax(axis=1)
+    right = table[1, np.arange(len(majority)), majority].sum()
+    return float(right / num_votes)

@@ -1,0 +1,154 @@
+"""Pictures of the latent space, as arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from typing import Any
+
+import numpy as np
+
+from kvae.evaluation.encodings import encodings
+from kvae.evaluation.examples import check_count, prepare
+
+
+@dataclasses.dataclass(frozen=True)
+class LatentMap:
+    """Where the examples lie in two dimensions.
+
+    Attributes:
+        points: (N, 2).
+        axes: (2, D) the directions shown.
+        explained: share of the variance of the posterior means that the two show.
+        axis_names: what the two are.
+    """
+
+    points: np.ndarray
+    axes: np.ndarray
+    explained: float
+    axis_names: tuple[str, str]
+
+
+def latent_map(vae: Any, x: Any, seed: int = 0) -> LatentMap:
+    """Places each example's posterior mean on a plane.
+
+    Two latent dimensions are shown as they are. Of more, the two directions along which
+    the posterior means vary most (principal components).
+
+    Args:
+        vae: a `kvae.VAE` with at least 2 latent dimensions.
+        x: (N, *data_shape), or a dict with "x" and optionally "condition" and "mask".
+        seed: unused noise of the encoder's draws; the map is of means.
+
+    Returns:
+        map: points and axes.
+
+    Raises:
+        ValueError: if the data do not fit or the latent space is a line.
+    """
+    if vae.latent_dim < 2:
+        raise ValueError(
+            "a map needs at least 2 latent dimensions; the model has 1. Look at "
+            "traversals instead."
+        )
+    means = encodings(vae, x, seed).mean.astype("float64")
+    if vae.latent_dim == 2:
+        return LatentMap(means, np.eye(2), 1.0, ("z[0]", "z[1]"))
+    centred = means - means.mean(0)
+    _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+    total = float(np.square(sizes).sum())
+    axes = directions[:2]
+    # The sign of a direction is arbitrary: fix it, so that a map can be repeated.
+    axes = axes * np.sign(axes[np.arange(2), np.abs(axes).argmax(1)])[:, None]
+    explained = float(np.square(sizes[:2]).sum()) / total if total > 0 else 0.0
+    names = ("first principal component", "second principal component")
+    return LatentMap(centred @ axes.T, axes, explained, names)
+
+
+def traversals(
+    vae: Any,
+    x: Any,
+    dimensions: Any = None,
+    num_steps: int = 9,
+    span: float = 2.5,
+    condition: Any = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Decodes what changes when one latent moves and the others stay.
+
+    Args:
+        vae: a `kvae.VAE`.
+        x: (*data_shape) one example, or (1, *data_shape); its posterior mean is the
+            starting point.
+        dimensions: which latents to move; those with the largest posterior-mean scale
+            are a good choice; all if None.
+        num_steps: pictures per latent.
+        span: from -span to span, in the units of z.
+        condition: (1, ...) what p(x|z,c) is given, or None.
+
+    Returns:
+        images: (len(dimensions), num_steps, *data_shape) means of p(x|z).
+        steps: (num_steps,) the values of the moved latent.
+
+    Raises:
+        ValueError: if the example does not fit or a dimension does not exist.
+    """
+    x = np.asarray(x)
+    x = x[None] if x.shape == tuple(vae.data_shape) else x[:1]
+    data = {"x": x} if condition is None else {"x": x, "condition": condition}
+    prepare(vae, data)
+    dimensions = range(vae.latent_dim) if dimensions is None else dimensions
+    chosen = [int(d) for d in dimensions]
+    bad = [d for d in chosen if not 0 <= d < vae.latent_dim]
+    if bad:
+        raise ValueError(
+            f"latent dimension {bad[0]} does not exist: the model has "
+            f"{vae.latent_dim}, counted from 0."
+        )
+    steps = np.linspace(-span, span, check_count("num_steps", num_steps, 2))
+    z = np.tile(encodings(vae, data).mean, (len(chosen) * num_steps, 1))
+    for row, dimension in enumerate(chosen):
+        z[row * num_steps : (row + 1) * num_steps, dimension] = steps
+    if condition is not None:
+        condition = np.repeat(np.asarray(condition)[:1], len(z), axis=0)
+    images = _means(vae, z, condition)
+    return images.reshape(len(chosen), num_steps, *vae.data_shape), steps
+
+
+def latent_grid(vae: Any, num_steps: int = 15) -> tuple[np.ndarray, np.ndarray]:
+    """Decodes a plane of latents at evenly spaced quantiles of the standard normal.
+
+    Args:
+        vae: a `kvae.VAE` with 2 latent dimensions and no condition.
+        num_steps: pictures along each side.
+
+    Returns:
+        images: (num_steps, num_steps, *data_shape): z[0] grows along the second axis,
+            z[1] falls along the first, as in a plot.
+        steps: (num_steps,) the values of each latent.
+
+    Raises:
+        ValueError: if the model has another number of latent dimensions.
+    """
+    if vae.latent_dim != 2:
+        raise ValueError(
+            f"a grid covers 2 latent dimensions; the model has {vae.latent_dim}. "
+            "Look at traversals instead."
+        )
+    check_count("num_steps", num_steps, 2)
+    normal = statistics.NormalDist()
+    steps = np.array([normal.inv_cdf((i + 0.5) / num_steps) for i in range(num_steps)])
+    across, up = np.meshgrid(steps, steps[::-1])
+    images = _means(vae, np.stack([across.ravel(), up.ravel()], axis=1), None)
+    return images.reshape(num_steps, num_steps, *vae.data_shape), steps
+
+
+def _means(vae: Any, z: np.ndarray, condition: Any) -> np.ndarray:
+    rows = 256
+    parts = []
+    for start in range(0, len(z), rows):
+        part = None if condition is None else condition[start : start + rows]
+        params = vae.likelihood_params(
+            z[start : start + rows].astype(vae.maths_dtype), part
+        )
+        parts.append(np.asarray(vae.likelihood.mean(params)))
+    return np.concatenate(parts)

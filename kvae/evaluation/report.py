@@ -1,0 +1,218 @@
+"""One self-contained page about a trained model."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from kvae.evaluation.elbo import elbo
+from kvae.evaluation.evaluate import evaluate
+from kvae.evaluation.examples import check_seed, prepare
+from kvae.evaluation.latent_maps import latent_grid, latent_map, traversals
+from kvae.evaluation.page import Page
+from kvae.evaluation.pictures import (
+    as_images,
+    bars_png,
+    curves_png,
+    histogram_png,
+    image_grid,
+    picture_png,
+    scatter_png,
+)
+from kvae.evaluation.result import Result
+from kvae.inputs import Inputs
+
+_EXPLAINED = {
+    "log_likelihood": "How probable the model finds unseen examples. Higher is better.",
+    "elbo": "The bound that training maximises, unweighted, and what it pays for.",
+    "information": "What the rate buys: information about x, and mismatch with the prior.",
+    "latents": "Which latent dimensions the model uses.",
+    "gaps": "What separates the bound from log p(x): the family of q, or the encoder.",
+    "ais": "A second opinion on log p(x), by annealing.",
+    "samples": "Samples against data, in the features named below.",
+    "disentanglement": "Does each latent hold one factor of the data? 1 is perfect.",
+}
+
+
+def report(
+    vae: Any,
+    x: Any,
+    path: Any = None,
+    results: dict[str, Result] | None = None,
+    labels: Any = None,
+    metadata: dict[str, Any] | None = None,
+    history: dict[str, Any] | None = None,
+    title: str = "A trained VAE",
+    seed: int = 0,
+) -> str:
+    """Writes one HTML page with numbers and pictures, which needs no other file.
+
+    Args:
+        vae: a `kvae.VAE`.
+        x: (N, *data_shape) test examples, or a dict with "x" and optionally "condition"
+            and "mask".
+        path: where to write the page; it is only returned if None.
+        results: by name, as `evaluate` returns them; `evaluate(vae, x, labels)` if None.
+        labels: (N,) integers, which colour the latent map.
+        metadata: facts about the run by name: data set, date, command, versions.
+        history: by metric, one value per epoch, as Keras' `History.history`.
+        title: of the page.
+        seed: of samples and draws.
+
+    Returns:
+        html: the page.
+
+    Raises:
+        ValueError: if the data do not fit the model.
+        ImportError: if matplotlib is missing.
+    """
+    inputs = prepare(vae, x)
+    check_seed(seed)
+    if results is None:
+        results = evaluate(vae, inputs, labels=labels, seed=seed)
+    page = Page(title)
+    page.facts(_headline(results), metadata or {})
+    _pictures(page, vae, inputs, seed)
+    _unusual(page, vae, inputs, results)
+    _latents(page, vae, inputs, results, labels)
+    page.section("Numbers")
+    for name, result in results.items():
+        page.table(name.replace("_", " "), result, _EXPLAINED.get(name, ""))
+    if history:
+        _training(page, history)
+    html = page.html()
+    if path is not None:
+        pathlib.Path(path).write_text(html, encoding="utf-8")
+    return html
+
+
+def _headline(results: dict[str, Result]) -> list[tuple[str, str]]:
+    found = []
+    wanted = (
+        ("log_likelihood", "log_likelihood", "log p(x), nats"),
+        ("log_likelihood", "bits_per_dim", "bits per dimension"),
+        ("elbo", "elbo", "ELBO, nats"),
+        ("elbo", "rate", "rate, nats"),
+        ("latents", "active_units", "active latents"),
+        ("samples", "coverage", "coverage of the data"),
+    )
+    for result, field, shown in wanted:
+        value = getattr(results.get(result), field, None)
+        if value is not None:
+            number = f"{value:.3f}" if isinstance(value, float) else str(value)
+            if field == "active_units":
+                number += f" of {getattr(results[result], 'latent_dim', '?')}"
+            found.append((shown, number))
+    return found
+
+
+def _pictures(page: Page, vae: Any, inputs: Inputs, seed: int) -> None:
+    data = np.asarray(inputs.x[:16], "float32")
+    shown = as_images(data, vae.data_shape)
+    if shown is None:
+        return
+    few = Inputs(**{k: np.asarray(v)[:16] for k, v in inputs.to_dict().items()})
+    limits = _limits(shown)
+    rebuilt = as_images(vae.reconstruct(few), vae.data_shape)
+    page.section("Pictures")
+    page.picture(
+        picture_png(image_grid(np.stack([shown, rebuilt]), *limits)),
+        "Examples (above) and their reconstructions (below): the mean of p(x|z) at the "
+        "posterior mean.",
+    )
+    condition = few.condition
+    num = 64 if condition is None else 16
+    fake = as_images(vae.sample(num, seed=seed, condition=condition), vae.data_shape)
+    assert fake is not None
+    columns = min(num, 16)
+    tiled = fake[: num - num % columns].reshape(-1, columns, *fake.shape[1:])
+    page.picture(
+        picture_png(image_grid(tiled, *limits)),
+        f"{num} samples, not chosen: z from the prior (seed {seed}), the mean of p(x|z).",
+    )
+
+
+def _limits(images: np.ndarray) -> tuple[float, float]:
+    low, high = float(images.min()), float(images.max())
+    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
+
+
+def _unusual(page: Page, vae: Any, inputs: Inputs, results: dict[str, Result]) -> None:
+    values = getattr(results.get("log_likelihood"), "per_example", None)
+    what = "log p(x)"
+    if values is None or len(values) != len(inputs.x):
+        values, what = elbo(vae, inputs).per_example, "ELBO"
+    page.section("Examples, from usual to unusual")
+    page.picture(
+        histogram_png(values, f"{what}, nats"), f"{what} of {len(values)} examples."
+    )
+    count = min(16, len(values))
+    order = np.argsort(values)
+    rows = np.stack([order[-count:][::-1], order[:count]])
+    shown = as_images(np.asarray(inputs.x, "float32")[rows], vae.data_shape)
+    if shown is not None:
+        page.picture(
+            picture_png(image_grid(shown, *_limits(shown))),
+            f"The most probable examples (above, {values[order[-1]]:.1f} nats at most) and "
+            f"the least (below, {values[order[0]]:.1f} at least): look here for outliers.",
+        )
+
+
+def _latents(
+    page: Page, vae: Any, inputs: Inputs, results: dict[str, Result], labels: Any
+) -> None:
+    page.section("Latents")
+    usage = results.get("latents")
+    order = np.arange(vae.latent_dim)
+    if usage is not None:
+        variance = getattr(usage, "mean_variance")
+        rate = getattr(usage, "rate_per_dimension")
+        size = variance if rate is None else rate
+        order = np.argsort(size)[::-1]
+        label = "variance of the mean" if rate is None else "rate, nats"
+        active = variance > getattr(usage, "threshold")
+        page.picture(bars_png(size, label, active), getattr(usage, "verdict"))
+    if vae.latent_dim >= 2:
+        rows = slice(0, 3000)
+        few = Inputs(**{k: np.asarray(v)[rows] for k, v in inputs.to_dict().items()})
+        plane = latent_map(vae, few)
+        colours = None if labels is None else np.asarray(labels)[rows]
+        page.picture(
+            scatter_png(plane.points, colours, plane.axis_names),
+            f"Posterior means of {len(plane.points)} examples; the plane shows "
+            f"{plane.explained:.0%} of their variance.",
+        )
+    first = np.asarray(inputs.x[0], "float32")
+    if as_images(first[None], vae.data_shape) is None:
+        return
+    condition = None if inputs.condition is None else np.asarray(inputs.condition)[:1]
+    images, steps = traversals(vae, first, order[:10], 11, condition=condition)
+    shown = as_images(images, vae.data_shape)
+    assert shown is not None
+    page.picture(
+        picture_png(image_grid(shown, *_limits(shown))),
+        f"Traversals: each row moves one latent of the first example from {steps[0]:g} to "
+        f"{steps[-1]:g}, the latent with the largest rate on top "
+        f"({', '.join(f'z[{d}]' for d in order[:10])}).",
+    )
+    if vae.latent_dim == 2 and condition is None:
+        grid = as_images(latent_grid(vae)[0], vae.data_shape)
+        assert grid is not None
+        page.picture(
+            picture_png(image_grid(grid, *_limits(grid))),
+            "The latent plane, decoded at even quantiles of the standard normal.",
+        )
+
+
+def _training(page: Page, history: dict[str, Any]) -> None:
+    page.section("Training")
+    for names, label in ((("loss", "elbo"), "nats"), (("rate", "distortion"), "nats")):
+        curves = {
+            key: np.asarray(values, "float64")
+            for key, values in history.items()
+            if key.removeprefix("val_") in names and len(values) > 0
+        }
+        if curves:
+            page.picture(curves_png(curves, "epoch", label), ", ".join(curves))
