@@ -6,7 +6,9 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+from kvae.export import PRECISIONS, ParityFailed
 from kvae.export import export as export_model
+from kvae.export import verify as verify_export
 from kvae.training.config import Config
 from kvae.training.errors import UserError
 from kvae.training.load_recipe import load_recipe
@@ -109,7 +111,12 @@ def sample(
 
 
 def export(
-    path: pathlib.Path, data_dir: str | None = None, out: pathlib.Path | None = None
+    path: pathlib.Path,
+    data_dir: str | None = None,
+    out: pathlib.Path | None = None,
+    precisions: str = "float32",
+    everything: bool = False,
+    licence: str | None = None,
 ) -> None:
     """Exports a run's model for servers and phones, and proves the files equal.
 
@@ -117,9 +124,39 @@ def export(
         path: of the run.
         data_dir: where TFDS keeps its data now; None is where it was.
         out: the folder to make; RUN/export if None.
+        precisions: of the .tflite files, separated by commas.
+        everything: all precisions, batch size 1 too, and files with every endpoint.
+        licence: of the weights, for the model cards.
     """
+    chosen = tuple(PRECISIONS) if everything else tuple(precisions.split(","))
+    unknown = [name for name in chosen if name not in PRECISIONS]
+    if unknown:
+        raise UserError(
+            f"--precisions takes {', '.join(PRECISIONS)}; received {unknown[0]!r}."
+        )
     run = open_run(path, _changes(data_dir))
-    _export(run, out or run.directory.path / "export")
+    _export(
+        run,
+        out or run.directory.path / "export",
+        precisions=chosen,
+        batches=(None, 1) if everything else (None,),
+        whole_model=everything,
+        licence=licence,
+    )
+
+
+def verify(path: pathlib.Path) -> None:
+    """Repeats the parity checks of an export, from its folder alone.
+
+    Args:
+        path: what `export` made.
+    """
+    if not path.is_dir():
+        raise UserError(f"there is no folder {path}.")
+    report = verify_export(path)
+    if not report.ok:
+        raise ParityFailed(f"{path} is not what was exported, or differs.\n{report}")
+    print(report)
 
 
 VERBS: dict[str, Callable[..., None]] = {
@@ -128,6 +165,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "sample": sample,
     "export": export,
+    "verify": verify,
 }
 
 
@@ -145,9 +183,9 @@ def show_metrics(metrics: dict[str, Any], name: str) -> None:
         print(f"  {title:13} {value:>16} {row['unit']}  ({row['estimator']})")
 
 
-def _export(run: Run, out: pathlib.Path) -> None:
+def _export(run: Run, out: pathlib.Path, **options: Any) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
-    report = export_model(run.vae, out, run.data.test[:64])
+    report = export_model(run.vae, out, run.data.test[:640], **options)
     print(f"\nExported to {out}; the files compute what Keras computes:\n{report}")
 
 

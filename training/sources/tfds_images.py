@@ -50,14 +50,14 @@ def read_tfds(name: str, data_dir: str | None = None) -> Raw:
                 f"{name} has the splits {', '.join(builder.info.splits)} and no train."
             )
         parts = {p: _read(tfds, builder, s, image, label) for p, s in splits.items()}
-    names = getattr(builder.info.features.get(label), "names", None)
+    names = None if label is None else builder.info.features[label].names
     return Raw(
         name=name,
         train=parts["train"][0],
         test=parts["test"][0] if "test" in parts else None,
         validation=parts["validation"][0] if "validation" in parts else None,
         labels={p: v[1] for p, v in parts.items() if v[1] is not None},
-        label_names=None if names is None else tuple(names),
+        label_names=tuple(names) if names else None,
     )
 
 
