@@ -15,7 +15,7 @@ from kvae.noise import Noise
 from kvae.objectives import ELBO, Objective
 from kvae.posteriors import Posterior
 from kvae.priors import Prior, StandardNormal
-from kvae.types import Draw, Params, Sampler, Tensor
+from kvae.types import Draw, LossParts, Params, Sampler, Tensor
 
 
 class DensityModel(keras.Model):
@@ -195,7 +195,7 @@ class DensityModel(keras.Model):
             blank["x"] += self.likelihood.filler
             noise = Noise(tf.zeros(2, tf.int32))
             parts = self.objective.parts(self, Inputs(**blank), noise, training=False)
-        self._loss_metric_names = tuple(parts.metrics)
+        self._loss_metric_names = tuple(self._reported(parts))
         self.built = True
 
     def _build_for(self, inputs: Inputs) -> None:
@@ -212,6 +212,12 @@ class DensityModel(keras.Model):
                 shapes |= {name: tensor.shape for name, tensor in network.input.items()}
         shapes.pop("z", None)
         return {"x": (None, *self.data_shape), **shapes}
+
+    def _reported(self, parts: LossParts) -> dict[str, Tensor]:
+        """What objective and posterior report beside the five values of every model."""
+        if parts.draw is None:
+            return parts.metrics
+        return {**parts.metrics, **self.posterior.report(parts.draw)}
 
     def get_build_config(self) -> dict[str, Any] | None:
         """Returns the input shapes, for loading."""

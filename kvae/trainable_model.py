@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import dataclasses
 import math
 from typing import Any
 
@@ -184,13 +185,15 @@ class TrainableModel(DensityModel):
     def _loss_parts(
         self, inputs: Inputs, noise: Noise, sample_weight: Tensor | None, training: bool
     ) -> LossParts:
-        return self.objective(
+        parts = self.objective(
             inputs=inputs,
             model=self,
             noise=noise,
             sample_weight=sample_weight,
             training=training,
         )
+        # Computed here, before the optimizer moves the weights that it depends on.
+        return dataclasses.replace(parts, metrics=self._reported(parts))
 
     def _training_noise(self) -> Noise:
         seed, step = (tf.cast(v.value, tf.int32) for v in (self.noise_seed, self.step))

@@ -10,5 +10,7 @@ from kvae.networks.depth_to_space import DepthToSpace as DepthToSpace
 from kvae.networks.made import MADE as MADE
 from kvae.networks.masked_dense import MaskedDense as MaskedDense
 from kvae.networks.mlp import mlp as mlp
+from kvae.networks.normal_network import NormalNetwork as NormalNetwork
 from kvae.networks.projection import Projection as Projection
+from kvae.networks.take_first import TakeFirst as TakeFirst
 from kvae.networks.unflatten import Unflatten as Unflatten

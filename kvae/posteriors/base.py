@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from kvae.maths import maths_dtype
-from kvae.types import Params, Tensor
+from kvae.types import Draw, Params, Tensor
 
 
 class Posterior(keras.layers.Layer, abc.ABC):
@@ -123,6 +123,18 @@ class Posterior(keras.layers.Layer, abc.ABC):
     def mean(self, params: Params) -> Tensor:
         """The mean of q(z|x), (B, D)."""
         return params["loc"]
+
+    def report(self, draw: Draw) -> dict[str, Tensor]:
+        """Further values for `fit` and `evaluate` to show, by name; none by default.
+
+        Args:
+            draw: latents of one batch and the densities at them.
+
+        Returns:
+            values: each (B,) or a scalar.
+        """
+        del draw
+        return {}
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -23,4 +23,10 @@ SPECIMENS = [
         {"latent_dim": 3},
         partners={"prior": (ps.UniformSphere, {"latent_dim": 3})},
     ),
+    Specimen(
+        qs.TopDown,
+        {"latent_dims": (2, 1), "units": (8,)},
+        partners={"prior": (ps.Hierarchical, {"latent_dims": (2, 1), "units": (8,)})},
+        exact_kl=False,
+    ),
 ]

@@ -29,4 +29,7 @@ SPECIMENS = [
         {"latent_dim": 3},
         partners={"posterior": (qs.PowerSpherical, {"latent_dim": 3})},
     ),
+    Specimen(
+        ps.Hierarchical, {"latent_dims": (2, 1), "units": (8,)}, exact_kl=False
+    ),
 ]
