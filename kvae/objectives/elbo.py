@@ -54,7 +54,8 @@ class ELBO(Objective):
         super().__init__(**kwargs)
         if not isinstance(num_samples, int) or num_samples < 1:
             raise ValueError(
-                f"ELBO expects num_samples to be a positive integer; received {num_samples!r}."
+                "ELBO expects num_samples to be a positive integer; received "
+                f"{num_samples!r}."
             )
         if kl not in ("exact", "sampled"):
             raise ValueError(

@@ -37,7 +37,7 @@ class MMD(Wrapper):
 
     Args:
         objective: what the term is added to; the plain `ELBO` if None.
-        weight: of the term, a number or a schedule.
+        weight: of the term, a number or a schedule (reported as `mmd_weight`).
         kernel: "inverse_multiquadratic" or "gaussian".
         scales: widths of the kernel, in units of the prior's scale.
         **kwargs: passed to `keras.layers.Layer`.
@@ -68,7 +68,7 @@ class MMD(Wrapper):
             )
         self.kernel = kernel
         self.scales = tuple(scales)
-        self._weight = Weight(self, "weight", weight)
+        self._weight = Weight(self, "weight", weight, metric="mmd_weight")
 
     @property
     def weight(self) -> Any:

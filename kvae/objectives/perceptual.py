@@ -34,7 +34,8 @@ class Perceptual(Wrapper):
         objective: what the term is added to; the plain `ELBO` if None.
         feature_model: Keras model from x, (B, *data_shape), to a tensor, a list or a
             dict of tensors; preprocessing belongs inside it.
-        weight: of the feature distance, a number or a schedule.
+        weight: of the feature distance, a number or a schedule (reported as
+            `perceptual_weight`).
         data_weight: of the wrapped objective's data term, at least 0; the paper has 0.
         **kwargs: passed to `keras.layers.Layer`.
 
@@ -70,7 +71,7 @@ class Perceptual(Wrapper):
         feature_model.trainable = False
         self.feature_model = feature_model
         self.data_weight = data_weight
-        self._weight = Weight(self, "weight", weight)
+        self._weight = Weight(self, "weight", weight, metric="perceptual_weight")
 
     @property
     def weight(self) -> Any:

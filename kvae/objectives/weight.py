@@ -23,15 +23,23 @@ class Weight:
 
     Args:
         owner: the objective, which holds the Keras weight.
-        name: of the argument, and of the metric.
+        name: of the argument.
         value: a finite number of at least 0, or any Keras learning-rate schedule.
+        metric: what the value of a schedule is reported as; the name if None.
 
     Raises:
         ValueError: if the value is neither.
     """
 
-    def __init__(self, owner: keras.layers.Layer, name: str, value: Any) -> None:
+    def __init__(
+        self,
+        owner: keras.layers.Layer,
+        name: str,
+        value: Any,
+        metric: str | None = None,
+    ) -> None:
         self.name = name
+        self.metric = name if metric is None else metric
         self.value = value
         self._owner_name = type(owner).__name__
         self._variable = None
@@ -61,7 +69,7 @@ class Weight:
         """The value to report: by name if it follows a schedule, else nothing."""
         if self._variable is not None:
             return {}
-        return {self.name: self.at(model, "float32")}
+        return {self.metric: self.at(model, "float32")}
 
     @property
     def current(self) -> Any:

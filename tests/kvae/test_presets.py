@@ -70,7 +70,9 @@ def test_table_lists_nothing_else():
 
 def test_presets_are_the_parts_they_say(x):
     assert isinstance(make("vamp_vae", x).prior, priors.VampPrior)
-    assert isinstance(make("iaf_vae", x).posterior, posteriors.InverseAutoregressiveFlow)
+    assert isinstance(
+        make("iaf_vae", x).posterior, posteriors.InverseAutoregressiveFlow
+    )
     assert make("sigma_vae", x).likelihood.scale == "optimal"
     info = make("info_vae", x, alpha=0.25, weight=10.0).objective
     assert float(info.weight) == 9.25

@@ -15,7 +15,7 @@ DATA_DIM, LATENT_DIM, SCALE = 4, 2, 0.7
 class LinearGaussian:
     """p(z) = N(0, I), p(x|z) = N(A z + b, SCALE^2 I), and a q(z|x) that is not exact."""
 
-    def __init__(self, objective=None):
+    def __init__(self, objective=None, posterior=None):
         keras.utils.set_random_seed(3)
         # Keras gives an Input the dtype floatx, whatever the policy: float32 here.
         x = keras.Input((DATA_DIM,), name="x", dtype="float64")
@@ -23,7 +23,7 @@ class LinearGaussian:
         self.vae = kvae.VAE(
             encoder=keras.Model(x, keras.layers.Dense(3)(x)),
             decoder=keras.Model(z, keras.layers.Dense(5)(z)),
-            posterior=kvae.posteriors.DiagonalNormal(LATENT_DIM),
+            posterior=posterior or kvae.posteriors.DiagonalNormal(LATENT_DIM),
             likelihood=kvae.likelihoods.Normal((DATA_DIM,), scale=SCALE),
             objective=objective,
             seed=0,
@@ -75,6 +75,15 @@ def float64():
 @pytest.fixture
 def linear_gaussian(float64):
     return LinearGaussian()
+
+
+@pytest.fixture
+def linear_gaussian_flow(float64):
+    """The same with an inverse autoregressive flow, whose weights are part of q."""
+    posterior = kvae.posteriors.InverseAutoregressiveFlow(
+        LATENT_DIM, num_steps=1, units=(4,), context_dim=2
+    )
+    return LinearGaussian(kvae.objectives.ELBO(kl="sampled"), posterior)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ def numpy_parts(parts, shares):
     draw = parts.draw
     z = draw.z.numpy()[0]
     loc, scale = (draw.posterior[k].numpy() for k in ("loc", "scale"))
-    density = np.stack([stats.norm(m, s).logpdf(z) for m, s in zip(loc, scale)], axis=1)
+    density = stats.norm(loc[None], scale[None]).logpdf(z[:, None])  # (i, j, d)
     joint, product = [], []
     for i in range(len(z)):
         joint.append(logsumexp(density[i].sum(axis=1), b=shares[i]))

@@ -81,8 +81,9 @@ def test_estimates_the_total_correlation_of_a_correlated_normal():
         objective=objective,
         seed=0,
     )
-    means, scales = vae.posterior.trainable_variables[:2], (
-        vae.posterior.trainable_variables[2:]
+    means, scales = (
+        vae.posterior.trainable_variables[:2],
+        (vae.posterior.trainable_variables[2:]),
     )
     means[0].assign(np.eye(2))
     scales[0].assign(np.zeros((2, 2)))

@@ -74,7 +74,7 @@ def test_only_an_elbo_is_priced_anew():
     ("arguments", "message"),
     [
         ({"floor": -0.1}, "floor >= 0, in nats; received -0.1"),
-        ({"group": "layer"}, '"total"; received \'layer\''),
+        ({"group": "layer"}, "\"total\"; received 'layer'"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments, message):

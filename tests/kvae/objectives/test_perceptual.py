@@ -59,7 +59,9 @@ def test_feature_model_stays_as_it_was_and_is_saved(small_vae, binary, tmp_path)
 
 
 def test_wrong_arguments_are_refused(small_vae):
-    with pytest.raises(TypeError, match="Keras model from x to features; received None"):
+    with pytest.raises(
+        TypeError, match="Keras model from x to features; received None"
+    ):
         Perceptual()
     with pytest.raises(ValueError, match=">= 0; received -1"):
         Perceptual(feature_model=feature_model(), data_weight=-1)
