@@ -14,6 +14,7 @@ from kvae.export.card import read_card as read_card
 from kvae.export.checking import verify as verify
 from kvae.export.errors import ExportRefused as ExportRefused
 from kvae.export.errors import ParityFailed as ParityFailed
+from kvae.export.litert_files import PRECISIONS as PRECISIONS
 from kvae.export.litert_files import litert as litert
 from kvae.export.report import ExportReport as ExportReport
 from kvae.export.servable import saved_model as saved_model

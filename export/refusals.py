@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
+from kvae.inputs import Inputs
 from kvae.noise import Noise
 
 _OPERATION = re.compile(r"'?tf\.(\w+)'? op is neither a custom op nor a flex op")
 _NODE = re.compile(r"[Nn]ode number \d+ \((\w+)\) failed")
+
+_Stage: TypeAlias = tuple[str, str, Callable[..., Any], list[Any]]
 
 _ADVICE = (
     "A SavedModel of this model does offer it (kvae.export.saved_model). On a device, "
@@ -37,14 +40,20 @@ def explain(
     """
     found = _OPERATION.findall(message) or _NODE.findall(message)
     operations = ", ".join(sorted(set(found))) or message.strip()[:300]
-    failing = [
-        f"{kind} {getattr(model, kind, model).__class__.__name__} ({what})"
-        for kind, what, function, specs in _stages(model, names)
-        if not converts(function, specs)
-    ]
-    part = failing[0].split()[0] if failing else "part"
+    failing: dict[str, list[str]] = {}
+    verdicts: dict[tuple[str, str], bool] = {}
+    for name in names:
+        stages = _stages(model, name)
+        for kind, what, function, specs in stages:
+            if (kind, what) not in verdicts:
+                verdicts[kind, what] = converts(function, specs)
+            if not verdicts[kind, what]:
+                part = f"{kind} {type(getattr(model, kind)).__name__} ({what})"
+                failing.setdefault(part, []).append(name)
+    part = next(iter(failing), "part").split()[0]
     where = " and ".join(failing) or "the model"
-    advice = _ADVICE.format(names="/".join(names), part=part)
+    affected = dict.fromkeys(n for found in failing.values() for n in found) or names
+    advice = _ADVICE.format(names=", ".join(affected), part=part)
     if rows is not None:
         return (
             f"the LiteRT file of {'/'.join(names)} converts, but does not run on "
@@ -69,10 +78,8 @@ def converts(function: Callable[..., Any], specs: list[tf.TensorSpec]) -> bool:
     return True
 
 
-def _stages(
-    model: Any, names: tuple[str, ...]
-) -> list[tuple[str, str, Callable[..., Any], list[tf.TensorSpec]]]:
-    """Every stage of the endpoints: part, what it does, function, input specs.
+def _stages(model: Any, name: str) -> list[_Stage]:
+    """Every stage of an endpoint: part, what it does, function, input specs.
 
     Weights are frozen into the trial as they are; only convertibility is of interest.
     """
@@ -81,9 +88,7 @@ def _stages(
     data = tf.TensorSpec((None, *model.data_shape), tf.float32)
     posterior_noise = tf.TensorSpec((1, None, model.posterior.noise_dim), tf.float32)
     prior_noise = tf.TensorSpec((None, model.prior.noise_dim), tf.float32)
-    condition, blank = _blank_condition(model)
-    del condition
-    from kvae.inputs import Inputs
+    blank = _blank_condition(model)
 
     def encoded(x: Any) -> Any:
         return model.posterior_params(Inputs(x, blank(x)))
@@ -91,7 +96,7 @@ def _stages(
     def decoded(z: Any) -> Any:
         return model.likelihood_params(z, blank(z))
 
-    def scored(x: Any, noise: Any) -> Any:
+    def drawn(x: Any, noise: Any) -> Any:
         return model.posterior.sample_and_log_prob(encoded(x), noise)
 
     def prior_density(z: Any) -> Any:
@@ -108,34 +113,32 @@ def _stages(
         draw = model.draw(Inputs(x, blank(x)), Noise(key, tf.constant(0)), 1, False)
         return model.objective.rate(model, draw)
 
-    decode = (
-        "likelihood",
-        "mean",
-        lambda z: model.likelihood.mean(decoded(z)),
-        [latent],
-    )
-    encode = ("posterior", "parameters", encoded, [data])
-    stages: dict[str, list[Any]] = {
+    def mean(z: Any) -> Any:
+        return model.likelihood.mean(decoded(z))
+
+    decode: _Stage = ("likelihood", "mean", mean, [latent])
+    encode: _Stage = ("posterior", "parameters", encoded, [data])
+    if name == "score":
+        densities: list[_Stage] = [
+            ("posterior", "sampling and density", drawn, [data, posterior_noise]),
+            ("prior", "density", prior_density, [draws]),
+            ("likelihood", "density", data_density, [latent, data]),
+        ]
+        whole: _Stage = ("objective", "rate", rate, [data])
+        fine = all(converts(function, specs) for *_, function, specs in densities)
+        return [*densities, whole] if fine else densities
+    stages: dict[str, list[_Stage]] = {
         "decode": [decode],
         "generate": [("prior", "sampling", prior_sample, [prior_noise]), decode],
         "encode": [encode],
         "reconstruct": [encode, decode],
-        "score": [
-            ("posterior", "sampling and density", scored, [data, posterior_noise]),
-            ("prior", "density", prior_density, [draws]),
-            ("likelihood", "density", data_density, [latent, data]),
-        ],
     }
-    chosen = {stage[:2]: stage for name in names for stage in stages[name]}
-    trials = list(chosen.values())
-    if "score" in names and all(converts(stage[2], stage[3]) for stage in trials):
-        trials.append(("objective", "rate", rate, [data]))
-    return trials
+    return stages[name]
 
 
-def _blank_condition(model: Any) -> tuple[bool, Callable[[Any], Any]]:
+def _blank_condition(model: Any) -> Callable[[Any], Any]:
     shapes = model.get_build_config()["input_shape"]
     if "condition" not in shapes:
-        return False, lambda like: None
+        return lambda like: None
     tail = tuple(shapes["condition"][1:])
-    return True, lambda like: tf.zeros((tf.shape(like)[0], *tail))
+    return lambda like: tf.zeros((tf.shape(like)[0], *tail))

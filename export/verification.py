@@ -18,6 +18,7 @@ import importlib.machinery
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -261,7 +262,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     return columns(lines)
 
 
-def columns(lines: list[tuple[str, ...]]) -> str:
+def columns(lines: Sequence[tuple[str, ...]]) -> str:
     """Aligns cells."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(

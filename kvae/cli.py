@@ -185,6 +185,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_run(ship)
     ship.add_argument("--out", type=_PATH, help="folder to make (RUN/export)")
+    _add_export(ship)
+    again = verb(
+        "verify",
+        "Repeat the parity checks of an export, from its folder alone.",
+        "kvae verify exported",
+    )
+    again.add_argument(
+        "path", metavar="DIR", type=_PATH, help="a folder of kvae export"
+    )
     return parser
 
 
@@ -238,6 +247,22 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "path", metavar="RUN", type=_PATH, help="a folder of kvae train"
     )
     parser.add_argument("--data-dir", help="where TFDS keeps its data")
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--precisions",
+        default="float32",
+        metavar="P,P",
+        help="of the .tflite files: float32,float16,int8_dynamic,int8 (float32)",
+    )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        dest="everything",
+        help="every precision, batch size 1 too, and files with every endpoint",
+    )
+    parser.add_argument("--licence", help="of the weights, for the model cards")
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
