@@ -9,7 +9,6 @@ import tensorflow_probability as tfp
 
 from kvae.types import Tensor
 
-tfb = tfp.bijectors
 tfd = tfp.distributions
 
 Map: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -32,7 +31,7 @@ def flow_distribution(base: Any, forward: Map, inverse: Map) -> Any:
     return tfd.TransformedDistribution(base, _Flow(forward, inverse, base.dtype))
 
 
-class _Flow(tfb.Bijector):
+class _Flow(tfp.bijectors.Bijector):
     def __init__(self, forward: Map, inverse: Map, dtype: Any) -> None:
         parameters = dict(locals())
         super().__init__(

@@ -88,7 +88,7 @@ class FullNormal(Posterior):
         return {**super().get_config(), "min_scale": self.min_scale}
 
 
-class _TriangularNormal(tfd.MultivariateNormalTriL):
+class _TriangularNormal(tfp.distributions.MultivariateNormalTriL):
     """Tells our normals apart from TFP's when a divergence is looked up."""
 
     def __init__(self, loc: Tensor, scale_tril: Tensor) -> None:

@@ -97,16 +97,7 @@ class PowerSpherical(Posterior):
         return params["loc"]
 
     def _sample(self, params: Params, noise: Tensor) -> tuple[Tensor, Tensor]:
-        half = 0.5 * (self.latent_dim - 1)
-        concentration = params["concentration"] + tf.zeros_like(noise[..., 0])
-        # gap = (1 - direction . z) / 2 from Beta(half, half + concentration). Taken this
-        # way round it keeps its digits near 0, where a high concentration puts it.
-        gap = tfp.math.betaincinv(
-            tf.constant(half, noise.dtype) * tf.ones_like(concentration),
-            half + concentration,
-            0.5 * tf.math.erfc(-noise[..., 0] / math.sqrt(2.0)),
-        )
-        gap = tf.clip_by_value(gap, 1e-30, 1.0 - np.finfo(noise.dtype.name).eps)
+        gap = _gap(0.5 * (self.latent_dim - 1), params["concentration"], noise[..., 0])
         tangent = tf.math.l2_normalize(noise[..., 1:], axis=-1)
         along = (1.0 - 2.0 * gap)[..., None]
         across = 2.0 * tf.sqrt(gap * (1.0 - gap))[..., None] * tangent
@@ -122,7 +113,23 @@ class PowerSpherical(Posterior):
         return {**super().get_config(), "min_concentration": self.min_concentration}
 
 
-class _StablePowerSpherical(tfd.PowerSpherical):
+def _gap(half: float, concentration: Tensor, noise: Tensor) -> Tensor:
+    """Draws (1 - direction . z) / 2, which follows Beta(half, half + concentration).
+
+    Taken this way round it keeps its digits near 0, where a high concentration puts it.
+    In float64 throughout: at a concentration of 1000, TFP's float32 quantiles are off in
+    the fourth digit, and at 100000 in the first.
+    """
+    wide = tf.cast(concentration, tf.float64) + tf.zeros_like(noise, tf.float64)
+    uniform = 0.5 * tf.math.erfc(tf.cast(-noise, tf.float64) / math.sqrt(2.0))
+    # At 0 and 1 the quantile is an end of the range, where its gradient is not finite.
+    uniform = tf.clip_by_value(uniform, 1e-30, 1.0 - 1e-15)
+    gap = tfp.math.betaincinv(half * tf.ones_like(wide), half + wide, uniform)
+    gap = tf.cast(gap, concentration.dtype)
+    return tf.clip_by_value(gap, 1e-30, 1.0 - np.finfo(gap.dtype.name).eps)
+
+
+class _StablePowerSpherical(tfp.distributions.PowerSpherical):
     """TFP's distribution, with a density and an entropy that hold at any concentration.
 
     With half = (D - 1) / 2 and gap = (1 - direction . z) / 2 = |direction - z|^2 / 4:

@@ -43,7 +43,7 @@ class UniformSphere(Prior):
             )
 
     def call(self, condition: Tensor | None = None) -> Params:
-        """Returns loc = 0, (D,), the centre of the sphere; the condition does not matter."""
+        """Returns loc = 0, (D,), the centre; the condition does not matter."""
         del condition
         return {"loc": tf.zeros((self.latent_dim,), self.maths_dtype)}
 
