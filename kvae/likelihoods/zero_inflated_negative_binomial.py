@@ -70,8 +70,9 @@ class ZeroInflatedNegativeBinomial(Likelihood):
 
     def distribution(self, params: Params) -> Any:
         """Makes `Independent(ZeroInflatedNegativeBinomial)`: batch (B,)."""
+        # TFP 0.25 reads `inflated_loc_logits` as half of what they are; probs are right.
         entries = tfd.ZeroInflatedNegativeBinomial(
-            inflated_loc_logits=params["zero_logits"],
+            inflated_loc_probs=tf.sigmoid(params["zero_logits"]),
             total_count=params["total_count"],
             logits=params["log_mean"] - tf.math.log(params["total_count"]),
         )
@@ -81,7 +82,7 @@ class ZeroInflatedNegativeBinomial(Likelihood):
         """Computes the log-mass of each count, stable for any share of extra zeros."""
         logits = params["zero_logits"]
         count = negative_binomial_log_prob(x, params["log_mean"], params["total_count"])
-        # log(g + (1 - g) e^count) - the first branch - and log(1 - g) + count.
+        # At 0 it is log(g + (1 - g) exp(count)), both terms divided by g.
         zero = softplus(count - logits) - softplus(-logits)
         return tf.where(tf.equal(x, 0.0), zero, count - softplus(logits))
 
