@@ -129,7 +129,8 @@ def _prepare(model: Any, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
 
 def _check_dataset(model: Any, dataset: tf.data.Dataset) -> None:
     """Checks the first batch, and by it the shape and range of the rest."""
-    inputs, _ = unpack_batch(dataset.element_spec)
+    spec = dataset.element_spec
+    inputs = Inputs.of(spec[0] if isinstance(spec, tuple) else spec)
     if inputs.x.shape.rank == len(model.data_shape):
         raise ValueError(
             f"the data set yields single examples of shape {inputs.x.shape}. Batch it: "

@@ -66,6 +66,12 @@ def vae(compile: dict[str, Any] | None = None, **parts: Any) -> kvae.VAE:
     return model
 
 
+def noise_free(**arguments: Any) -> kvae.VAE:
+    """The same with `NoiseFree`."""
+    keras.utils.set_random_seed(1)
+    return vae(posterior=NoiseFree(2), **arguments)
+
+
 def weights(model: keras.Model) -> list[np.ndarray]:
     return [np.array(v) for v in model.trainable_variables]
 
