@@ -29,9 +29,9 @@ class BetaTC(Objective):
         loss = distortion + alpha mutual_information + beta total_correlation
                + gamma dimension_wise_kl
 
-    q(z) is the mixture of q(z|x) over the whole data set, estimated from one batch (of one replica): the
-    three parts are biased, their sum is not. All three are reported. Examples with a
-    `sample_weight` of zero still count as members of the mixture.
+    q(z) is the mixture of q(z|x) over the whole data set, estimated from one batch (of
+    one replica): the three parts are biased, their sum is not. All three are reported.
+    Examples with a `sample_weight` of zero still count as members of the mixture.
 
     Args:
         dataset_size: N, the number of training examples.
