@@ -7,7 +7,8 @@ Exit status: 0 done; 1 something failed; 2 a mistake in what was asked for, with
 sentence on standard error; 130 interrupted.
 
 This file imports only the standard library before it has read the arguments, so help
-and refusals come at once. `kvae_launcher` runs it without importing the package first.
+and refusals come at once. `kvae_launcher` runs it without importing the
+package first, so all of it stands in one file.
 """
 
 from __future__ import annotations
@@ -80,11 +81,9 @@ def _explain(error: Exception) -> int:
 def _show_log(quiet: bool) -> None:
     logger = logging.getLogger("kvae")
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-        logger.propagate = False
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.handlers = [handler]  # one, on the standard error of this call
 
 
 @contextlib.contextmanager
@@ -263,6 +262,9 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         help="every precision, batch size 1 too, and files with every endpoint",
     )
     parser.add_argument("--licence", help="of the weights, for the model cards")
+    parser.add_argument(
+        "--serving", action="store_true", help="warm-up and configuration of a server"
+    )
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:

@@ -27,7 +27,7 @@ def make_optimizer(config: Config, total_steps: int) -> Any:
     Raises:
         UserError: if there is no such optimizer.
     """
-    known = {
+    known: dict[str, Any] = {
         name.lower(): value
         for name, value in vars(keras.optimizers).items()
         if inspect.isclass(value)

@@ -41,12 +41,11 @@ class Progress(keras.callbacks.Callback):
         self.console = console or rich.console.Console(stderr=True, highlight=False)
         self._bar: rich.progress.Progress | None = None
         self._task: Any = None
-        self._epoch = self._drawn = 0
-        self._began = self._last = 0.0
+        self._epoch = 0
+        self._drawn = self._last = 0.0
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Shows the bar."""
-        self._began = time.monotonic()
         if not self.console.is_terminal:
             return
         self._bar = rich.progress.Progress(

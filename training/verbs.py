@@ -117,6 +117,7 @@ def export(
     precisions: str = "float32",
     everything: bool = False,
     licence: str | None = None,
+    serving: bool = False,
 ) -> None:
     """Exports a run's model for servers and phones, and proves the files equal.
 
@@ -127,6 +128,7 @@ def export(
         precisions: of the .tflite files, separated by commas.
         everything: all precisions, batch size 1 too, and files with every endpoint.
         licence: of the weights, for the model cards.
+        serving: warm-up requests and configuration of a model server too.
     """
     chosen = tuple(PRECISIONS) if everything else tuple(precisions.split(","))
     unknown = [name for name in chosen if name not in PRECISIONS]
@@ -142,6 +144,7 @@ def export(
         batches=(None, 1) if everything else (None,),
         whole_model=everything,
         licence=licence,
+        serving=serving,
     )
 
 

@@ -110,13 +110,15 @@ def prepare(raw: Raw, validation: float, pixel_max: float | None = None) -> Data
         _hold_out_test(arrays, labels, notes)
     if arrays["validation"] is None:
         _hold_out_validation(arrays, labels, validation, notes)
-    arrays, pixel_range = _scale(raw, arrays, pixel_max, notes)
+    scaled, pixel_range = _scale(raw, arrays, pixel_max, notes)
     for note in notes:
         _LOG.info("%s: %s", raw.name, note)
     return DataSet(
         name=raw.name,
-        **arrays,
-        **{f"{name}_labels": labels.get(name) for name in arrays},
+        **scaled,
+        train_labels=labels.get("train"),
+        test_labels=labels.get("test"),
+        validation_labels=labels.get("validation"),
         label_names=raw.label_names,
         pixel_range=pixel_range,
         notes=tuple(notes),
