@@ -19,7 +19,8 @@ tfd = tfp.distributions
 class DiscretizedLogistic(Likelihood):
     """Independent levels, such as 8-bit pixels: a logistic rounded to the levels.
 
-        P(x[i]|z) = sigmoid((x[i] - loc[i] + h) / scale[i]) - sigmoid((x[i] - loc[i] - h) / scale[i])
+        P(x[i]|z) = sigmoid((x[i] - loc[i] + h) / scale[i])
+                    - sigmoid((x[i] - loc[i] - h) / scale[i])
 
     with h half a step between levels; the lowest level takes the whole lower tail and the
     highest the whole upper one, so the masses sum to one. These are probabilities, not

@@ -120,7 +120,7 @@ class DiscretizedLogisticMixture(Likelihood):
         return tf.reduce_sum(pixels, axis=list(range(-len(self._logits.data_shape), 0)))
 
     def entry_log_prob(self, params: Params, x: Tensor) -> Tensor:
-        """Computes the log-mass of each entry alone, whatever its pixel's other channels."""
+        """Computes the log-mass of each entry alone, its pixel's other channels apart."""
         log_prob = discretized_logistic_log_prob(
             x[..., None], params["loc"], params["scale"], **self._grid.range
         )

@@ -42,7 +42,7 @@ class LevelGrid:
             raise ValueError(
                 f"{title} expects finite numbers low < high; received {low!r}, {high!r}."
             )
-        self.range = {"low": low, "high": high, "levels": levels}
+        self.range: dict[str, Any] = {"low": low, "high": high, "levels": levels}
         self.support = (
             f"{levels} equally spaced levels from {low:g} to {high:g}, "
             f"{low:g} + i * {high - low:g} / {levels - 1}"

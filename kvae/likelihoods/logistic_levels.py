@@ -18,7 +18,7 @@ from kvae.types import Tensor
 tfd = tfp.distributions
 
 
-class LogisticLevels(tfd.Distribution):
+class LogisticLevels(tfp.distributions.Distribution):
     """The level nearest to a logistic draw, and the outermost one beyond the ends.
 
     `tfd.QuantizedDistribution` knows integers alone, and a `Scale` bijector around it
@@ -44,7 +44,7 @@ class LogisticLevels(tfd.Distribution):
     ) -> None:
         parameters = dict(locals())
         self._loc, self._scale = loc, scale
-        self._range = {"low": low, "high": high, "levels": levels}
+        self._range: dict[str, Any] = {"low": low, "high": high, "levels": levels}
         super().__init__(
             dtype=loc.dtype,
             reparameterization_type=tfd.NOT_REPARAMETERIZED,

@@ -11,7 +11,7 @@ import tensorflow_probability as tfp
 
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.positive import Positive
-from kvae.maths import softplus
+from kvae.maths import log_gamma_half_step, softplus
 from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
@@ -50,8 +50,9 @@ class StudentT(Likelihood):
         **kwargs: Any,
     ) -> None:
         super().__init__(data_shape, **kwargs)
+        learned = df in ("learned", "per_dimension")
         number = isinstance(df, (int, float)) and not isinstance(df, bool)
-        if not (df in ("learned", "per_dimension") or (number and 1 < df < math.inf)):
+        if not learned and not (number and 1 < float(df) < math.inf):
             raise ValueError(
                 "StudentT expects df to be a number above 1, or 'learned' or "
                 f"'per_dimension'; received {df!r}. With df <= 1 there is no mean; for "
@@ -62,7 +63,7 @@ class StudentT(Likelihood):
         self.min_scale = min_scale
         self._loc = self.head("loc")
         self._scale = Positive(self, "scale", scale, min_scale)
-        if not number:
+        if learned:
             self._raw_df = self.add_weight(
                 name="df",
                 shape=() if df == "learned" else self.data_shape,
@@ -98,8 +99,10 @@ class StudentT(Likelihood):
             2.0 * tf.math.log(far_u) + tf.math.log1p(tf.square(1.0 / far_u)),
             tf.math.log1p(tf.square(near_u)),
         )
-        half = tf.constant(0.5, df.dtype)
-        log_z = 0.5 * tf.math.log(df) + tfp.math.lbeta(half, 0.5 * df)
+        # Beta(1/2, df/2) = sqrt(pi) Gamma(df/2) / Gamma(df/2 + 1/2)
+        log_z = 0.5 * (tf.math.log(df) + math.log(math.pi)) - log_gamma_half_step(
+            0.5 * df
+        )
         return -0.5 * (df + 1.0) * log1p_square - tf.math.log(scale) - log_z
 
     def mean(self, params: Params) -> Tensor:

@@ -9,6 +9,7 @@ from kvae.maths.continuous_bernoulli import (
 )
 from kvae.maths.continuous_bernoulli import langevin as langevin
 from kvae.maths.continuous_bernoulli import log_sinhc as log_sinhc
+from kvae.maths.counts import log_gamma_half_step as log_gamma_half_step
 from kvae.maths.counts import negative_binomial_log_prob as negative_binomial_log_prob
 from kvae.maths.counts import poisson_log_prob as poisson_log_prob
 from kvae.maths.counts import stirling_error as stirling_error

@@ -18,6 +18,7 @@ _LOG_2PI = math.log(2.0 * math.pi)
 # Stirling's series for lgamma; from 10 on the first term left out is below 1e-16.
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
 _STIRLING_FROM = 10.0
+_STEPS = 10
 
 
 def stirling_error(x: Tensor) -> Tensor:
@@ -32,15 +33,21 @@ def stirling_error(x: Tensor) -> Tensor:
         error: positive, about 1 / (12 x).
     """
     big = x >= _STIRLING_FROM
-    large = tf.where(big, x, tf.ones_like(x))
-    inverse = 1.0 / large
+    inverse = 1.0 / tf.where(big, x, x + _STEPS)
     square = tf.square(inverse)
     series = tf.fill(tf.shape(x), tf.constant(_STIRLING[-1], x.dtype))
     for coefficient in reversed(_STIRLING[:-1]):
         series = series * square + coefficient
+    series = series * inverse
+    # Small x climb ten steps of x! = (x + 1)! / (x + 1). There is no lgamma here, because
+    # phones have none.
     small = tf.where(big, tf.ones_like(x), x)
-    exact = tf.math.lgamma(small + 1.0) - (small + 0.5) * tf.math.log(small)
-    return tf.where(big, series * inverse, exact + small - 0.5 * _LOG_2PI)
+    high = small + _STEPS
+    ratio = tf.ones_like(x)
+    for step in range(1, _STEPS + 1):
+        ratio = ratio * (high / (small + step))
+    climb = (small + 0.5) * tf.math.log1p(_STEPS / small) + tf.math.log(ratio) - _STEPS
+    return tf.where(big, series, series + climb)
 
 
 def poisson_log_prob(x: Tensor, log_rate: Tensor) -> Tensor:
@@ -101,6 +108,19 @@ def negative_binomial_log_prob(
         - r * _deviance(failures)
     )
     return tf.where(zero, -r * log1p_mean_over_r, positive)
+
+
+def log_gamma_half_step(x: Tensor) -> Tensor:
+    """Computes lgamma(x + 1/2) - lgamma(x), also where both are large and agree.
+
+    Args:
+        x: positive.
+
+    Returns:
+        y: about log(x) / 2.
+    """
+    climb = 0.5 * tf.math.log(x) + x * tf.math.log1p(0.5 / x) - 0.5
+    return climb + stirling_error(x + 0.5) - stirling_error(x)
 
 
 def _deviance(u: Tensor) -> Tensor:

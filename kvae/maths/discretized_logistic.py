@@ -18,7 +18,8 @@ def discretized_logistic_log_prob(
 ) -> Tensor:
     """Computes the log-mass of a level, exact in the tails and for any scale.
 
-        P(x) = sigmoid(u) - sigmoid(l),  u = (x - loc + h) / scale,  l = (x - loc - h) / scale
+        P(x) = sigmoid(u) - sigmoid(l)
+        u = (x - loc + h) / scale,  l = (x - loc - h) / scale
 
     with h half a step. The lowest level takes all mass below it (sigmoid(l) becomes 0),
     the highest all above it (sigmoid(u) becomes 1). The difference never is formed:
@@ -54,7 +55,9 @@ def discretized_logistic_mean(
 ) -> Tensor:
     """Computes the mean level, exactly, from the distribution function.
 
-        mean = low + step * sum_i P(x > edge_i) = low + step * sum_i sigmoid((loc - edge_i) / scale)
+        mean = low + step * sum_i sigmoid((loc - edge_i) / scale)
+
+    over the levels - 1 edges between levels; each term is P(x > edge_i).
 
     Args:
         loc: tensor of any shape, in the units of x.

@@ -34,7 +34,9 @@ def test_extreme_logits_cost_what_they_should():
 def test_float32_keeps_its_digits():
     part, double = Binomial((1,)), Binomial((1,), dtype="float64")
     logits, x = np.linspace(-4, 4, 9, dtype="float32"), np.arange(0, 256, 15)[:, None]
-    single = part.entry_log_prob({"logits": tf.constant(logits)}, tf.constant(x, tf.float32))
+    single = part.entry_log_prob(
+        {"logits": tf.constant(logits)}, tf.constant(x, tf.float32)
+    )
     expected = entries(double, doubles(logits=logits), x)
     np.testing.assert_allclose(single, expected, rtol=3e-6, atol=1e-4)
 

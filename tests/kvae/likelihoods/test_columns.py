@@ -44,9 +44,13 @@ def test_log_prob_is_the_sum_of_scipys_forms_column_by_column(part, features):
         stats.norm.logpdf(x[:, 7], p["real2_loc"][:, 0], p["real2_scale"][:, 0]),
     ]
     np.testing.assert_allclose(
-        part.entry_log_prob(params, tf.constant(x)), np.stack(expected, axis=-1), rtol=1e-8
+        part.entry_log_prob(params, tf.constant(x)),
+        np.stack(expected, axis=-1),
+        rtol=1e-8,
     )
-    np.testing.assert_allclose(part.log_prob(params, x), np.sum(expected, axis=0), rtol=1e-8)
+    np.testing.assert_allclose(
+        part.log_prob(params, x), np.sum(expected, axis=0), rtol=1e-8
+    )
 
 
 def test_groups_hold_columns_of_like_kind_in_order(part):

@@ -52,7 +52,9 @@ def test_gradient_is_x_minus_mean_also_at_zero(part):
         logits = tf.constant(LOGITS)
         with tf.GradientTape() as tape:
             tape.watch(logits)
-            log_prob = part.entry_log_prob({"logits": logits}, tf.constant([x], "float64"))
+            log_prob = part.entry_log_prob(
+                {"logits": logits}, tf.constant([x], "float64")
+            )
         np.testing.assert_allclose(
             tape.gradient(log_prob, logits), x - quadrature_mean(LOGITS), atol=1e-12
         )

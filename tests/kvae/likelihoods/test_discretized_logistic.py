@@ -113,7 +113,9 @@ def test_units_of_the_data_do_not_matter():
         bytes_.log_prob(bytes_(features), x),
         rtol=1e-4,
     )
-    np.testing.assert_allclose(255 * unit.mean(a), bytes_.mean(bytes_(features)), rtol=1e-4)
+    np.testing.assert_allclose(
+        255 * unit.mean(a), bytes_.mean(bytes_(features)), rtol=1e-4
+    )
 
 
 def test_off_grid_images_are_refused(part):

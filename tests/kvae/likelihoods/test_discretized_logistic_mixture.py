@@ -26,7 +26,9 @@ def masses(loc, scale):
 
 def test_log_prob_mixes_whole_pixels():
     rng = np.random.default_rng(0)
-    part = DiscretizedLogisticMixture((2, 2, 3), components=3, levels=4, dtype="float64")
+    part = DiscretizedLogisticMixture(
+        (2, 2, 3), components=3, levels=4, dtype="float64"
+    )
     params = random_params(rng, (2, 2), (3,), 3)
     level = rng.integers(0, 4, (2, 2, 2, 3))
     weights = special.softmax(params["logits"], axis=-1)
@@ -44,19 +46,24 @@ def test_log_prob_mixes_whole_pixels():
 
 def test_masked_channels_are_summed_out_of_their_pixel():
     rng = np.random.default_rng(1)
-    part = DiscretizedLogisticMixture((1, 1, 2), components=3, levels=4, dtype="float64")
+    part = DiscretizedLogisticMixture(
+        (1, 1, 2), components=3, levels=4, dtype="float64"
+    )
     params = random_params(rng, (1, 1), (2,), 3, batch=1)
     x = np.array([[[[GRID[2], np.nan]]]])
     seen = part.log_prob(params, x, np.array([[[[1, 0]]]]))
     every = [
-        part.log_prob(params, np.array([[[[GRID[2], value]]]])).numpy() for value in GRID
+        part.log_prob(params, np.array([[[[GRID[2], value]]]])).numpy()
+        for value in GRID
     ]
     np.testing.assert_allclose(seen, special.logsumexp(every, axis=0), rtol=1e-10)
 
 
 def test_masses_of_a_pixel_sum_to_one():
     rng = np.random.default_rng(2)
-    part = DiscretizedLogisticMixture((1, 1, 3), components=2, levels=4, dtype="float64")
+    part = DiscretizedLogisticMixture(
+        (1, 1, 3), components=2, levels=4, dtype="float64"
+    )
     params = random_params(rng, (1, 1), (3,), 2, batch=1)
     grid = np.stack(np.meshgrid(GRID, GRID, GRID), axis=-1).reshape(-1, 1, 1, 3)
     assert special.logsumexp(part.log_prob(params, grid)) == pytest.approx(0, abs=1e-12)

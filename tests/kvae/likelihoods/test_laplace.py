@@ -25,7 +25,9 @@ def test_draws_follow_the_distribution_function():
     assert_draws_follow_cdf(part, params, stats.laplace(0.5, 2.0).cdf)
 
 
-@pytest.mark.parametrize("argument", [{"scale": 0.0}, {"scale": "free"}, {"min_scale": 0.0}])
+@pytest.mark.parametrize(
+    "argument", [{"scale": 0.0}, {"scale": "free"}, {"min_scale": 0.0}]
+)
 def test_a_scale_that_is_none_is_refused(argument):
     with pytest.raises(ValueError, match="Laplace expects .*scale.*received"):
         Laplace((1,), **argument)

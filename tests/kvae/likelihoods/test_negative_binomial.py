@@ -40,7 +40,10 @@ def test_a_large_total_count_is_poisson_in_float32_too():
 
 def test_float32_does_not_lose_large_counts():
     x = np.array([1e3, 1e4, 1e5, 1e6], "float32")
-    params = {"log_mean": np.log(x).astype("float32"), "total_count": np.full(4, 3.3, "f")}
+    params = {
+        "log_mean": np.log(x).astype("float32"),
+        "total_count": np.full(4, 3.3, "f"),
+    }
     single = NegativeBinomial((1,)).entry_log_prob(
         {k: tf.constant(v) for k, v in params.items()}, tf.constant(x)
     )
@@ -86,5 +89,7 @@ def test_variance_is_that_of_the_docstring():
 
 
 def test_total_count_that_is_none_is_refused():
-    with pytest.raises(ValueError, match="NegativeBinomial expects total_count .*received"):
+    with pytest.raises(
+        ValueError, match="NegativeBinomial expects total_count .*received"
+    ):
         NegativeBinomial((1,), total_count=-1.0)

@@ -109,7 +109,9 @@ def test_evaluation_uses_the_mean_over_the_first_batches_and_then_a_running_one(
         part.calibrate(params, x)
         if seed == 59:
             saved = part(tf.zeros((1, 2), "float64"))["scale"].numpy()
-            np.testing.assert_allclose(saved, np.full((1, 3), np.sqrt(np.mean(squares))))
+            np.testing.assert_allclose(
+                saved, np.full((1, 3), np.sqrt(np.mean(squares)))
+            )
     running = np.mean(squares[:100])
     for square in squares[100:]:
         running = 0.99 * running + 0.01 * square
@@ -121,12 +123,16 @@ def test_frozen_likelihood_keeps_its_scale():
     part, (params, x) = optimal(), batch()
     part.trainable = False
     assert part.calibrate(params, x) is params
-    np.testing.assert_allclose(part(tf.zeros((1, 2), "float64"))["scale"], np.ones((1, 3)))
+    np.testing.assert_allclose(
+        part(tf.zeros((1, 2), "float64"))["scale"], np.ones((1, 3))
+    )
 
 
 def linear_data(rng, number=512, noise=0.1):
     z = rng.normal(size=(number, 1))
-    return (z @ np.ones((1, 6)) + noise * rng.normal(size=(number, 6))).astype("float32")
+    return (z @ np.ones((1, 6)) + noise * rng.normal(size=(number, 6))).astype(
+        "float32"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +159,9 @@ def test_fit_finds_the_noise_of_the_data(trained):
 def test_density_of_an_example_does_not_depend_on_its_batch(trained):
     x = linear_data(np.random.default_rng(1), 8)
     together = trained.elbo(x)
-    np.testing.assert_allclose(trained.elbo(x, batch_size=1), together, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        trained.elbo(x, batch_size=1), together, rtol=1e-4, atol=1e-4
+    )
     far = trained.elbo(np.concatenate([x[:7], 100 + x[7:]]))
     np.testing.assert_allclose(far[:7], together[:7], rtol=1e-4, atol=1e-4)
 

@@ -31,7 +31,9 @@ def test_a_large_df_is_the_normal_distribution():
 
 def test_float32_survives_where_the_square_overflows():
     part = StudentT((1,))
-    params = {k: tf.constant([[v]]) for k, v in {"loc": 0.0, "scale": 1e-3, "df": 4.0}.items()}
+    params = {
+        k: tf.constant([[v]]) for k, v in {"loc": 0.0, "scale": 1e-3, "df": 4.0}.items()
+    }
     log_prob = part.log_prob(params, tf.constant([[1e20]]))
     expected = stats.t.logpdf(1e20, 4.0, 0.0, 1e-3)
     np.testing.assert_allclose(log_prob, [expected], rtol=1e-5)

@@ -71,7 +71,7 @@ def test_draws_follow_the_masses():
 def test_mode_is_the_count_of_most_mass():
     part = ZeroInflatedNegativeBinomial((1,), dtype="float64")
     logits = np.linspace(-8, 3, 40)[:, None]
-    params = doubles(log_mean=np.log(12.0), total_count=6.0, zero_logits=logits)
+    params = doubles(log_mean=np.log(12.3), total_count=6.0, zero_logits=logits)
     masses = entries(part, params, np.arange(60)[None])
     mode = part.mode(params).numpy()
     np.testing.assert_array_equal(mode[:, 0], masses.argmax(axis=1))
