@@ -48,7 +48,8 @@ def choose_parts(x: Any, latent_dim: int, given: dict[str, Any]) -> dict[str, An
         networks = "convolutional networks, because examples are images"
         parts["encoder"] = conv_encoder(shape)
         parts["decoder"] = conv_decoder(latent_dim, shape)
-    _LOG.info("for_data: %s", networks)
+    if not {"encoder", "decoder"} <= set(given):
+        _LOG.info("for_data: %s", networks)
     if "likelihood" not in given:
         _LOG.info(
             "for_data: %s likelihood, because %s",
