@@ -1,14 +1,20 @@
 """Honest numbers about a trained model: what was estimated, how, and how sure it is."""
 
 from kvae.evaluation.annealed_importance import AISResult as AISResult
-from kvae.evaluation.annealed_importance import annealed_importance_sampling as annealed_importance_sampling
+from kvae.evaluation.annealed_importance import (
+    annealed_importance_sampling as annealed_importance_sampling,
+)
 from kvae.evaluation.bidirectional import BidirectionalResult as BidirectionalResult
-from kvae.evaluation.bidirectional import bidirectional_monte_carlo as bidirectional_monte_carlo
+from kvae.evaluation.bidirectional import (
+    bidirectional_monte_carlo as bidirectional_monte_carlo,
+)
 from kvae.evaluation.compare import Comparison as Comparison
 from kvae.evaluation.compare import compare as compare
 from kvae.evaluation.dci import DCIResult as DCIResult
 from kvae.evaluation.dci import dci as dci
-from kvae.evaluation.disentanglement import DisentanglementResult as DisentanglementResult
+from kvae.evaluation.disentanglement import (
+    DisentanglementResult as DisentanglementResult,
+)
 from kvae.evaluation.disentanglement import disentanglement as disentanglement
 from kvae.evaluation.elbo import ELBOResult as ELBOResult
 from kvae.evaluation.elbo import elbo as elbo
@@ -42,4 +48,6 @@ from kvae.evaluation.result import Estimate as Estimate
 from kvae.evaluation.result import Result as Result
 from kvae.evaluation.sample_quality import SampleQualityResult as SampleQualityResult
 from kvae.evaluation.sample_quality import sample_quality as sample_quality
-from kvae.evaluation.sap import separated_attribute_predictability as separated_attribute_predictability
+from kvae.evaluation.sap import (
+    separated_attribute_predictability as separated_attribute_predictability,
+)

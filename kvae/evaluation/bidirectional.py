@@ -149,8 +149,9 @@ def _simulate(
     base = counter_normal(
         key, tf.range(num), 1, vae.prior.noise_dim, dtype=vae.maths_dtype
     )[0]
-    z = vae.prior.sample(vae.prior(condition), base)
-    params = vae.likelihood_params(z, condition)
+    given = None if condition is None else tf.constant(condition)
+    z = vae.prior.sample(vae.prior(given), base)
+    params = vae.likelihood_params(z, given)
     x = vae.likelihood.distribution(params).sample(seed=key).numpy()
     arrays = {"x": x} if condition is None else {"x": x, "condition": condition}
     return arrays, z.numpy()

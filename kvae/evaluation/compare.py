@@ -58,7 +58,7 @@ def compare(
     if len(values) < 2 or len(shapes) != 1 or len(next(iter(shapes))) != 1:
         raise ValueError(
             "compare takes at least 2 models with one value per example, for the same "
-            f"examples; received {({n: v.shape for n, v in values.items()})}."
+            f"examples; received { ({n: v.shape for n, v in values.items()}) }."
         )
     means = {name: Estimate.mean_of(v) for name, v in values.items()}
     best = max(means, key=lambda name: means[name].value)
@@ -79,6 +79,4 @@ def _verdict(best: str, behind: dict[str, Estimate]) -> str:
     gap = others[near]
     if gap.value > 3.0 * gap.standard_error:
         return f"{best} is ahead of {near}, the next, by {gap}: more than 3 errors."
-    return (
-        f"{best} and {near} cannot be told apart on these examples: they differ by {gap}."
-    )
+    return f"{best} and {near} cannot be told apart on these examples: they differ by {gap}."

@@ -165,7 +165,7 @@ def _block_rows(vae: Any, num_samples: int) -> int:
 
 def has_exact_rate(vae: Any, inputs: Inputs) -> bool:
     """Says whether KL(q(z|x) || p(z)) has a closed form, by trying it on one example."""
-    first = {name: value[:1] for name, value in inputs.to_dict().items()}
+    first = {k: tf.constant(v[:1]) for k, v in inputs.to_dict().items()}
     batch = Inputs(**first)
     try:
         exact_rate(vae, vae.posterior_params(batch), vae.prior(batch.condition))
@@ -191,7 +191,11 @@ def _compiled_block(vae: Any, rows: int, exact: bool) -> Callable[..., Any]:
 
 
 def compiled(vae: Any, function: functools.partial[Any]) -> Callable[..., Any]:
-    """Compiles a function of a model with XLA, or without it where XLA cannot.
+    """Compiles a function of a model, with XLA where that is faster.
+
+    XLA halves the time of dense networks; its convolutions on a CPU are several times
+    slower than TensorFlow's own, so models that have some go without. The choice depends
+    on the model alone, so that results can be repeated.
 
     Args:
         vae: the model that keeps the graph.
@@ -200,16 +204,18 @@ def compiled(vae: Any, function: functools.partial[Any]) -> Callable[..., Any]:
     Returns:
         run: the same function, compiled.
     """
-    fast = vae._compiled_functions.get(function, jit_compile=True)
     plain = vae._compiled_functions.get(function)
+    if any("Conv" in type(layer).__name__ for layer in vae._flatten_layers()):
+        return plain
+    fast = vae._compiled_functions.get(function, jit_compile=True)
 
     def run(*args: Any) -> Any:
         nonlocal fast
         try:
             return fast(*args)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
-            # Some operations have no XLA kernel on this device. A real error of the
-            # model raises again, from the plain graph.
+            # Some operations have no XLA kernel on this device. An error of the model
+            # itself raises again, from the plain graph.
             fast = plain
             return plain(*args)
 

@@ -248,13 +248,13 @@ def _fit(
         second = [0.99 * v + 0.01 * g * g for v, g in zip(second, slopes, strict=True)]
         size = 0.5 * rate * (1.0 + tf.cos(np.pi * t / steps))
         size *= tf.sqrt(1.0 - 0.99 ** (t + 1.0)) / (1.0 - 0.9 ** (t + 1.0))
-        values = [
-            p + size * m / (tf.sqrt(v) + 1e-8)
-            for p, m, v in zip(values, first, second, strict=True)
-        ]
         late = [
             tf.where(i == int(0.9 * steps), p, q)
             for p, q in zip(values, late, strict=True)
+        ]
+        values = [
+            p + size * m / (tf.sqrt(v) + 1e-8)
+            for p, m, v in zip(values, first, second, strict=True)
         ]
         return i + 1, values, first, second, late
 

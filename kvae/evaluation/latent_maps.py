@@ -7,6 +7,7 @@ import statistics
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from kvae.evaluation.encodings import encodings
 from kvae.evaluation.examples import check_count, prepare
@@ -146,9 +147,8 @@ def _means(vae: Any, z: np.ndarray, condition: Any) -> np.ndarray:
     rows = 256
     parts = []
     for start in range(0, len(z), rows):
-        part = None if condition is None else condition[start : start + rows]
-        params = vae.likelihood_params(
-            z[start : start + rows].astype(vae.maths_dtype), part
-        )
+        tile = tf.constant(z[start : start + rows], vae.maths_dtype)
+        given = None if condition is None else tf.constant(condition[start:][:rows])
+        params = vae.likelihood_params(tile, given)
         parts.append(np.asarray(vae.likelihood.mean(params)))
     return np.concatenate(parts)

@@ -28,7 +28,7 @@ def image_grid(images: np.ndarray, low: float = 0.0, high: float = 1.0) -> np.nd
     images = np.asarray(images, "float64")
     if images.ndim == 4:
         images = images[..., None]
-    if images.ndim != 6 - 1 or images.shape[-1] not in (1, 3):
+    if images.ndim != 5 or images.shape[-1] not in (1, 3):
         raise ValueError(
             "image_grid takes rows and columns of images, (R, C, H, W), "
             f"(R, C, H, W, 1) or (R, C, H, W, 3); received shape {images.shape}."
@@ -68,9 +68,10 @@ def picture_png(picture: np.ndarray, zoom: int = 2) -> bytes:
 
 def scatter_png(points: np.ndarray, labels: Any, names: tuple[str, str]) -> bytes:
     """Draws points (N, 2), coloured by labels (N,) or all alike if None."""
-    figure, axes = _figure((5.6, 5.0))
+    figure, axes = _figure((6.4, 5.0))
+    size = float(np.clip(6000 / len(points), 3, 20))
     if labels is None:
-        axes.scatter(*points.T, s=4, alpha=0.5, linewidths=0, color="#3b6ea5")
+        axes.scatter(*points.T, s=size, alpha=0.5, linewidths=0, color="#3b6ea5")
     else:
         labels = np.asarray(labels)
         classes = np.unique(labels)
@@ -82,20 +83,24 @@ def scatter_png(points: np.ndarray, labels: Any, names: tuple[str, str]) -> byte
             rows = labels == value
             axes.scatter(
                 *points[rows].T,
-                s=4,
+                s=size,
                 alpha=0.6,
                 linewidths=0,
                 color=colours(place),
                 label=str(value) if len(classes) <= 20 else None,
             )
         if len(classes) <= 20:
-            axes.legend(markerscale=3, fontsize=8, frameon=False, loc="upper right")
+            axes.legend(
+                fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
+            )
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1])
     return _png(figure)
 
 
-def bars_png(values: np.ndarray, ylabel: str, active: np.ndarray | None = None) -> bytes:
+def bars_png(
+    values: np.ndarray, ylabel: str, active: np.ndarray | None = None
+) -> bytes:
     """Draws one bar per latent dimension, largest first; idle ones are grey."""
     order = np.argsort(values)[::-1]
     figure, axes = _figure((7.0, 2.6))

@@ -208,11 +208,12 @@ def _latents(
 
 def _training(page: Page, history: dict[str, Any]) -> None:
     page.section("Training")
-    for names, label in ((("loss", "elbo"), "nats"), (("rate", "distortion"), "nats")):
+    for name in ("elbo", "rate", "distortion", "active_units"):
         curves = {
-            key: np.asarray(values, "float64")
-            for key, values in history.items()
-            if key.removeprefix("val_") in names and len(values) > 0
+            key: np.asarray(history[key], "float64")
+            for key in (name, f"val_{name}")
+            if len(history.get(key, ())) > 1
         }
         if curves:
-            page.picture(curves_png(curves, "epoch", label), ", ".join(curves))
+            label = name.replace("_", " ")
+            page.picture(curves_png(curves, "epoch", label), f"{label} by epoch.")

@@ -1,0 +1,40 @@
+"""Active units and the verdict on models whose use of z is known."""
+
+import numpy as np
+import pytest
+
+from kvae.evaluation import latent_usage
+from linear_gaussian import LinearGaussian
+
+
+def test_an_idle_dimension_is_counted_out():
+    weights = np.array([[1.0, 0.0], [2.0, 0.0], [0.5, 0.0]])
+    model = LinearGaussian(weights, np.zeros(3), 0.5)
+    x = model.sample(500)
+    usage = latent_usage(model.vae(), x)
+    assert usage.active_units == 1 and usage.latent_dim == 2
+    assert usage.dimensions_for_99_percent_of_rate == 1
+    mean = x @ model.gain.T
+    np.testing.assert_allclose(usage.mean_variance, mean.var(0), rtol=1e-4, atol=1e-9)
+    scale = model.best_scale()
+    rate = 0.5 * (np.square(mean).mean(0) + scale**2 - 1 - 2 * np.log(scale))
+    np.testing.assert_allclose(usage.rate_per_dimension, rate, rtol=1e-4, atol=1e-5)
+    assert usage.rate == pytest.approx(rate.sum(), rel=1e-4)
+    assert not usage.collapsed
+
+
+def test_a_collapsed_model_is_told_what_to_try():
+    model = LinearGaussian(np.full((3, 2), 1e-3), np.zeros(3), 1.0)
+    usage = latent_usage(model.vae(), model.sample(100))
+    assert usage.collapsed and usage.active_units == 0
+    assert "free bits" in usage.verdict and "ignores z" in usage.verdict
+
+
+def test_a_model_that_uses_everything_is_told_to_widen(vae, correlated):
+    usage = latent_usage(vae, correlated.sample(200))
+    assert usage.active_units == 2 and "Try a larger latent_dim" in usage.verdict
+
+
+def test_wrong_threshold_is_refused(vae, x):
+    with pytest.raises(ValueError, match="threshold must be at least 0"):
+        latent_usage(vae, x, threshold=-1)
