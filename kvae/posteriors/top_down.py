@@ -10,9 +10,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from kvae.maths import softplus
+from kvae.networks import check_levels
 from kvae.posteriors.flow import FlowPosterior
-from kvae.priors import Hierarchical
-from kvae.priors.hierarchical import check_levels
 from kvae.types import Draw, Params, Tensor
 
 tfd = tfp.distributions
@@ -81,7 +80,9 @@ class TopDown(FlowPosterior):
     def attach(self, model: Any) -> None:
         """Takes note of the prior, whose levels it joins with the data's."""
         prior = model.prior
-        if not isinstance(prior, Hierarchical) or prior.latent_dims != self.latent_dims:
+        # By what it offers, not by its class: posteriors know nothing of priors' files.
+        levels = getattr(prior, "latent_dims", None)
+        if levels != self.latent_dims or not hasattr(prior, "level_log_probs"):
             raise ValueError(
                 f"TopDown with latent_dims={self.latent_dims} needs the prior "
                 f"priors.Hierarchical({self.latent_dims}); received {prior!r}."

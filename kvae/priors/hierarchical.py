@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.networks import NormalNetwork
+from kvae.networks import NormalNetwork, check_levels
 from kvae.priors.flow import FlowPrior
 from kvae.types import Tensor
 
@@ -121,15 +121,3 @@ class Hierarchical(FlowPrior):
                 keras.activations.get(self.activation)
             ),
         }
-
-
-def check_levels(owner: str, latent_dims: Any) -> tuple[int, ...]:
-    """Returns the dimensions of the levels as a tuple, or says what is wrong with them."""
-    dims = tuple(latent_dims) if isinstance(latent_dims, (tuple, list)) else ()
-    if len(dims) < 2 or not all(isinstance(dim, int) and dim > 0 for dim in dims):
-        raise ValueError(
-            f"{owner} expects latent_dims to be two or more positive integers, the lowest "
-            f"level first; received {latent_dims!r}. Try (32, 16); for one level use "
-            "StandardNormal and DiagonalNormal."
-        )
-    return dims
