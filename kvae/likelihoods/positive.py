@@ -60,7 +60,6 @@ class Positive:
         self._raw: Any = None
         if value == "decoder":
             self._raw = owner.head(f"log_{name}", bias_initializer=start)
-            setattr(owner, f"_log_{name}", self._raw)  # for Keras to track
         elif value in KINDS:
             self._raw = owner.add_weight(
                 name=f"log_{name}",
@@ -69,6 +68,9 @@ class Positive:
                 dtype=self._dtype,
                 autocast=False,
             )
+        if self._raw is not None:
+            # An attribute of the layer is what Keras and a SavedModel find.
+            setattr(owner, f"_log_{name}", self._raw)
 
     def __call__(self, features: Tensor) -> Tensor:
         """Computes the parameter: scalar, (*data_shape) or (B, *data_shape)."""
