@@ -84,7 +84,7 @@ def test_kl_to_a_diagonal_normal_equals_textbook_and_monte_carlo(posterior, para
     np.testing.assert_allclose(kl, expected, rtol=1e-10)
     noise = tf.constant(normals(40000, 4, DIM, seed=4))
     z, log_q = posterior.sample_and_log_prob(params, noise)
-    assert_mean(log_q - prior.log_prob(z), kl, smallest_bug=0.2)
+    assert_mean(log_q - prior.log_prob(z), kl, smallest_bug=0.3)
 
 
 def test_kl_of_itself_is_zero_and_never_negative(posterior):
