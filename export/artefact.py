@@ -25,11 +25,13 @@ from kvae.export.model_checks import (
     check_new,
     check_trained,
     require_litert,
+    require_serving,
 )
 from kvae.export.parity_cases import record
 from kvae.export.report import ExportReport
 from kvae.export.servable import write_archive
 from kvae.export.signatures import signatures
+from kvae.export.warmup import write_server_files, write_warmup
 
 
 def export(
@@ -41,6 +43,7 @@ def export(
     batches: tuple[int | None, ...] = (None,),
     whole_model: bool = False,
     licence: str | None = None,
+    serving: bool = False,
     allow_untrained: bool = False,
 ) -> ExportReport:
     """Exports a model and proves that the files compute what Keras computes.
@@ -67,13 +70,16 @@ def export(
         batches: of the .tflite files: None is a free batch size, 1 a fixed one.
         whole_model: write .tflite files with every endpoint too (weights stored once).
         licence: of the weights, for the model card inside each .tflite file.
+        serving: add warm-up requests to the SavedModel, and directory/serving/ with
+            examples of a model server's configuration.
         allow_untrained: export a model that never saw a training step.
 
     Returns:
         report: prints as a table.
 
     Raises:
-        ImportError: if the LiteRT runtime is not installed.
+        ImportError: if the LiteRT runtime is not installed, or with `serving` the
+            messages of TF Serving.
         ValueError: if the model is not built or trained; as `ExportRefused`, if a part
             of it has no form on a target.
         FileExistsError: if the directory exists.
@@ -84,6 +90,8 @@ def export(
     if not allow_untrained:
         check_trained(vae)
     require_litert()
+    if serving:
+        require_serving()
     check_choices(precisions, batches)
     directory = check_new(directory)
     model = as_float32(vae)
@@ -97,6 +105,15 @@ def export(
         shutil.copyfile(verification.__file__, stage / "verify.py")
         about = _about(vae)
         files = [_write_saved_model(model, stage)]
+        if serving:
+            cases_by_name = verification.load_cases(stage / "parity.npz")
+            requests = {
+                name: case["in"]
+                for (data, name), case in cases_by_name.items()
+                if data == "random"
+            }
+            write_warmup(stage / "saved_model" / "1", directory.name, requests)
+            write_server_files(stage / "serving", directory.name)
         options = (precisions, batches, whole_model, licence)
         small, refused = write_bundle(model, stage, about, x, *options)
         files += small

@@ -98,15 +98,16 @@ def _elbo_through(
 
     def through(name: str, arrays: dict[str, Any]) -> dict[str, Any]:
         assert run is not None
-        whole = count - count % rows  # a file of fixed batch takes whole batches only
+        filled = -(-count // rows) * rows  # whole batches; the surplus is cut off
+        whole = {k: np.resize(v, (filled, *np.shape(v)[1:])) for k, v in arrays.items()}
         pieces = [
-            run(name, {k: np.asarray(v)[i : i + rows] for k, v in arrays.items()})
-            for i in range(0, whole, rows)
+            run(name, {k: v[i : i + rows] for k, v in whole.items()})
+            for i in range(0, filled, rows)
         ]
-        if whole < count:  # the last batch overlaps the one before
-            tail = run(name, {k: np.asarray(v)[-rows:] for k, v in arrays.items()})
-            pieces.append({k: v[rows - (count - whole) :] for k, v in tail.items()})
-        return {k: tf.concat([p[k] for p in pieces], 0) for k in pieces[0]}
+        return {
+            k: tf.constant(np.concatenate([p[k] for p in pieces])[:count])
+            for k in pieces[0]
+        }
 
     posterior = (
         through("encode", {name: inputs[name] for name in names})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,12 @@ def convert(
         if precision == "int8":
             converter.representative_dataset = _calibration(model, names, batch, x)
         try:
-            return bytes(converter.convert())
+            with warnings.catch_warnings():
+                # The converter calibrates with the interpreter it warns of.
+                warnings.filterwarnings(
+                    "ignore", r"\s*Warning: tf.lite.Interpreter is deprecated"
+                )
+                return bytes(converter.convert())
         except Exception as error:  # the converter raises many kinds, one per stage
             raise ExportRefused(explain(model, names, str(error))) from error
 

@@ -78,3 +78,18 @@ def require_litert() -> None:
             "LiteRT files are run before they count as written, and that needs "
             'ai-edge-litert. Install it: pip install "keras-vae[mobile]"'
         ) from error
+
+
+def require_serving() -> None:
+    """Raises if the official TF Serving messages are missing.
+
+    Raises:
+        ImportError: naming the command that installs them.
+    """
+    try:
+        import tensorflow_serving.apis.predict_pb2  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "TF Serving's messages come with tensorflow-serving-api. Install it: "
+            'pip install "keras-vae[serving]"'
+        ) from error

@@ -77,7 +77,9 @@ def random_inputs(model: Any, count: int, seed: int) -> dict[str, np.ndarray]:
             shape = (count, *spec.shape[1:])
             uniform = rng.uniform(size=shape) * (not spec.dtype.is_integer)
             arrays["condition"] = uniform.astype(spec.dtype.as_numpy_dtype)
-    condition = arrays.get("condition")
+    condition = None
+    if "condition" in arrays:
+        condition = tf.constant(arrays["condition"])
     key = tf.constant([seed, 2], tf.int32)
     z = endpoints.latents(model, count, key, 1.0, condition)
     params = model.likelihood_params(z, condition)
@@ -94,7 +96,7 @@ def random_inputs(model: Any, count: int, seed: int) -> dict[str, np.ndarray]:
     }
 
 
-def _used(model: Any, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _used(model: Any, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     names = [spec.name for spec in signatures(model, ("encode",), "keras")[0].inputs]
     missing = [name for name in names if name not in arrays]
     if missing:
@@ -102,4 +104,4 @@ def _used(model: Any, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             f"this model takes {', '.join(names)}; the examples for the parity check "
             f'have no {missing[0]}. Pass a dict: {{"x": ..., "{missing[0]}": ...}}.'
         )
-    return {name: arrays[name] for name in names}
+    return {name: tf.constant(arrays[name]) for name in names}
