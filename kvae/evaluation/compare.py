@@ -58,7 +58,7 @@ def compare(
     if len(values) < 2 or len(shapes) != 1 or len(next(iter(shapes))) != 1:
         raise ValueError(
             "compare takes at least 2 models with one value per example, for the same "
-            f"examples; received { ({n: v.shape for n, v in values.items()}) }."
+            f"examples; received {len(values)} models with shapes {sorted(shapes)}."
         )
     means = {name: Estimate.mean_of(v) for name, v in values.items()}
     best = max(means, key=lambda name: means[name].value)

@@ -1,4 +1,4 @@
-"""The encodings of a data set, as arrays: what information and latent statistics start from."""
+"""The encodings of a data set, as arrays: where statistics of latents start."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ def evaluate(
     }
     names = only or tuple(name for name in _NAMES if suits.get(name, True))
     few = Inputs(**{k: np.asarray(v)[:num_hard] for k, v in inputs.to_dict().items()})
-    runs = {
+    runs: dict[str, Callable[[], Result]] = {
         "log_likelihood": lambda: log_likelihood(vae, inputs, num_samples, seed),
         "elbo": lambda: elbo(vae, inputs, seed=seed),
         "information": lambda: information(vae, inputs, seed=seed),

@@ -153,7 +153,9 @@ def _iterate(
             for start in range(0, num_samples, rows)
         ]
         densities = np.concatenate([b[0].numpy() for b in blocks], 1)[:, :num_samples]
-        yield ExampleDraws(*densities, exact_rate=float(blocks[0][1]))
+        yield ExampleDraws(
+            densities[0], densities[1], densities[2], float(blocks[0][1])
+        )
 
 
 def _block_rows(vae: Any, num_samples: int) -> int:

@@ -14,7 +14,8 @@ def kernel_distance(
     """Estimates the squared maximum mean discrepancy with a cubic kernel, without bias.
 
         k(u, v) = (u.v / F + 1)^3
-        distance = mean_{i != j} k(a_i, a_j) + mean_{i != j} k(b_i, b_j) - 2 mean k(a_i, b_j)
+        distance = mean_{i != j} k(a_i, a_j) + mean_{i != j} k(b_i, b_j)
+                   - 2 mean k(a_i, b_j)
 
     The samples are cut into disjoint random blocks; value and standard error are those
     of the mean over blocks. Unlike the Frechet distance it has no bias that depends on

@@ -142,8 +142,8 @@ def _verdict(
         return False, (
             f"{active} of {dim} dimensions are active and carry {rate:.3g} nats. The idle "
             "ones cost nothing, and a latent_dim near "
-            f"{max(1, active)} would do as well. If reconstructions look too smooth, try a KL weight "
-            "that rises from 0, free bits, or the IWAE objective."
+            f"{max(1, active)} would do as well. If reconstructions look too smooth, try a "
+            "KL weight that rises from 0, free bits, or the IWAE objective."
         )
     if active == dim and per_dimension is not None and per_dimension.min() > 0.5:
         return False, (

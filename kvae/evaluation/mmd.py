@@ -11,7 +11,8 @@ _ROWS = 512
 def maximum_mean_discrepancy(a: np.ndarray, b: np.ndarray) -> float:
     """Estimates the squared maximum mean discrepancy, without bias.
 
-        mmd = mean_{i != j} k(a_i, a_j) + mean_{i != j} k(b_i, b_j) - 2 mean_{ij} k(a_i, b_j)
+        mmd = mean_{i != j} k(a_i, a_j) + mean_{i != j} k(b_i, b_j)
+              - 2 mean_{ij} k(a_i, b_j)
         k(u, v) = sum_s C_s / (C_s + |u - v|^2),   C_s = 2 D s,  s = 0.1 .. 10
 
     The inverse multiquadratic kernel has heavy tails, so outliers count; C = 2 D is the

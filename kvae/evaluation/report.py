@@ -11,6 +11,7 @@ from kvae.evaluation.elbo import elbo
 from kvae.evaluation.evaluate import evaluate
 from kvae.evaluation.examples import check_seed, prepare
 from kvae.evaluation.latent_maps import latent_grid, latent_map, traversals
+from kvae.evaluation.latents import LatentUsage
 from kvae.evaluation.page import Page
 from kvae.evaluation.pictures import (
     as_images,
@@ -116,6 +117,7 @@ def _pictures(page: Page, vae: Any, inputs: Inputs, seed: int) -> None:
     few = Inputs(**{k: np.asarray(v)[:16] for k, v in inputs.to_dict().items()})
     limits = _limits(shown)
     rebuilt = as_images(vae.reconstruct(few), vae.data_shape)
+    assert rebuilt is not None
     page.section("Pictures")
     page.picture(
         picture_png(image_grid(np.stack([shown, rebuilt]), *limits)),
@@ -166,14 +168,12 @@ def _latents(
     page.section("Latents")
     usage = results.get("latents")
     order = np.arange(vae.latent_dim)
-    if usage is not None:
-        variance = getattr(usage, "mean_variance")
-        rate = getattr(usage, "rate_per_dimension")
+    if isinstance(usage, LatentUsage):
+        rate, variance = usage.rate_per_dimension, usage.mean_variance
         size = variance if rate is None else rate
         order = np.argsort(size)[::-1]
         label = "variance of the mean" if rate is None else "rate, nats"
-        active = variance > getattr(usage, "threshold")
-        page.picture(bars_png(size, label, active), getattr(usage, "verdict"))
+        page.picture(bars_png(size, label, variance > usage.threshold), usage.verdict)
     if vae.latent_dim >= 2:
         rows = slice(0, 3000)
         few = Inputs(**{k: np.asarray(v)[rows] for k, v in inputs.to_dict().items()})

@@ -1,13 +1,7 @@
 """The linear-Gaussian model, built once."""
 
-import pathlib
-import sys
-
 import pytest
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-
-from linear_gaussian import LinearGaussian  # noqa: E402
+from linear_gaussian import LinearGaussian
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,9 @@ def test_an_example_depends_on_its_position_alone(vae, x):
 
 def test_temperatures_rise_from_0_to_1():
     curve = Annealing(1, 10, 1, "prior", 0).temperatures()
-    assert curve[0] == 0 and curve[-1] == 1 and np.all(np.diff(curve) > 0)
+    assert curve[0] == 0
+    assert curve[-1] == 1
+    assert np.all(np.diff(curve) > 0)
 
 
 def test_wrong_arguments_are_refused(vae, x):

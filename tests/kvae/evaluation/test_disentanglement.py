@@ -40,7 +40,8 @@ def test_a_perfect_representation_scores_1(shapes, perfect):
     assert score.mig == pytest.approx(1.0)
     assert score.sap == pytest.approx(1.0, abs=1e-6)
     assert score.factor_vae == 1.0
-    assert score.dci_disentanglement > 0.97 and score.dci_completeness > 0.97
+    assert score.dci_disentanglement > 0.97
+    assert score.dci_completeness > 0.97
     assert score.dci_informativeness > 0.99
 
 
@@ -53,15 +54,19 @@ def test_scores_do_not_ask_which_latent_holds_which_factor(shapes, perfect):
 def test_a_rotated_representation_knows_all_and_separates_little(shapes, rotated):
     score = disentanglement(None, rotated, shapes.factors, shapes.categorical)
     assert score.dci_informativeness > 0.9  # nothing is lost
-    assert score.mig < 0.45 and score.sap < 0.45
-    assert score.dci_disentanglement < 0.6 and score.dci_completeness < 0.6
+    assert score.mig < 0.45
+    assert score.sap < 0.45
+    assert score.dci_disentanglement < 0.6
+    assert score.dci_completeness < 0.6
     assert 0.2 < score.factor_vae < 0.95
 
 
 def test_noise_scores_nothing(shapes, noise):
     score = disentanglement(None, noise, shapes.factors, shapes.categorical)
-    assert score.mig < 0.02 and score.sap < 0.05
-    assert score.dci_disentanglement < 0.1 and score.dci_informativeness < 0.15
+    assert score.mig < 0.02
+    assert score.sap < 0.05
+    assert score.dci_disentanglement < 0.1
+    assert score.dci_informativeness < 0.15
     assert score.factor_vae < 0.35  # 1/5 by chance, and a majority's luck
 
 
@@ -107,7 +112,8 @@ def test_order_does_not_matter(shapes, rotated):
 
 def test_shapes_show_every_combination_once(shapes):
     assert shapes.x.shape == (3 * 3 * 4 * 16, 16, 16, 1)
-    assert shapes.x.min() == 0.0 and shapes.x.max() == 1.0
+    assert shapes.x.min() == 0.0
+    assert shapes.x.max() == 1.0
     assert len(np.unique(shapes.factors, axis=0)) == len(shapes.factors)
     flat = shapes.x.reshape(len(shapes.x), -1)
     assert len(np.unique(flat, axis=0)) == len(flat)  # every factor can be seen

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from linear_gaussian import LinearGaussian
 
 from kvae.evaluation import latent_usage
-from linear_gaussian import LinearGaussian
 
 
 def test_an_idle_dimension_is_counted_out():
@@ -12,7 +12,8 @@ def test_an_idle_dimension_is_counted_out():
     model = LinearGaussian(weights, np.zeros(3), 0.5)
     x = model.sample(500)
     usage = latent_usage(model.vae(), x)
-    assert usage.active_units == 1 and usage.latent_dim == 2
+    assert usage.active_units == 1
+    assert usage.latent_dim == 2
     assert usage.dimensions_for_99_percent_of_rate == 1
     mean = x @ model.gain.T
     np.testing.assert_allclose(usage.mean_variance, mean.var(0), rtol=1e-4, atol=1e-9)
@@ -26,13 +27,16 @@ def test_an_idle_dimension_is_counted_out():
 def test_a_collapsed_model_is_told_what_to_try():
     model = LinearGaussian(np.full((3, 2), 1e-3), np.zeros(3), 1.0)
     usage = latent_usage(model.vae(), model.sample(100))
-    assert usage.collapsed and usage.active_units == 0
-    assert "free bits" in usage.verdict and "ignores z" in usage.verdict
+    assert usage.collapsed
+    assert usage.active_units == 0
+    assert "free bits" in usage.verdict
+    assert "ignores z" in usage.verdict
 
 
 def test_a_model_that_uses_everything_is_told_to_widen(vae, correlated):
     usage = latent_usage(vae, correlated.sample(200))
-    assert usage.active_units == 2 and "Try a larger latent_dim" in usage.verdict
+    assert usage.active_units == 2
+    assert "Try a larger latent_dim" in usage.verdict
 
 
 def test_wrong_threshold_is_refused(vae, x):

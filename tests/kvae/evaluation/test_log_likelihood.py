@@ -18,7 +18,8 @@ def test_the_truth_lies_within_the_stated_error(correlated, vae, x):
     # example by example: the error that the effective sample size states
     stated = np.sqrt(1 / result.per_example_ess - 1 / 2000)
     z = (result.per_example - correlated.log_prob(x)) / stated
-    assert np.abs(z).max() < 5 and 0.5 < np.sqrt(np.square(z).mean()) < 1.6
+    assert np.abs(z).max() < 5
+    assert 0.5 < np.sqrt(np.square(z).mean()) < 1.6
 
 
 def test_the_true_posterior_needs_one_sample(exact):
@@ -114,7 +115,8 @@ def test_degenerate_weights_are_said_in_words(correlated, vae, x):
     assert log_likelihood(vae, x, 1000).warning == ""
     bad = correlated.vae(correlated.best_scale() * 0.3, shift=1.0)
     result = log_likelihood(bad, x, 1000)
-    assert "degenerate" in result.warning and "Raise num_samples" in result.warning
+    assert "degenerate" in result.warning
+    assert "Raise num_samples" in result.warning
     assert "ELBO, not a likelihood" in log_likelihood(vae, x[:2], 1).warning
 
 
@@ -141,9 +143,11 @@ def test_result_prints_and_serialises(vae, x):
     import json
 
     result = log_likelihood(vae, x[:3], 20)
-    assert "log likelihood" in str(result) and "nats per example" in str(result)
+    assert "log likelihood" in str(result)
+    assert "nats per example" in str(result)
     fields = json.loads(json.dumps(result.to_dict(arrays=True)))
-    assert fields["num_samples"] == 20 and len(fields["per_example"]) == 3
+    assert fields["num_samples"] == 20
+    assert len(fields["per_example"]) == 3
     assert "per_example" not in result.to_dict()
     bits = -result.log_likelihood.value / (np.log(2) * 5)
     assert result.bits_per_dim == pytest.approx(bits)

@@ -72,10 +72,19 @@ def test_neighbour_scores_match_brute_force():
         ]
 
     inside = np.array(
-        [[np.linalg.norm(p - q) <= r for q in fake] for p, r in zip(real, radius(real))]
+        [
+            [np.linalg.norm(p - q) <= r for q in fake]
+            for p, r in zip(real, radius(real), strict=True)
+        ]
     )
     back = np.array(
-        [[np.linalg.norm(p - q) <= r for q, r in zip(fake, radius(fake))] for p in real]
+        [
+            [
+                np.linalg.norm(p - q) <= r
+                for q, r in zip(fake, radius(fake), strict=True)
+            ]
+            for p in real
+        ]
     )
     scores = neighbour_scores(real, fake, k)
     assert scores.precision == pytest.approx(inside.any(0).mean())
@@ -88,7 +97,8 @@ def test_neighbour_scores_tell_quality_from_variety():
     rng = np.random.default_rng(5)
     real = np.concatenate([rng.normal(size=(200, 2)), rng.normal(size=(200, 2)) + 20])
     one_mode = neighbour_scores(real, rng.normal(size=(400, 2)))
-    assert one_mode.precision > 0.9 and one_mode.recall < 0.6
+    assert one_mode.precision > 0.9
+    assert one_mode.recall < 0.6
     assert one_mode.coverage < 0.6
     blurred = neighbour_scores(real, 30 * rng.normal(size=(400, 2)))
     assert blurred.precision < 0.2
@@ -131,9 +141,8 @@ def test_sample_quality_says_what_the_features_are(digits):
     )
     untrained = sample_quality(vae, x[:200], y[:200])
     assert "small network trained here (classifier_of_10" in untrained.features
-    assert (
-        untrained.coverage < 0.1 and untrained.frechet > 2 * untrained.frechet_of_data
-    )
+    assert untrained.coverage < 0.1
+    assert untrained.frechet > 2 * untrained.frechet_of_data
     assert "biased" in untrained.warning
     own = keras.Sequential([keras.Input((8, 8)), keras.layers.Flatten()], name="mine")
     assert "'mine'" in sample_quality(vae, x[:50], features=own).features
