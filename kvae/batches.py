@@ -33,8 +33,13 @@ class CompiledFunctions:
         bound = (function.args, tuple(sorted(function.keywords.items())))
         key = (function.func, *bound, jit_compile)
         if key not in self._functions:
+            # Without AutoGraph, as in Keras' own steps: nothing here needs it, and it
+            # mixes up methods that several parts override.
             self._functions[key] = tf.function(
-                function, reduce_retracing=True, jit_compile=jit_compile
+                function,
+                autograph=False,
+                reduce_retracing=True,
+                jit_compile=jit_compile,
             )
         return self._functions[key]
 
