@@ -7,7 +7,7 @@ from kvae import priors as ps
 
 SPECIMENS = [
     Specimen(ps.StandardNormal, {"latent_dim": 3}),
-    Specimen(ps.ConditionalNormal, {"latent_dim": 3}),
+    Specimen(ps.ConditionalNormal, {"latent_dim": 3}, condition_shape=(2,)),
     Specimen(
         ps.GaussianMixture, {"latent_dim": 3, "num_components": 4}, exact_kl=False
     ),
@@ -29,7 +29,5 @@ SPECIMENS = [
         {"latent_dim": 3},
         partners={"posterior": (qs.PowerSpherical, {"latent_dim": 3})},
     ),
-    Specimen(
-        ps.Hierarchical, {"latent_dims": (2, 1), "units": (8,)}, exact_kl=False
-    ),
+    Specimen(ps.Hierarchical, {"latent_dims": (2, 1), "units": (8,)}, exact_kl=False),
 ]

@@ -21,6 +21,7 @@ class Specimen:
         partners: arguments of `kvae.VAE` that this part cannot do without, for example
             `{"prior": (SphericalUniform, {"latent_dim": 3})}`; class and config each.
         exact_kl: whether KL(q || p) with its partner has a closed form.
+        condition_shape: of one condition, for a part that cannot do without one.
         label: tells two specimens of one class apart.
     """
 
@@ -31,6 +32,7 @@ class Specimen:
         default_factory=dict
     )
     exact_kl: bool = True
+    condition_shape: tuple[int, ...] | None = None
     label: str = ""
 
     def __str__(self) -> str:

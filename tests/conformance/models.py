@@ -1,0 +1,100 @@
+"""A small model around every specimen."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from conformance import (
+    likelihood_specimens,
+    objective_specimens,
+    posterior_specimens,
+    prior_specimens,
+)
+from conformance.specimen import Specimen
+
+import kvae
+from kvae.inputs import Inputs
+from kvae.networks import mlp
+
+LATENT = 3
+SPECIMENS = {
+    "posterior": posterior_specimens.SPECIMENS,
+    "prior": prior_specimens.SPECIMENS,
+    "likelihood": likelihood_specimens.SPECIMENS,
+    "objective": objective_specimens.SPECIMENS,
+}
+ALL = [(kind, specimen) for kind, those in SPECIMENS.items() for specimen in those]
+EVERY = pytest.mark.parametrize(("kind", "specimen"), ALL, ids=lambda v: str(v))
+
+
+def each(kind: str) -> pytest.MarkDecorator:
+    """Parametrises a law over the specimens of one kind."""
+    return pytest.mark.parametrize("specimen", SPECIMENS[kind], ids=str)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A built model and a batch that suits it."""
+
+    model: kvae.VAE
+    data: dict[str, np.ndarray]
+
+    @property
+    def inputs(self) -> Inputs:
+        return Inputs(**self.data)
+
+
+def normals(rng: np.random.Generator, num: int) -> np.ndarray:
+    return rng.normal(size=(num, 4)).astype("float32")
+
+
+def compose(num: int = 7, seed: int = 0, **specimens: Specimen) -> Case:
+    """Makes a model of some specimens, with their partners and plain parts beside them."""
+    keras.utils.set_random_seed(seed)
+    parts: dict[str, Any] = {}
+    for specimen in specimens.values():
+        for kind, (cls, config) in specimen.partners.items():
+            parts[kind] = cls(**config)
+    parts |= {kind: specimen.make() for kind, specimen in specimens.items()}
+    likelihood = specimens.get("likelihood")
+    if "likelihood" not in parts:
+        parts["likelihood"] = kvae.likelihoods.Normal((4,), scale=0.5)
+    if "posterior" not in parts:
+        parts["posterior"] = kvae.posteriors.DiagonalNormal(LATENT)
+    if "objective" not in parts and not all(s.exact_kl for s in specimens.values()):
+        parts["objective"] = kvae.objectives.ELBO(kl="sampled")
+    shape = parts["likelihood"].data_shape
+    condition = next(
+        (
+            s.condition_shape
+            for s in specimens.values()
+            if s.condition_shape is not None
+        ),
+        None,
+    )
+    model = kvae.VAE(
+        mlp(shape, (8,), "tanh", condition),
+        mlp((parts["posterior"].latent_dim,), (8,), "tanh", condition, role="decoder"),
+        seed=0,
+        **parts,
+    )
+    rng = np.random.default_rng(seed)
+    make_data = (
+        likelihood.data if likelihood is not None and likelihood.data else normals
+    )
+    data = {"x": np.asarray(make_data(rng, num), "float32")}
+    if condition is not None:
+        data["condition"] = rng.normal(size=(num, *condition)).astype("float32")
+    model.build({name: (None, *value.shape[1:]) for name, value in data.items()})
+    return Case(model, data)
+
+
+def randomise(model: kvae.VAE, scale: float = 0.3, seed: int = 0) -> None:
+    """Adds noise to every trainable weight, so that no law holds by a blank start."""
+    rng = np.random.default_rng(seed)
+    for v in model.trainable_variables:
+        v.assign(v + scale * rng.normal(size=v.shape))
