@@ -32,8 +32,8 @@ class Normal(Likelihood):
     log-density does not change with the scale. A scale that has seen the very batch is no
     density of it, so evaluation, sampling and export use a running mean of scale^2 over
     the training batches, a weight that is saved; what `evaluate` reports are true nats,
-    of one example as of many. What `fit` reports of its training batches is optimistic,
-    by about a half nat per batch.
+    of one example as of many. What `fit` reports of a training batch is as optimistic as
+    one number fitted to that batch allows.
 
     Args:
         data_shape: shape of one example.

@@ -189,9 +189,8 @@ def test_no_sample_is_more_probable_than_the_mode(specimen):
     assert mode.shape == (6, *part.data_shape)
     assert np.all(part.supports(mode))
     best = part.entry_log_prob(params, mode)
-    for seed in range(40):
-        x = part.distribution(params).sample(seed=[seed, 5])
-        assert np.all(part.entry_log_prob(params, x) <= best + 1e-9)
+    x = part.distribution(params).sample(200, seed=[4, 5])
+    assert np.all(part.entry_log_prob(params, x) <= best + 1e-9)
 
 
 @EVERY
