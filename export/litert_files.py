@@ -181,7 +181,9 @@ def check_runs(
                 if wrong:
                     raise ExportRefused(
                         f"the LiteRT file of {endpoint.name} returns shapes {wrong} "
-                        f"for {rows} examples. Export it with batch=1."
+                        f"for {rows} examples: a density in it does not run there with a "
+                        f"free batch size. Leave {endpoint.name} out of signatures=; a "
+                        "SavedModel of this model does offer it."
                     )
 
 
