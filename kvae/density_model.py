@@ -178,7 +178,7 @@ class DensityModel(keras.Model):
         Args:
             input_shape: of x, or a dict of shapes by input name; batch first.
         """
-        if self.built:
+        if getattr(self, "built", False):
             return
         shapes = input_shape if isinstance(input_shape, dict) else {"x": input_shape}
         self._input_shapes = {

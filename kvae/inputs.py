@@ -104,7 +104,8 @@ def check_arrays(
     for key, value in arrays.items():
         if len(value) != len(x):
             raise ValueError(
-                f"x and {key} must have one row per example; received {len(x)} and {len(value)}."
+                f"x and {key} must have one row per example; received {len(x)} and "
+                f"{len(value)}."
             )
     if mask is not None:
         check_mask(mask, x.shape)

@@ -13,7 +13,7 @@ Params: TypeAlias = dict[str, Tensor]
 """The parameters of a distribution by name, each with the batch first."""
 
 Sampler: TypeAlias = Callable[[Params, Tensor], tuple[Tensor, Tensor]]
-"""Takes parameters and base noise (K, B, noise_dim) to z (K, B, D) and log q(z|x) (K, B)."""
+"""Takes parameters and base noise (K, B, noise_dim) to z (K, B, D) and log q (K, B)."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -79,4 +79,4 @@ def _verdict(best: str, behind: dict[str, Estimate]) -> str:
     gap = others[near]
     if gap.value > 3.0 * gap.standard_error:
         return f"{best} is ahead of {near}, the next, by {gap}: more than 3 errors."
-    return f"{best} and {near} cannot be told apart on these examples: they differ by {gap}."
+    return f"{best} and {near} cannot be told apart here: they differ by {gap}."
