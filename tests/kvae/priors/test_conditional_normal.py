@@ -48,7 +48,7 @@ def test_kl_equals_monte_carlo(prior, kind):
     q, p = posterior(tf.constant(normals(2, 5))), prior(tf.constant(labels(2)))
     kl = tfd.kl_divergence(posterior.distribution(q), prior.distribution(p))
     z, log_q = posterior.sample_and_log_prob(q, tf.constant(normals(40000, 2, DIM)))
-    assert_mean(log_q - prior.log_prob(p, z), kl, smallest_bug=0.2)
+    assert_mean(log_q - prior.log_prob(p, z), kl, smallest_bug=0.3)
 
 
 @pytest.mark.parametrize("kind", [DiagonalNormal, FullNormal])
