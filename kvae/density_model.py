@@ -26,6 +26,8 @@ class DensityModel(keras.Model):
     arrays by `VAE`. The arguments are those of `VAE`.
     """
 
+    built: bool  # Keras sets it; it has no annotation there
+
     def __init__(
         self,
         encoder: Any,
@@ -178,7 +180,7 @@ class DensityModel(keras.Model):
         Args:
             input_shape: of x, or a dict of shapes by input name; batch first.
         """
-        if getattr(self, "built", False):
+        if self.built:
             return
         shapes = input_shape if isinstance(input_shape, dict) else {"x": input_shape}
         self._input_shapes = {
