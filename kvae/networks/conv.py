@@ -17,7 +17,7 @@ def conv_encoder(
     data_shape: tuple[int, ...],
     filters: tuple[int, ...] = (32, 64),
     units: int = 256,
-    activation: Any = "relu",
+    activation: Any = "gelu",
     condition_shape: tuple[int, ...] | None = None,
 ) -> keras.Model:
     """Builds an encoder that halves the image once per entry of `filters`.
@@ -58,7 +58,7 @@ def conv_decoder(
     data_shape: tuple[int, ...],
     filters: tuple[int, ...] = (32, 16, 8),
     units: int = 512,
-    activation: Any = "relu",
+    activation: Any = "gelu",
     condition_shape: tuple[int, ...] | None = None,
 ) -> keras.Model:
     """Builds a decoder that doubles a small feature map up to the image's size.
