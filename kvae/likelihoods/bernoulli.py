@@ -66,9 +66,8 @@ class Bernoulli(Likelihood):
     def entry_log_prob(self, params: Params, x: Tensor) -> Tensor:
         """Computes minus the cross-entropy of each pixel, in one stable kernel."""
         logits = params["logits"]
-        x = tf.broadcast_to(
-            x, tf.broadcast_dynamic_shape(tf.shape(x), tf.shape(logits))
-        )
+        shape = tf.broadcast_dynamic_shape(tf.shape(x), tf.shape(logits))
+        x, logits = tf.broadcast_to(x, shape), tf.broadcast_to(logits, shape)
         return -tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=logits)
 
     def mean(self, params: Params) -> Tensor:
