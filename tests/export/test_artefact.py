@@ -224,3 +224,19 @@ def test_verify_of_something_else(tmp_path: Path) -> None:
     report = kvae.export.verify(tmp_path)
     assert not report.ok
     assert "is no finished export" in report.problems[0]
+
+
+def test_the_name_appears_only_after_the_checks(
+    vae: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(stage: Path) -> Any:
+        # What a kill at this moment would leave: a hidden name that says it is partial.
+        names = [path.name for path in tmp_path.iterdir()]
+        assert names == [stage.name]
+        assert stage.name.startswith(".out.partial.")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(artefact, "run_checks", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        kvae.export.export(vae, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
