@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from conformance import (
     likelihood_specimens,
     objective_specimens,
@@ -45,7 +47,7 @@ class Case:
 
     @property
     def inputs(self) -> Inputs:
-        return Inputs(**self.data)
+        return Inputs(**{k: tf.constant(v) for k, v in self.data.items()})
 
 
 def normals(rng: np.random.Generator, num: int) -> np.ndarray:
@@ -98,3 +100,15 @@ def randomise(model: kvae.VAE, scale: float = 0.3, seed: int = 0) -> None:
     rng = np.random.default_rng(seed)
     for v in model.trainable_variables:
         v.assign(v + scale * rng.normal(size=v.shape))
+
+
+@functools.cache
+def _randomised(kind: str, name: str) -> Case:
+    case = compose(**{kind: {str(s): s for s in SPECIMENS[kind]}[name]})
+    randomise(case.model)
+    return case
+
+
+def randomised(kind: str, specimen: Specimen) -> Case:
+    """A model around one specimen with random weights; made once, so do not change it."""
+    return _randomised(kind, str(specimen))

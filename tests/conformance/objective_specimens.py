@@ -39,7 +39,7 @@ SPECIMENS = [
     ),
     Specimen(obj.Perceptual, {"feature_model": features()}),
     *(
-        Specimen(obj.RAE, {"regulariser": name}, label=str(name))
+        Specimen(obj.RAE, {"regulariser": name}, deterministic=True, label=str(name))
         for name in ("l2", "gradient_penalty")
     ),
 ]

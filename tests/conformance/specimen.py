@@ -22,6 +22,8 @@ class Specimen:
             `{"prior": (SphericalUniform, {"latent_dim": 3})}`; class and config each.
         exact_kl: whether KL(q || p) with its partner has a closed form.
         condition_shape: of one condition, for a part that cannot do without one.
+        deterministic: whether an objective trains no density: its rate and ELBO are NaN
+            and it leaves the posterior's spread alone.
         label: tells two specimens of one class apart.
     """
 
@@ -33,6 +35,7 @@ class Specimen:
     )
     exact_kl: bool = True
     condition_shape: tuple[int, ...] | None = None
+    deterministic: bool = False
     label: str = ""
 
     def __str__(self) -> str:

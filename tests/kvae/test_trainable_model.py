@@ -103,7 +103,7 @@ def test_a_generator_trains_as_the_array_it_yields():
     array, generator = small.vae(), small.vae()
     fit(array)
     batches = ((X[i : i + 16],) for i in range(0, 50, 16))
-    fit(generator, batches, batch_size=None)
+    fit(generator, batches, batch_size=None, steps_per_epoch=4)
     assert small.largest_difference(array, generator) == 0
 
 
@@ -135,7 +135,9 @@ def test_validation_says_what_evaluate_says():
     history = fit(model, validation_data=X[:20], epochs=2)
     measured = evaluate(model, X[:20])
     for name in NAMES:
-        np.testing.assert_allclose(history[f"val_{name}"][-1], measured[name], rtol=1e-6)
+        np.testing.assert_allclose(
+            history[f"val_{name}"][-1], measured[name], rtol=1e-6
+        )
 
 
 def test_training_lowers_the_loss_on_held_out_data():
@@ -170,13 +172,16 @@ def weighted(form, weight):
     elif form == "generator":
         slices = [slice(i, i + 16) for i in range(0, 50, 16)]
         x, options["batch_size"] = ((X[s], None, weight[s]) for s in slices), None
+        options["steps_per_epoch"] = 4
     else:
         x = tf.data.Dataset.from_tensor_slices((X, weight)).batch(16)
         x, options["batch_size"] = x.map(lambda x, w: (x, None, w)), None
     return model, fit(model, x, **options)
 
 
-@pytest.mark.parametrize("form", ["array", "positional", "dict", "generator", "dataset"])
+@pytest.mark.parametrize(
+    "form", ["array", "positional", "dict", "generator", "dataset"]
+)
 def test_sample_weights_count_in_every_form_of_input(form):
     reference, history = weighted("array", W)
     model, found = weighted(form, W)
@@ -373,7 +378,9 @@ def test_two_models_in_one_process_do_not_disturb_each_other():
 # === Refusals ===
 
 
-@pytest.mark.parametrize("name", ["loss", "metrics", "weighted_metrics", "loss_weights"])
+@pytest.mark.parametrize(
+    "name", ["loss", "metrics", "weighted_metrics", "loss_weights"]
+)
 def test_compile_takes_no_targets(name):
     with pytest.raises(ValueError, match="takes neither loss nor metrics"):
         small.vae().compile("adam", **{name: ["mse"]})
