@@ -28,7 +28,8 @@ def place_values(values: list[Tensor], params: Params, latent_dim: int) -> Param
 
     Positive parameters (scale, concentration, temperature) are multiplied by
     exp(value); triangular scales keep zeros above the diagonal and a positive diagonal;
-    directions keep their length; anything else is shifted by the value, in units of the
+    directions on the sphere stay on it; diagonals of a Sylvester flow stay within
+    (-1, 1), where it can be inverted; anything else is shifted by the value, in units of the
     posterior's own scale where it has one of the same shape.
 
     Args:
@@ -53,9 +54,11 @@ def place_values(values: list[Tensor], params: Params, latent_dim: int) -> Param
             placed[name] = below + tf.linalg.diag(grown)
         elif name.endswith(_POSITIVE):
             placed[name] = old * tf.exp(value)
-        elif name in ("direction", "mean_direction"):
-            length = tf.norm(old, axis=-1, keepdims=True)
-            placed[name] = length * tf.math.l2_normalize(old + value, axis=-1)
+        elif name == "loc" and "concentration" in params:  # a direction on the sphere
+            placed[name] = tf.math.l2_normalize(old + value, axis=-1)
+        elif name.endswith("_diagonal"):  # of a Sylvester flow: within (-1, 1)
+            inner = tf.clip_by_value(old, -0.9999, 0.9999)
+            placed[name] = tf.tanh(tf.atanh(inner) + value)
         elif scale is not None and scale.shape == old.shape:
             placed[name] = old + scale * value
         else:
