@@ -28,8 +28,8 @@ def place_values(values: list[Tensor], params: Params, latent_dim: int) -> Param
 
     Positive parameters (scale, concentration, temperature) are multiplied by
     exp(value); triangular scales keep zeros above the diagonal and a positive diagonal;
-    directions on the sphere stay on it; diagonals of a Sylvester flow stay within
-    (-1, 1), where it can be inverted; anything else is shifted by the value, in units of the
+    directions on the sphere stay on it; the triangles of a Sylvester
+    flow keep it invertible; anything else is shifted by the value, in units of the
     posterior's own scale where it has one of the same shape.
 
     Args:
@@ -56,9 +56,12 @@ def place_values(values: list[Tensor], params: Params, latent_dim: int) -> Param
             placed[name] = old * tf.exp(value)
         elif name == "loc" and "concentration" in params:  # a direction on the sphere
             placed[name] = tf.math.l2_normalize(old + value, axis=-1)
-        elif name.endswith("_diagonal"):  # of a Sylvester flow: within (-1, 1)
-            inner = tf.clip_by_value(old, -0.9999, 0.9999)
-            placed[name] = tf.tanh(tf.atanh(inner) + value)
+        elif name in ("r", "s") and old.shape[-2:] == (latent_dim, latent_dim):
+            # upper triangles of a Sylvester flow, diagonals within (-1, 1)
+            diagonal = tf.clip_by_value(tf.linalg.diag_part(old), -0.9999, 0.9999)
+            inner = tf.atanh(diagonal) + tf.linalg.diag_part(value)
+            upper = tf.linalg.band_part(old + value, 0, -1)
+            placed[name] = tf.linalg.set_diag(upper, tf.tanh(inner))
         elif scale is not None and scale.shape == old.shape:
             placed[name] = old + scale * value
         else:

@@ -53,7 +53,7 @@ def test_parameters_stay_valid():
     params = {
         "loc": tf.constant([[1.0, -2.0]]),
         "scale_tril": tf.constant(tril),
-        "r_diagonal": tf.constant([[0.5, -0.9]]),
+        "r": tf.constant([[[[0.5, 0.2], [0.0, -0.9]]]]),
     }
     start = place_values(free_values(params, 2), params, 2)
     for name, value in params.items():
@@ -62,7 +62,9 @@ def test_parameters_stay_valid():
     assert np.all(np.linalg.eigvals(moved["scale_tril"][0].numpy()) > 0)
     assert moved["scale_tril"][0, 0, 1] == 0
     assert moved["scale_tril"][0, 1, 0] != tril[0, 1, 0]
-    assert np.all(np.abs(moved["r_diagonal"]) < 1)
+    assert np.all(np.abs(np.diag(moved["r"][0, 0])) < 1)
+    assert moved["r"][0, 0, 1, 0] == 0
+    assert float(moved["r"][0, 0, 0, 1]) == pytest.approx(1.5)
     np.testing.assert_allclose(moved["loc"], [[2.3, -0.7]], rtol=1e-5)
 
 
@@ -72,8 +74,8 @@ def test_directions_stay_on_the_sphere():
         "concentration": tf.constant([[3.0]]),
     }
     moved = place_values([v - 1.0 for v in free_values(params, 2)], params, 2)
-    assert np.linalg.norm(moved["loc"]) == pytest.approx(1.0)
-    assert moved["concentration"][0, 0] == pytest.approx(3.0 / np.e)
+    assert float(np.linalg.norm(moved["loc"])) == pytest.approx(1.0)
+    assert float(moved["concentration"][0, 0]) == pytest.approx(3.0 / np.e)
 
 
 def test_wrong_arguments_are_refused(vae, x):
