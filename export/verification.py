@@ -2,11 +2,11 @@
 
     python verify.py [DIR]
 
-It is one file, because it travels alone with every export. It needs numpy and, for what it is to check,
-tensorflow (the SavedModel) and ai-edge-litert (the .tflite files); it neither needs nor
-admits kvae, keras or TFP. It compares what the files compute here with the outputs that
-Keras gave at export, and the files with their checksums. Exit status: 0 all equal,
-1 a difference or damage, 2 nothing could be checked.
+It is one file, because it travels alone with every export. It needs numpy and, for what
+it is to check, tensorflow (the SavedModel) and ai-edge-litert (the .tflite files); it
+neither needs nor admits kvae, keras or TFP. It compares what the files compute here with
+the outputs that Keras gave at export, and the files with their checksums. Exit status:
+0 all equal, 1 a difference or damage, 2 nothing could be checked.
 """
 
 from __future__ import annotations
