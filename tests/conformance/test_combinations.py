@@ -40,7 +40,7 @@ def triples():
 
 
 @pytest.mark.parametrize(
-    ("posterior", "prior", "objective", "likelihood", "x"), triples()
+    ("posterior", "prior", "objective", "likelihood", "x"), list(triples())
 )
 def test_two_steps_of_training_or_a_clear_refusal(
     posterior, prior, objective, likelihood, x
