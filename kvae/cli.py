@@ -84,6 +84,7 @@ def _show_log(quiet: bool) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger.handlers = [handler]  # one, on the standard error of this call
+    logger.propagate = False  # the root logger may have a handler of absl's
 
 
 @contextlib.contextmanager
