@@ -72,7 +72,9 @@ class Posterior(keras.layers.Layer, abc.ABC):
 
     def project(self, head: Any, features: Tensor) -> Tensor:
         """Applies a head to features (B, ...): (B, units) in `maths_dtype`."""
-        return keras.ops.cast(head(self._flatten(features)), self.maths_dtype)
+        # Flat features stay as they are: Flatten would compute their shape at run time.
+        flat = features if len(features.shape) == 2 else self._flatten(features)
+        return keras.ops.cast(head(flat), self.maths_dtype)
 
     def build(self, features_shape: tuple[int | None, ...]) -> None:
         """Builds every head for features of this shape."""
