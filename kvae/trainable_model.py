@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kvae.conditions import check_condition
 from kvae.density_model import DensityModel
 from kvae.fit_data import prepare_fit_arguments, unpack_batch
 from kvae.inputs import Inputs
@@ -176,10 +177,13 @@ class TrainableModel(DensityModel):
         Replicas run in turns up to a collective, and share what `add_loss` collects: so
         none may stand between the losses and their sum.
         """
-        inputs, sample_weight = unpack_batch(data)
+        # `train_on_batch` hands over arrays, and Keras layers refuse a mix of kinds.
+        tensors = keras.tree.map_structure(_to_tensor, data)
+        inputs, sample_weight = unpack_batch(tensors)
         count = global_count(inputs.x)
         self._clear_losses()  # Keras clears those of the layer called first, not ours
-        return dataclasses.replace(inputs, count=count), sample_weight
+        inputs = dataclasses.replace(inputs, condition=condition, count=count)
+        return inputs, sample_weight
 
     def _loss_parts(
         self, inputs: Inputs, noise: Noise, sample_weight: Tensor | None, training: bool
@@ -244,3 +248,7 @@ class TrainableModel(DensityModel):
         """Starts an epoch or an evaluation: metrics at zero, noise at the first example."""
         super().reset_metrics()
         self._evaluated.assign(0)
+
+
+def _to_tensor(value: Any) -> Tensor:
+    return None if value is None else tf.convert_to_tensor(value)

@@ -7,6 +7,7 @@ import small
 import tensorflow as tf
 
 import kvae
+from kvae.networks import mlp
 from kvae.noise import Noise
 
 X = small.binary()
@@ -105,6 +106,22 @@ def test_a_generator_trains_as_the_array_it_yields():
     batches = ((X[i : i + 16],) for i in range(0, 50, 16))
     fit(generator, batches, batch_size=None, steps_per_epoch=4)
     assert small.largest_difference(array, generator) == 0
+
+
+@pytest.mark.parametrize("run_eagerly", [False, True])
+def test_a_single_batch_of_arrays_can_be_trained_on(run_eagerly):
+    condition = np.eye(2, dtype="float32")[np.arange(50) % 2]
+    model = small.vae(
+        encoder=mlp((small.DIM,), (8,), condition_shape=(2,)),
+        decoder=mlp((2,), (8,), condition_shape=(2,), role="decoder"),
+        prior=kvae.priors.ConditionalNormal(2),
+        compile={"run_eagerly": run_eagerly},
+    )
+    before = small.weights(model)
+    model.train_on_batch({"x": X, "condition": condition})
+    assert any(
+        np.any(a != b) for a, b in zip(before, small.weights(model), strict=True)
+    )
 
 
 def test_gradient_accumulation_equals_the_large_batch():
