@@ -22,7 +22,7 @@ class ActiveUnits(keras.metrics.Metric):
         name: of the metric.
         **kwargs: passed to `keras.metrics.Metric`.
 
-    Source: Burda, Grosse, Salakhutdinov 2016, arXiv:1509.00519, section 5.2.
+    Source: Burda, Grosse, Salakhutdinov 2016, arXiv:1509.00519.
     """
 
     def __init__(

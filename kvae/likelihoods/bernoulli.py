@@ -32,7 +32,7 @@ class Bernoulli(Likelihood):
     Raises:
         ValueError: if `data_shape` is not a shape.
 
-    Source: Kingma, Welling 2014, arXiv:1312.6114, appendix C.1, eq. 11.
+    Source: Kingma, Welling 2014, arXiv:1312.6114, appendix C.1.
     """
 
     support = "pixels in [0, 1]"

@@ -37,7 +37,7 @@ class DiscretizedLogistic(Likelihood):
         ValueError: if there are fewer than two levels, or low is not below high.
 
     Source: Kingma et al. 2016, arXiv:1606.04934; Salimans, Karpathy, Chen, Kingma 2017,
-        arXiv:1701.05517, section 2.1, with one component.
+        arXiv:1701.05517, with one component.
     """
 
     def __init__(

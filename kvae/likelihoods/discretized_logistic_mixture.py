@@ -44,7 +44,7 @@ class DiscretizedLogisticMixture(Likelihood):
         ValueError: if there is no component, there are fewer than two levels, or low is
             not below high.
 
-    Source: Salimans, Karpathy, Chen, Kingma 2017, arXiv:1701.05517, sections 2.1, 2.2.
+    Source: Salimans, Karpathy, Chen, Kingma 2017, arXiv:1701.05517.
     """
 
     def __init__(

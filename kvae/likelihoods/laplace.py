@@ -17,7 +17,7 @@ tfd = tfp.distributions
 
 @keras.saving.register_keras_serializable(package="kvae")
 class Laplace(Likelihood):
-    """Independent real entries with Laplace noise: absolute errors, sharper pictures.
+    """Independent real entries with Laplace noise: the cost is the absolute error.
 
         log p(x|z) = sum_i -abs(x[i] - loc[i](z)) / scale - log(2 scale)
 

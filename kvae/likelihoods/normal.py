@@ -47,8 +47,8 @@ class Normal(Likelihood):
     Raises:
         ValueError: if `scale` or `min_scale` is none of these.
 
-    Source: Kingma, Welling 2014, arXiv:1312.6114, appendix C.2, eq. 12; "learned" and
-        "optimal": Rybkin, Daniilidis, Levine 2021, arXiv:2006.13202, section 3.
+    Source: Kingma, Welling 2014, arXiv:1312.6114, appendix C.2; "learned" and
+        "optimal": Rybkin, Daniilidis, Levine 2021, arXiv:2006.13202.
     """
 
     support = "real numbers"

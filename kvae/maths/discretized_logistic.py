@@ -37,7 +37,7 @@ def discretized_logistic_log_prob(
     Returns:
         log_prob: nats; the exponentials over all levels sum to one.
 
-    Source: Salimans, Karpathy, Chen, Kingma 2017, arXiv:1701.05517, section 2.1, for the
+    Source: Salimans, Karpathy, Chen, Kingma 2017, arXiv:1701.05517, for the
         masses; the form is derived here.
     """
     step = (high - low) / (levels - 1)

@@ -21,7 +21,7 @@ class DepthToSpace(keras.layers.Layer):
         rate: r, the factor by which height and width grow.
         **kwargs: passed to `keras.layers.Layer`.
 
-    Source: Shi et al. 2016, arXiv:1609.05158, eq. 4.
+    Source: Shi et al. 2016, arXiv:1609.05158.
     """
 
     def __init__(self, rate: int, **kwargs: Any) -> None:

@@ -46,8 +46,8 @@ class BetaTC(Objective):
         ValueError: if an argument is out of range; when the model is built, if the
             posterior's dimensions are not independent.
 
-    Source: Chen et al. 2018, "Isolating sources of disentanglement", arXiv:1802.04942,
-        section 3 and appendix C.
+    Source: Chen et al. 2018, "Isolating sources of disentanglement in variational
+        autoencoders", arXiv:1802.04942.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ class Capacity(Wrapper):
         ValueError: if `nats` is neither a number nor a schedule.
 
     Source: Burgess et al. 2018, "Understanding disentangling in beta-VAE",
-        arXiv:1804.03599, section 5.
+        arXiv:1804.03599.
     """
 
     def __init__(

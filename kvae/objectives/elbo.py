@@ -40,8 +40,8 @@ class ELBO(Objective):
     Raises:
         ValueError: if an argument is out of range.
 
-    Source: Kingma, Welling 2014, arXiv:1312.6114, eq. 3 ("sampled": eq. 2); beta:
-        Higgins et al. 2017, "beta-VAE", eq. 4.
+    Source: Kingma, Welling 2014, arXiv:1312.6114; beta: Higgins et al. 2017,
+        "beta-VAE", ICLR.
     """
 
     def __init__(

@@ -49,8 +49,7 @@ class FactorVAE(Wrapper):
         TypeError: if a network or objective is not one.
         ValueError: if `gamma` is out of range.
 
-    Source: Kim, Mnih 2018, "Disentangling by factorising", arXiv:1802.05983, section 3
-        and algorithm 2.
+    Source: Kim, Mnih 2018, "Disentangling by factorising", arXiv:1802.05983.
     """
 
     def __init__(

@@ -40,8 +40,8 @@ class FreeBits(Wrapper):
         TypeError: if `objective` is not an ELBO.
         ValueError: if `floor` or `group` is out of range.
 
-    Source: Kingma et al. 2016, "Improved variational inference with inverse
-        autoregressive flow", arXiv:1606.04934, the modified objective with lambda.
+    Source: Kingma et al. 2016, "Improving variational inference with inverse
+        autoregressive flow", arXiv:1606.04934, where the floor is called lambda.
     """
 
     def __init__(

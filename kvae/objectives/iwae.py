@@ -50,7 +50,8 @@ class IWAE(Objective):
 
     Source: Burda, Grosse, Salakhutdinov 2016, arXiv:1509.00519; "stl": Roeder, Wu,
         Duvenaud 2017, arXiv:1703.09194; "dreg": Tucker et al. 2019, arXiv:1810.04152;
-        MIWAE, CIWAE: Rainforth et al. 2018, arXiv:1802.04537.
+        MIWAE, CIWAE: Rainforth et al. 2018, arXiv:1802.04537 (not the imputation
+        method that is also called MIWAE, arXiv:1812.02633).
     """
 
     def __init__(

@@ -46,7 +46,7 @@ class MMD(Wrapper):
         ValueError: if `weight`, `kernel` or `scales` is out of range.
 
     Source: Zhao, Song, Ermon 2017, "InfoVAE", arXiv:1706.02262; Tolstikhin et al. 2018,
-        "Wasserstein auto-encoders", arXiv:1711.01558, algorithm 2 and section 4.
+        "Wasserstein auto-encoders", arXiv:1711.01558.
     """
 
     def __init__(

@@ -45,7 +45,7 @@ class Perceptual(Wrapper):
             another input shape.
 
     Source: Hou et al. 2017, "Deep feature consistent variational autoencoder",
-        arXiv:1610.00291, section 3.
+        arXiv:1610.00291.
     """
 
     def __init__(

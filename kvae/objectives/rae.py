@@ -48,7 +48,7 @@ class RAE(Objective):
         ValueError: if an argument is out of range.
 
     Source: Ghosh et al. 2020, "From variational to deterministic autoencoders",
-        arXiv:1903.12436, section 3.
+        arXiv:1903.12436.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ class DiagonalNormal(Posterior):
     Raises:
         ValueError: if `latent_dim` or `min_scale` is not positive.
 
-    Source: Kingma, Welling 2014, arXiv:1312.6114, eq. 9 and appendix C.2.
+    Source: Kingma, Welling 2014, arXiv:1312.6114, appendix C.2.
     """
 
     def __init__(self, latent_dim: int, min_scale: float = 1e-4, **kwargs: Any) -> None:

@@ -33,7 +33,8 @@ class FullNormal(Posterior):
     Raises:
         ValueError: if `latent_dim` or `min_scale` is not positive.
 
-    Source: Kingma, Welling 2019, arXiv:1906.02691, section 2.5.
+    Source: Kingma, Welling 2019, "An introduction to variational autoencoders",
+        arXiv:1906.02691.
     """
 
     def __init__(self, latent_dim: int, min_scale: float = 1e-4, **kwargs: Any) -> None:

@@ -38,7 +38,7 @@ class InverseAutoregressiveFlow(FlowPosterior):
             `latent_dim` or `min_scale` is not positive.
 
     Source: Kingma, Salimans, Jozefowicz, Chen, Sutskever, Welling 2016,
-        arXiv:1606.04934, algorithm 1.
+        arXiv:1606.04934.
     """
 
     def __init__(

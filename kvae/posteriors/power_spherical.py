@@ -21,11 +21,12 @@ tfd = tfp.distributions
 class PowerSpherical(Posterior):
     """A posterior on the unit sphere, around a direction.
 
-        q(z|x) ~ (1 + direction(x) . z)^concentration(x),  |z| = 1
+        q(z|x) = (1 + direction(x) . z)^concentration(x) / Z(concentration(x)),  |z| = 1
 
-    Densities are per unit of surface. Goes with the prior `UniformSphere`, to which the
-    KL divergence has a closed form. A draw inverts the distribution function of the angle
-    to the direction, and so is differentiable in both parameters.
+    Z normalises it over the sphere: densities are per unit of surface. Goes with the
+    prior `UniformSphere`, to which the KL divergence has a closed form. A draw inverts
+    the distribution function of the angle to the direction, and so is differentiable in
+    both parameters.
 
     Args:
         latent_dim: D, entries of z, at least 2; the sphere has D - 1 dimensions.

@@ -35,6 +35,8 @@ def fit_mixture(
         ImportError: if scikit-learn is not installed.
         ValueError: if the latents lie on a sphere, or there are fewer examples than
             components.
+
+    Source: the "ex-post density estimation" of Ghosh et al. 2020, arXiv:1903.12436.
     """
     try:
         from sklearn.mixture import GaussianMixture as Estimator

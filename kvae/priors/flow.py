@@ -30,6 +30,8 @@ class FlowPrior(Prior):
 
     Raises:
         ValueError: if `num_steps` or `latent_dim` is not a positive integer.
+
+    Source: Rezende, Mohamed 2015, arXiv:1505.05770.
     """
 
     def __init__(

@@ -27,7 +27,7 @@ class StandardNormal(Prior):
     Raises:
         ValueError: if `latent_dim` is not a positive integer.
 
-    Source: Kingma, Welling 2014, arXiv:1312.6114, section 3.
+    Source: Kingma, Welling 2014, arXiv:1312.6114.
     """
 
     def call(self, condition: Tensor | None = None) -> Params:

@@ -24,8 +24,8 @@ class LinearWarmup(keras.optimizers.schedules.LearningRateSchedule):
     Raises:
         ValueError: if `steps` is not a positive integer.
 
-    Source: Bowman et al. 2016, arXiv:1511.06349, section 3.1; linear: Sonderby et al.
-        2016, arXiv:1602.02282.
+    Source: Bowman et al. 2016, arXiv:1511.06349; linear: Sonderby et al. 2016,
+        arXiv:1602.02282.
     """
 
     def __init__(self, steps: int, start: float = 0.0, end: float = 1.0) -> None:
