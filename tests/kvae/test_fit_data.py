@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import small
+import tensorflow as tf
+
+from kvae.fit_data import unpack_batch
+
+X = small.binary()
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (X[:0], "x holds no examples"),
+        (X[:, :3], r"takes examples of shape \(6,\); received x of shape \(50, 3\)"),
+        (X[0], r"add the batch axis with x\[None\]"),
+        (X.reshape(50, 3, 2), r"Reshape it: x.reshape\(-1, 6\)"),
+        (np.where(X == 1, np.nan, X), "NaN or infinite, the first in example 0"),
+        (np.where(X == 1, np.inf, X), "NaN or infinite"),
+        (X * 255, r"pixels in \[0, 1\]; received min=0, max=255"),
+        ((X * 255).astype("uint8"), r"x / 255\.0"),
+        (X.astype(str), "x must be an array of numbers"),
+        (X.tolist(), r"received list\. Convert a list with np\.asarray"),
+        (None, "received NoneType"),
+        ({"image": X}, r"a dict with 'x'.*received the keys \['image'\]"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+def test_data_that_do_not_fit_are_refused_before_any_step(method, x, message):
+    model = small.vae()
+    with pytest.raises(ValueError, match=message):
+        getattr(model, method)(x, verbose=0)
+    assert int(model.step.value) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"y": np.arange(50)}, "trained without targets"),
+        ({"class_weight": {0: 1.0}}, "class_weight needs targets"),
+        ({"sample_weight": np.ones(49)}, r"shape \(50,\); received \(49,\)"),
+        ({"sample_weight": np.full(50, np.nan)}, "NaN or infinity in 50 of 50"),
+        ({"validation_data": X * 3}, "max=3"),
+        ({"validation_data": (X, np.arange(50))}, "trained without targets"),
+        ({"validation_data": (X, None, np.ones(3))}, r"received \(3,\)"),
+    ],
+)
+def test_other_arguments_that_do_not_fit_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        small.vae().fit(X, verbose=0, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        (tf.data.Dataset.from_tensor_slices(X), r"Batch it: dataset\.batch"),
+        (tf.data.Dataset.from_tensor_slices(X[:0]).batch(8), "the data set is empty"),
+        (tf.data.Dataset.from_tensor_slices(X + 1).batch(8), "max=2"),
+        (tf.data.Dataset.from_tensor_slices((X, X)).batch(8), "without targets"),
+        (
+            tf.data.Dataset.from_tensor_slices((X, np.arange(50), X[:, 0])).batch(8),
+            "without targets",
+        ),
+    ],
+)
+def test_datasets_that_do_not_fit_are_refused(dataset, message):
+    with pytest.raises(ValueError, match=message):
+        small.vae().fit(dataset, verbose=0)
+
+
+def test_the_target_may_be_x_itself():
+    history = small.vae().fit(X, X, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+
+
+def test_unpack_batch_tells_inputs_from_weights():
+    weight = np.ones(50)
+    for data in (X, (X,), {"x": X}, ({"x": X},)):
+        inputs, none = unpack_batch(data)
+        assert inputs.x is X
+        assert none is None
+    for y in (None, np.zeros((50, 0))):
+        inputs, found = unpack_batch((X, y, weight))
+        assert inputs.x is X
+        assert found is weight
