@@ -1,0 +1,152 @@
+"""Drawing what is hidden from what is visible."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kvae.completion.candidates import candidates, fill_hidden, pick, resample
+from kvae.completion.inputs import check_possible, map_candidates, masked_inputs
+from kvae.inputs import Inputs
+from kvae.noise import Noise
+from kvae.objectives import is_completing
+from kvae.types import Tensor
+
+_CHOICE_TAG = 1  # folded into the noise, for what is drawn beside the candidates
+
+
+@dataclasses.dataclass(frozen=True)
+class Completions:
+    """Several completions of each example.
+
+    Attributes:
+        x: (N, num, *data_shape) completions; their visible entries are those given.
+        log_weights: (N, num) nats, log of the normalised importance weight of the latent
+            behind each completion, log(1 / num) each where no weighting is needed. The
+            completions have been drawn by these weights: do not weight them again.
+        effective_sample_size: (N,) how many candidates counted, from 1 to their number;
+            near 1 all completions come from one latent, and more candidates help.
+    """
+
+    x: np.ndarray
+    log_weights: np.ndarray
+    effective_sample_size: np.ndarray
+
+
+def complete(
+    vae: Any,
+    x: Any,
+    mask: Any = None,
+    num: int = 8,
+    seed: int = 0,
+    num_candidates: int = 256,
+    mean: bool = True,
+    diverse: bool = False,
+    batch_size: int = 512,
+) -> Completions:
+    """Draws what is hidden given what is visible; visible entries stay as they are.
+
+    A model trained with `objectives.Completion` draws z from its p(z | visible). For any
+    other model latents are drawn from r, a mixture of q(z | visible) and of the prior,
+    and resampled by importance,
+
+        w_k = p(x_visible | z_k) p(z_k) / r(z_k | x_visible),  k = 1 .. num_candidates
+
+    which gives draws of p(z | visible) as the number of candidates grows. Then x_hidden
+    is taken from p(x | z).
+
+    Args:
+        vae: a `kvae.VAE`, trained on complete data or with masks.
+        x: (N, *data_shape); hidden entries may hold anything, NaN too. Or a dict with "x"
+            and optionally "condition" and "mask".
+        mask: in the shape of x, 1 or True where visible; or a `kvae.masks` family or its
+            name, such as "left_half", of which a mask is drawn for each example.
+        num: completions of each example.
+        seed: of masks and draws.
+        num_candidates: latents among which to choose; not used by a model trained with
+            `objectives.Completion`.
+        mean: show the mean of p(x|z) for what is hidden, the usual picture, instead of a
+            draw.
+        diverse: put the completions of each example in an order in which each is the
+            farthest from those before it, so the first few show the most.
+        batch_size: examples per pass, at most; does not change the result if `mean`.
+
+    Returns:
+        completions: with the weights behind them.
+
+    Raises:
+        ValueError: if the data or the mask do not fit the model, an example has no
+            visible entry, or the model gives a visible part probability 0.
+    """
+    for name, value in (("num", num), ("num_candidates", num_candidates)):
+        if not isinstance(value, (int, np.integer)) or value < 1:
+            raise ValueError(
+                f"complete expects {name} to be a positive integer; received {value!r}."
+            )
+    inputs = masked_inputs(vae, x, mask, seed)
+    drawn = map_candidates(
+        vae, _completions, inputs, num_candidates, seed, batch_size,
+        rows=max(num, 1 if is_completing(vae) else num_candidates),
+        num=int(num), mean=bool(mean),
+    )  # fmt: skip
+    check_possible(drawn["log_weights"])
+    visible = inputs.mask.astype(bool)[:, None]
+    completed = np.where(visible, inputs.x[:, None], drawn["x"])
+    log_weights = drawn["log_weights"]
+    if diverse:
+        order = np.stack([farthest_first(each) for each in completed])
+        rows = np.arange(len(order))[:, None]
+        completed, log_weights = completed[rows, order], log_weights[rows, order]
+    return Completions(completed, log_weights, drawn["ess"])
+
+
+def farthest_first(points: np.ndarray) -> np.ndarray:
+    """Orders points so that each is the farthest from all before it; the first leads.
+
+    Args:
+        points: (num, ...).
+
+    Returns:
+        order: (num,) a permutation.
+    """
+    flat = points.reshape(len(points), -1).astype("float64")
+    order = [0]
+    gap = np.square(flat - flat[0]).sum(axis=1)
+    while len(order) < len(flat):
+        gap[order] = -1.0
+        order.append(int(np.argmax(gap)))
+        gap = np.minimum(gap, np.square(flat - flat[order[-1]]).sum(axis=1))
+    return np.array(order)
+
+
+def _completions(
+    model: Any,
+    batch: dict[str, Tensor],
+    first: Tensor,
+    key: Tensor,
+    num_candidates: int,
+    num: int,
+    mean: bool,
+) -> dict[str, Tensor]:
+    """Completes one batch, in the form that map_batches calls."""
+    inputs, noise = Inputs(**batch), Noise(key, first)
+    if is_completing(model):
+        found = candidates(model, inputs, noise, num)
+        weights, params = found.log_weights, found.likelihood
+    else:
+        found = candidates(model, inputs, noise, num_candidates)
+        index = resample(found.log_weights, noise.fold(_CHOICE_TAG), num)
+        weights = pick(found.log_weights, index)
+        # Decoded anew: picking among the parameters would move far more numbers.
+        z = pick(found.z, index)
+        params = model.likelihood_params(z, found.condition)
+    seed = None if mean else tf.stack([key[0], first + 1])
+    x = fill_hidden(model, params, seed)
+    return {
+        "x": tf.transpose(x, [1, 0, *range(2, len(x.shape))]),
+        "log_weights": tf.transpose(weights),
+        "ess": found.effective_sample_size,
+    }

@@ -1,0 +1,111 @@
+"""What is completed, checked, and cut into batches that fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kvae.batches import map_batches
+from kvae.inputs import Inputs
+from kvae.masks import as_family
+from kvae.objectives import is_completing
+
+_ENTRIES = 1 << 22  # data entries decoded at once; bounds the memory of a batch
+
+
+def masked_inputs(vae: Any, x: Any, mask: Any, seed: int = 0) -> Inputs:
+    """Checks data and mask before any graph is built.
+
+    Args:
+        vae: a `kvae.VAE`.
+        x: as for `complete`.
+        mask: as for `complete`; None takes the one that x carries.
+        seed: of a mask drawn from a family.
+
+    Returns:
+        inputs: numpy arrays, all with a mask.
+
+    Raises:
+        ValueError: if x or the mask do not fit, or an example has no visible entry.
+    """
+    inputs = Inputs.of(x)
+    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:
+        raise ValueError(
+            f"seed must be an integer from 0 to 2**31 - 1; received {seed!r}."
+        )
+    if mask is None:
+        mask = inputs.mask
+    if mask is None:
+        raise ValueError(
+            "what is visible must be said: pass mask=, in the shape of x with 1 where an "
+            'entry is visible, or the name of a family such as "left_half". '
+            "kvae.masks.nan_as_missing makes a mask of NaN."
+        )
+    if hasattr(mask, "__array__") or isinstance(mask, (list, tuple)):
+        mask = np.asarray(mask)
+        if mask.dtype.kind not in "biuf":
+            raise ValueError(
+                "mask must hold booleans or the numbers 0 and 1; received "
+                f"dtype={mask.dtype}."
+            )
+    else:
+        drawn = as_family(mask).draw(len(inputs.x), vae.data_shape, seed)
+        mask = drawn.numpy()
+    inputs = dataclasses.replace(inputs, mask=mask)
+    if is_completing(vae) and inputs.condition is not None:
+        raise ValueError(
+            "a model trained with objectives.Completion is given the visible part; pass x "
+            "and mask without a condition."
+        )
+    inputs = vae.check_inputs(inputs)
+    seen = inputs.mask.reshape(len(inputs.x), -1).any(axis=1)
+    if not seen.all():
+        raise ValueError(
+            f"{int((~seen).sum())} examples have no visible entry, the first is example "
+            f"{int(np.argmin(seen))}: there is nothing to complete. Leave them out, or "
+            "draw new ones with vae.sample(num)."
+        )
+    # Whatever the hidden entries hold, the model computes with a value of the support.
+    known = inputs.mask.astype(bool)
+    filled = np.where(known, inputs.x, np.asarray(vae.likelihood.filler))
+    inputs = dataclasses.replace(
+        inputs,
+        x=filled.astype(inputs.x.dtype, copy=False),
+        mask=known.astype("float32"),
+    )
+    if not is_completing(vae):
+        vae._build_for(inputs)
+    return inputs
+
+
+def map_candidates(
+    vae: Any,
+    function: Any,
+    inputs: Inputs,
+    num_candidates: int,
+    seed: int,
+    batch_size: int,
+    rows: int,
+    **options: Any,
+) -> Any:
+    """Runs a function of a batch's candidates over arrays, in batches that fit."""
+    width = max(1, int(np.prod(vae.data_shape)))
+    fits = max(1, _ENTRIES // (width * rows))
+    bound = functools.partial(function, num_candidates=int(num_candidates), **options)
+    key = tf.constant([seed, 0], tf.int32)
+    return map_batches(vae._compiled(bound), inputs, min(batch_size, fits), key)
+
+
+def check_possible(log_weights: np.ndarray) -> None:
+    """Raises if the model gives some visible part probability 0."""
+    bad = ~np.isfinite(log_weights.reshape(len(log_weights), -1)).all(axis=1)
+    if bad.any():
+        raise ValueError(
+            f"the model gives the visible part of {int(bad.sum())} examples probability 0 "
+            f"at every latent drawn, or its outputs are not numbers; the first is example "
+            f"{int(np.argmax(bad))}. Are they data of the kind it was trained on?"
+        )

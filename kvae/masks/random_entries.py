@@ -1,0 +1,52 @@
+"""Entries hidden at random."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kvae.masks.base import MaskFamily, over_channels
+from kvae.types import Tensor
+
+
+@keras.saving.register_keras_serializable(package="kvae")
+class RandomEntries(MaskFamily):
+    """Hides every entry on its own with the same probability: missing at random.
+
+    The channels of a pixel are hidden together.
+
+    Args:
+        rate: probability of being hidden; a pair (low, high) draws one for each example,
+            uniform between the two.
+
+    Raises:
+        ValueError: unless 0 <= rate <= 1 and low <= high.
+    """
+
+    def __init__(self, rate: float | tuple[float, float] = 0.5) -> None:
+        low, high = rate if isinstance(rate, (tuple, list)) else (rate, rate)
+        if not 0 <= low <= high <= 1:
+            raise ValueError(
+                "RandomEntries expects rate in [0, 1], or a pair (low, high) of such; "
+                f"received {rate!r}."
+            )
+        self.rate = tuple(rate) if isinstance(rate, list) else rate
+        self._low, self._high = float(low), float(high)
+
+    def num_uniforms(self, data_shape: tuple[int, ...]) -> int:
+        """One for each pixel or column, and one for the rate."""
+        return math.prod(data_shape[:2]) + 1
+
+    def mask(self, uniforms: Tensor, data_shape: tuple[int, ...]) -> Tensor:
+        """Makes masks (B, *data_shape)."""
+        rate = self._low + (self._high - self._low) * uniforms[:, :1]
+        visible = tf.cast(uniforms[:, 1:] >= rate, tf.float32)
+        plane = tf.reshape(visible, (-1, *data_shape[:2]))
+        return over_channels(plane, data_shape) if len(data_shape) > 2 else plane
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {"rate": self.rate}

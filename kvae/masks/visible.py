@@ -1,0 +1,68 @@
+"""The visible part of an example, as what a network is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kvae.inputs import check_mask
+from kvae.types import Tensor
+
+
+def visible_shape(data_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of one `visible_part`: twice the channels, or twice the columns."""
+    shape = tuple(data_shape)
+    if len(shape) == 2:
+        return (*shape, 2)
+    return (*shape[:-1], 2 * shape[-1])
+
+
+def visible_part(x: Tensor, mask: Tensor) -> Tensor:
+    """Joins what is visible with where it is.
+
+    Args:
+        x: (B, *data_shape); hidden entries may hold anything, NaN too.
+        mask: in the shape of x, 1 where visible.
+
+    Returns:
+        part: (B, *visible_shape): x with zeros for what is hidden, then the mask, along
+            the last axis; for (H, W) images along a new one.
+    """
+    x = tf.convert_to_tensor(x)
+    x = x if x.dtype.is_floating else tf.cast(x, tf.float32)
+    mask = tf.cast(mask, tf.bool)
+    parts = [tf.where(mask, x, tf.zeros_like(x)), tf.cast(mask, x.dtype)]
+    if len(x.shape) == 3:
+        return tf.stack(parts, axis=-1)
+    return tf.concat(parts, axis=-1)
+
+
+def given_visible(x: Any, mask: Any, observed: Any = None) -> dict[str, np.ndarray]:
+    """Makes the inputs of a model of p(hidden | visible) for chosen masks.
+
+    Args:
+        x: (N, *data_shape).
+        mask: in the shape of x, 1 where visible.
+        observed: in the shape of x, 1 where the value of x is known at all; everywhere
+            if None.
+
+    Returns:
+        inputs: "x"; "condition", the visible part; and "mask", 1 where an entry is hidden
+            and its value known: so the ELBO is one on log p(hidden | visible).
+
+    Raises:
+        ValueError: if a mask has another shape than x or holds more than 0 and 1.
+    """
+    x, mask = np.asarray(x), np.asarray(mask)
+    check_mask(mask, x.shape)
+    visible = mask.astype(bool)
+    hidden = ~visible
+    if observed is not None:
+        observed = np.asarray(observed)
+        check_mask(observed, x.shape)
+        visible = visible & observed.astype(bool)
+        hidden = hidden & observed.astype(bool)
+    part = visible_part(x, visible).numpy()
+    return {"x": x, "condition": part, "mask": hidden.astype("float32")}

@@ -1,0 +1,150 @@
+"""Networks that are told which entries of an example are visible."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from kvae.networks.conv import conv_decoder
+from kvae.networks.mlp import mlp
+from kvae.networks.unflatten import Unflatten
+
+
+def masked_encoder(
+    data_shape: tuple[int, ...],
+    filters: tuple[int, ...] = (32, 64),
+    units: tuple[int, ...] = (256,),
+    activation: Any = "gelu",
+) -> keras.Model:
+    """Builds an encoder that sees x with zeros for what is hidden, and the mask.
+
+    Args:
+        data_shape: (D,), (H, W) or (H, W, C) of one example.
+        filters: of an image: channels after each halving.
+        units: widths of the dense layers at the end, the features.
+        activation: any Keras activation.
+
+    Returns:
+        network: a functional Keras model of a dict of "x" and "mask" to (B, units[-1]).
+    """
+    x = keras.Input(tuple(data_shape), name="x")
+    mask = keras.Input(tuple(data_shape), name="mask")
+    seen = keras.layers.Concatenate()([_channels(x), _channels(mask)])
+    features = _body(seen, filters, units, activation)
+    return keras.Model({"x": x, "mask": mask}, features, name="encoder")
+
+
+def visible_encoder(
+    data_shape: tuple[int, ...],
+    condition_shape: tuple[int, ...],
+    filters: tuple[int, ...] = (32, 64),
+    units: tuple[int, ...] = (256,),
+    activation: Any = "gelu",
+) -> keras.Model:
+    """Builds the q(z | x, visible) of a completing model.
+
+    Args:
+        data_shape: (D,), (H, W) or (H, W, C) of one example.
+        condition_shape: `kvae.masks.visible_shape(data_shape)`.
+        filters: of an image: channels after each halving.
+        units: widths of the dense layers at the end, the features.
+        activation: any Keras activation.
+
+    Returns:
+        network: a functional Keras model of a dict of "x" and "condition" to
+            (B, units[-1]).
+    """
+    x = keras.Input(tuple(data_shape), name="x")
+    condition = keras.Input(tuple(condition_shape), name="condition")
+    seen = keras.layers.Concatenate()([_channels(x), condition])
+    features = _body(seen, filters, units, activation)
+    return keras.Model({"x": x, "condition": condition}, features, name="encoder")
+
+
+def visible_decoder(
+    latent_dim: int,
+    data_shape: tuple[int, ...],
+    condition_shape: tuple[int, ...],
+    filters: tuple[int, ...] = (32, 16, 8),
+    units: tuple[int, ...] = (256,),
+    activation: Any = "gelu",
+) -> keras.Model:
+    """Builds the p(x | z, visible) of a completing model.
+
+    The visible part enters twice: as features joined to z, and for images at full
+    resolution beside the last feature map, so that what is hidden can continue the
+    strokes at the border.
+
+    Args:
+        latent_dim: D, the number of latent dimensions.
+        data_shape: (X,), (H, W) or (H, W, C) of one example.
+        condition_shape: `kvae.masks.visible_shape(data_shape)`.
+        filters: of an image: channels of the smallest feature map, then after each
+            doubling.
+        units: widths of the dense layers.
+        activation: any Keras activation.
+
+    Returns:
+        network: a functional Keras model of a dict of "z" and "condition".
+    """
+    z = keras.Input((latent_dim,), name="z")
+    condition = keras.Input(tuple(condition_shape), name="condition")
+    inputs = {"z": z, "condition": condition}
+    if len(data_shape) == 1:
+        hidden = keras.layers.Concatenate()([z, condition])
+        hidden = _body(hidden, (), units, activation)
+        return keras.Model(inputs, hidden, name="decoder")
+    seen = _body(condition, filters[::-1][:2], units, activation)
+    joined = keras.layers.Concatenate()([z, seen])
+    upwards = conv_decoder(
+        latent_dim + units[-1], data_shape, filters, units[-1], activation
+    )
+    near = keras.layers.Conv2D(filters[-1], 3, padding="same", activation=activation)
+    both = keras.layers.Concatenate()([upwards(joined), near(condition)])
+    mixed = keras.layers.Conv2D(filters[-1], 3, padding="same", activation=activation)
+    return keras.Model(inputs, mixed(both), name="decoder")
+
+
+def visible_network(
+    condition_shape: tuple[int, ...],
+    filters: tuple[int, ...] = (32, 64),
+    units: tuple[int, ...] = (256,),
+    activation: Any = "gelu",
+) -> keras.Model:
+    """Builds the network of p(z | visible), for `priors.ConditionalNormal`.
+
+    Args:
+        condition_shape: `kvae.masks.visible_shape(data_shape)`.
+        filters: of an image: channels after each halving.
+        units: widths of the dense layers at the end, the features.
+        activation: any Keras activation.
+
+    Returns:
+        network: a functional Keras model from (B, *condition_shape) to (B, units[-1]).
+    """
+    if len(condition_shape) == 1:
+        return mlp(condition_shape, units, activation)
+    condition = keras.Input(tuple(condition_shape))
+    features = _body(condition, filters, units, activation)
+    return keras.Model(condition, features, name="prior")
+
+
+def _channels(image: Any) -> Any:
+    """Gives (H, W) images their channel."""
+    if len(image.shape) != 3:
+        return image
+    return Unflatten((*image.shape[1:], 1))(image)
+
+
+def _body(
+    hidden: Any, filters: tuple[int, ...], units: tuple[int, ...], activation: Any
+) -> Any:
+    if len(hidden.shape) > 2:
+        for count in filters:
+            layer = keras.layers.Conv2D(count, 4, 2, "same", activation=activation)
+            hidden = layer(hidden)
+        hidden = keras.layers.Flatten()(hidden)
+    for width in units:
+        hidden = keras.layers.Dense(width, activation)(hidden)
+    return hidden
