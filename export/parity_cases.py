@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kvae import endpoints
 from kvae.export.signatures import NAMES, signatures
-from kvae.inputs import Inputs, check_arrays
+from kvae.inputs import Inputs
 
 ROWS = 16
 _SEED = 2024
@@ -50,7 +50,7 @@ def record(model: Any, x: Any = None) -> dict[str, np.ndarray]:
 
 def real_inputs(model: Any, x: Any, count: int) -> dict[str, np.ndarray]:
     """Prepares the first real examples, repeated if there are fewer than `count`."""
-    inputs = check_arrays(Inputs.of(x), model.data_shape, model.likelihood)
+    inputs = model.check_inputs(x)
     arrays = {
         key: np.resize(value[:count], (count, *value.shape[1:])).astype(
             value.dtype

@@ -1,6 +1,8 @@
 """kvae: variational autoencoders in Keras 3, from the paper to the phone."""
 
+from kvae import corruptions as corruptions
 from kvae import likelihoods as likelihoods
+from kvae import masks as masks
 from kvae import maths as maths
 from kvae import networks as networks
 from kvae import objectives as objectives

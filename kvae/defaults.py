@@ -7,27 +7,41 @@ from typing import Any
 
 import numpy as np
 
+from kvae.conditions import list_classes
 from kvae.inputs import check_finite
 from kvae.likelihoods import Bernoulli, Likelihood, Normal
-from kvae.networks import conv_decoder, conv_encoder, mlp
+from kvae.networks import OneHot, conv_decoder, conv_encoder, mlp
 from kvae.posteriors import DiagonalNormal
+from kvae.priors import ConditionalNormal
 
 _LOG = logging.getLogger("kvae")
 
 
-def choose_parts(x: Any, latent_dim: int, given: dict[str, Any]) -> dict[str, Any]:
+_MOST_CLASSES = 1000  # a one-hot vector of more would dwarf the features beside it
+
+
+def choose_parts(
+    x: Any,
+    latent_dim: int,
+    given: dict[str, Any],
+    condition: Any = None,
+    conditional_prior: bool = False,
+) -> dict[str, Any]:
     """Completes the constructor's arguments of a VAE for some data.
 
     Args:
         x: (N, ...) examples.
         latent_dim: D, the number of latent dimensions; a given posterior's own wins.
         given: what the user has chosen.
+        condition: (N, ...) what x is conditioned on, or None.
+        conditional_prior: learn p(z|c).
 
     Returns:
         parts: keyword arguments of `kvae.VAE`.
 
     Raises:
-        ValueError: if x is empty, not finite, or of a shape that no network fits.
+        ValueError: if x is empty, not finite, or of a shape that no network fits, or the
+            condition does not fit x.
     """
     x = np.asarray(x)
     if x.dtype.kind not in "fiub" or x.ndim not in (2, 3, 4) or len(x) == 0:
@@ -40,16 +54,27 @@ def choose_parts(x: Any, latent_dim: int, given: dict[str, Any]) -> dict[str, An
     latent_dim = getattr(given.get("posterior"), "latent_dim", latent_dim)
     parts: dict[str, Any] = {"posterior": DiagonalNormal(latent_dim)}
     parts["likelihood"], why = _likelihood(x, shape)
+    if conditional_prior and condition is None:
+        raise ValueError(
+            "conditional_prior=True learns p(z|c) and needs condition=; received None."
+        )
+    options, words = _condition(condition, len(x))
+    if conditional_prior:
+        network = OneHot(options["classes"]) if "classes" in options else None
+        parts["prior"] = ConditionalNormal(latent_dim, network)
+        words += ", with a learned prior p(z|c)"
     if len(shape) == 1:
         networks = "dense networks, because examples are vectors"
-        parts["encoder"] = mlp(shape, (512, 256))
-        parts["decoder"] = mlp((latent_dim,), (256, 512), role="decoder")
+        parts["encoder"] = mlp(shape, (512, 256), **options)
+        parts["decoder"] = mlp((latent_dim,), (256, 512), role="decoder", **options)
     else:
         networks = "convolutional networks, because examples are images"
-        parts["encoder"] = conv_encoder(shape)
-        parts["decoder"] = conv_decoder(latent_dim, shape)
+        parts["encoder"] = conv_encoder(shape, **options)
+        parts["decoder"] = conv_decoder(latent_dim, shape, **options)
     if not {"encoder", "decoder"} <= set(given):
         _LOG.info("for_data: %s", networks)
+    if condition is not None:
+        _LOG.info("for_data: %s", words)
     if "likelihood" not in given:
         _LOG.info(
             "for_data: %s likelihood, because %s",
@@ -57,6 +82,61 @@ def choose_parts(x: Any, latent_dim: int, given: dict[str, Any]) -> dict[str, An
             why,
         )
     return {**parts, **given}
+
+
+def condition_options(condition: Any) -> dict[str, Any]:
+    """Says by which arguments a network takes conditions like these.
+
+    Args:
+        condition: (N,) integers are labels; other numbers, (N, ...), are vectors, images
+            or single numbers.
+
+    Returns:
+        options: `classes` or `condition_shape` of a function of `kvae.networks`.
+
+    Raises:
+        ValueError: if the condition is empty, not finite, or holds no numbers.
+    """
+    array = np.asarray(condition)
+    if array.dtype.kind not in "fiub" or array.ndim == 0 or len(array) == 0:
+        raise ValueError(
+            "condition must be a filled array of numbers, labels (N,) as integers; "
+            f"received shape {array.shape}, dtype {array.dtype}. For names, use "
+            "np.unique(names, return_inverse=True)[1]."
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(
+            "condition must be finite; received NaN or infinity in "
+            f"{int((~np.isfinite(array)).sum())} places. Remove those examples."
+        )
+    if array.ndim > 1 or array.dtype.kind == "f":
+        return {"condition_shape": array.shape[1:]}
+    classes = tuple(map(int, np.unique(array)))
+    if len(classes) > _MOST_CLASSES:
+        raise ValueError(
+            f"condition holds {len(classes)} different integers, too many for classes. "
+            "If they are quantities, pass them as floats."
+        )
+    return {"classes": classes}
+
+
+def _condition(condition: Any, num: int) -> tuple[dict[str, Any], str]:
+    """The networks' arguments for a condition, and what the log says of it."""
+    if condition is None:
+        return {}, ""
+    options = condition_options(condition)
+    if len(condition) != num:
+        raise ValueError(
+            f"x and condition must have one row per example; received {num} and "
+            f"{len(condition)}."
+        )
+    if "classes" in options:
+        classes = options["classes"]
+        listed = list_classes(classes)
+        kind = f"{len(classes)} classes, {listed}, because it holds integers"
+    else:
+        kind = f"numbers of shape {options['condition_shape']}"
+    return options, f"both networks take a condition: {kind}"
 
 
 def _likelihood(x: np.ndarray, shape: tuple[int, ...]) -> tuple[Likelihood, str]:

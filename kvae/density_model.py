@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from kvae.inputs import Inputs
+from kvae.conditions import Condition, check_condition
+from kvae.corruptions import Corruption
+from kvae.inputs import Inputs, check_arrays
+from kvae.kinds import KINDS, check_kinds
 from kvae.likelihoods import Likelihood
 from kvae.maths import maths_dtype
 from kvae.networks import call_network, declared_inputs
@@ -16,6 +21,8 @@ from kvae.objectives import ELBO, Objective
 from kvae.posteriors import Posterior
 from kvae.priors import Prior, StandardNormal
 from kvae.types import Draw, LossParts, Params, Sampler, Tensor
+
+_CORRUPTION = 0xC0  # tells its noise from that of the latents
 
 
 class DensityModel(keras.Model):
@@ -37,21 +44,19 @@ class DensityModel(keras.Model):
         prior: Prior | None = None,
         objective: Objective | None = None,
         seed: int | None = None,
+        corruption: Corruption | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        _check_kind("encoder", encoder, keras.layers.Layer)
-        _check_kind("decoder", decoder, keras.layers.Layer)
-        _check_kind("posterior", posterior, Posterior)
-        _check_kind("likelihood", likelihood, Likelihood)
+        parts = [encoder, decoder, posterior, likelihood, prior, objective, corruption]
+        check_kinds(dict(zip(KINDS, parts, strict=True)))
         self.encoder = encoder
         self.decoder = decoder
         self.posterior = posterior
         self.likelihood = likelihood
         self.prior = StandardNormal(posterior.latent_dim) if prior is None else prior
         self.objective = ELBO() if objective is None else objective
-        _check_kind("prior", self.prior, Prior)
-        _check_kind("objective", self.objective, Objective)
+        self.corruption = corruption
         if self.prior.latent_dim != posterior.latent_dim:
             raise ValueError(
                 f"the posterior has latent_dim={posterior.latent_dim} and the prior "
@@ -87,6 +92,30 @@ class DensityModel(keras.Model):
         """The dtype of data and densities, never less than float32."""
         return maths_dtype(self.compute_dtype)
 
+    @property
+    def condition(self) -> Condition | None:
+        """What the model is conditioned on: shape and classes; None if on nothing."""
+        return Condition.of(self)
+
+    def check_inputs(self, data: Any) -> Inputs:
+        """Checks a data set held as arrays before any graph is built.
+
+        Args:
+            data: (N, *data_shape), or a dict with "x" and optionally "condition" and
+                "mask".
+
+        Returns:
+            inputs: as numpy arrays.
+
+        Raises:
+            ValueError: if x, condition or mask do not fit the model or one another.
+        """
+        inputs = Inputs.of(data)
+        given = None if inputs.condition is None else np.asarray(inputs.condition)
+        condition = self._checked_condition(given)
+        inputs = dataclasses.replace(inputs, condition=condition)
+        return check_arrays(inputs, self.data_shape, self.likelihood)
+
     def posterior_params(self, inputs: Inputs, training: bool = False) -> Params:
         """Computes the parameters of q(z|x), each (B, ...)."""
         x = tf.cast(inputs.x, self.maths_dtype)
@@ -104,8 +133,9 @@ class DensityModel(keras.Model):
         """Computes the parameters of p(x|z): z of (..., B, D) gives each (..., B, ...)."""
         lead = tf.shape(z)[:-1]
         flat = tf.reshape(z, (-1, self.latent_dim))
-        if condition is not None and len(z.shape) > 2:
+        if condition is not None:
             condition = tf.convert_to_tensor(condition)
+        if condition is not None and len(z.shape) > 2:
             shape = tf.concat([lead, tf.shape(condition)[1:]], axis=0)
             condition = tf.broadcast_to(condition, shape)
             condition = tf.reshape(
@@ -144,7 +174,12 @@ class DensityModel(keras.Model):
         Returns:
             draw: latents (K, B, D), parameters, and log-densities (K, B) in nats.
         """
-        posterior = self.posterior_params(inputs, training)
+        seen = inputs
+        if training and self.corruption is not None:
+            x = tf.cast(inputs.x, self.maths_dtype)
+            x = self.corruption(x, noise.fold(_CORRUPTION).key)
+            seen = dataclasses.replace(inputs, x=x)
+        posterior = self.posterior_params(seen, training)
         base = noise.normal(
             num_samples,
             tf.shape(inputs.x)[0],
@@ -189,16 +224,22 @@ class DensityModel(keras.Model):
             if name != "mask"
         }
         self._input_shapes["x"] = [None, *self.data_shape]
+        condition = self.condition
         with tf.init_scope():
-            blank = {
-                name: tf.zeros([2, *shape[1:]], self.maths_dtype)
-                for name, shape in self._input_shapes.items()
-            }
+            blank = {"x": tf.zeros([2, *self.data_shape], self.maths_dtype)}
             blank["x"] += self.likelihood.filler
+            if condition is not None:
+                self._input_shapes["condition"] = [None, *condition.shape]
+                blank["condition"] = condition.blank(2)
             noise = Noise(tf.zeros(2, tf.int32))
             parts = self.objective.parts(self, Inputs(**blank), noise, training=False)
         self._loss_metric_names = tuple(self._reported(parts))
         self.built = True
+
+    def _checked_condition(self, given: Any) -> Any:
+        if given is None and self.objective.makes_condition:
+            return None
+        return check_condition(self.condition, given, self.built)
 
     def _build_for(self, inputs: Inputs) -> None:
         if not self.built:
@@ -213,6 +254,8 @@ class DensityModel(keras.Model):
             if declared_inputs(network):
                 shapes |= {name: tensor.shape for name, tensor in network.input.items()}
         shapes.pop("z", None)
+        if self.prior.conditional and "condition" not in shapes:
+            return None  # only the data will say what is given to the prior
         return {"x": (None, *self.data_shape), **shapes}
 
     def _reported(self, parts: LossParts) -> dict[str, Tensor]:
@@ -229,13 +272,12 @@ class DensityModel(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        parts = ("encoder", "decoder", "posterior", "likelihood", "prior", "objective")
         return {
             "name": self.name,
             "trainable": self.trainable,
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
             "seed": self.seed,
-            **{p: keras.saving.serialize_keras_object(getattr(self, p)) for p in parts},
+            **{p: keras.saving.serialize_keras_object(getattr(self, p)) for p in KINDS},
         }
 
     @classmethod
@@ -248,12 +290,4 @@ class DensityModel(keras.Model):
                 else value
                 for key, value in config.items()
             }
-        )
-
-
-def _check_kind(name: str, part: Any, kind: type) -> None:
-    if not isinstance(part, kind):
-        raise TypeError(
-            f"{name} must be a {kind.__module__.split('.src')[0]}.{kind.__name__} object; "
-            f"received {part!r}."
         )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvae.inputs import Inputs, check_arrays
+from kvae.inputs import Inputs
 from kvae.types import Tensor
 
 _TARGETS = (
@@ -108,7 +108,7 @@ def _prepare(model: Any, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
         )
     if not isinstance(x, dict) and not hasattr(x, "__array__"):
         return x, None  # a generator or PyDataset: the steps check what it yields
-    inputs = check_arrays(Inputs.of(x), model.data_shape, model.likelihood)
+    inputs = model.check_inputs(x)
     model._build_for(inputs)
     if sample_weight is None:
         return inputs.to_keras(), None
@@ -139,9 +139,7 @@ def _check_dataset(model: Any, dataset: tf.data.Dataset) -> None:
     for first in dataset.take(1):
         batch, _ = unpack_batch(first)
         arrays = {key: value.numpy() for key, value in batch.to_dict().items()}
-        model._build_for(
-            check_arrays(Inputs(**arrays), model.data_shape, model.likelihood)
-        )
+        model._build_for(model.check_inputs(arrays))
         return
     raise ValueError(
         "the data set is empty. Check the file or the filter it came from."

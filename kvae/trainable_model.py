@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kvae.conditions import check_condition
 from kvae.density_model import DensityModel
 from kvae.fit_data import prepare_fit_arguments, unpack_batch
 from kvae.inputs import Inputs
@@ -180,6 +179,7 @@ class TrainableModel(DensityModel):
         # `train_on_batch` hands over arrays, and Keras layers refuse a mix of kinds.
         tensors = keras.tree.map_structure(_to_tensor, data)
         inputs, sample_weight = unpack_batch(tensors)
+        condition = self._checked_condition(inputs.condition)
         count = global_count(inputs.x)
         self._clear_losses()  # Keras clears those of the layer called first, not ours
         inputs = dataclasses.replace(inputs, condition=condition, count=count)

@@ -11,8 +11,10 @@ import tensorflow as tf
 
 from kvae import endpoints
 from kvae.batches import CompiledFunctions, map_batches
+from kvae.completion import Completions, complete
+from kvae.conditions import check_condition
 from kvae.defaults import choose_parts
-from kvae.inputs import Inputs, check_arrays
+from kvae.inputs import Inputs
 from kvae.trainable_model import TrainableModel
 from kvae.types import Tensor
 
@@ -38,6 +40,8 @@ class VAE(TrainableModel):
         objective: what is minimised; the plain `ELBO` if None.
         seed: of all noise in training and evaluation. If None it is drawn once from
             numpy's global generator, which `keras.utils.set_random_seed` sets.
+        corruption: noise on the encoder's input in training alone; the likelihood is
+            always that of the clean x. None trains without.
         **kwargs: passed to `keras.Model`.
 
     Raises:
@@ -49,22 +53,34 @@ class VAE(TrainableModel):
     """
 
     @classmethod
-    def for_data(cls, x: Any, latent_dim: int = 16, **parts: Any) -> VAE:
+    def for_data(
+        cls,
+        x: Any,
+        latent_dim: int = 16,
+        condition: Any = None,
+        conditional_prior: bool = False,
+        **parts: Any,
+    ) -> VAE:
         """Builds a model whose parts suit the data, and says in the log which and why.
 
         Args:
             x: (N, ...) the training examples; (N, D) are vectors, (N, H, W) and
                 (N, H, W, C) images.
             latent_dim: D, the number of latent dimensions; a given posterior's own wins.
+            condition: (N, ...) what x is conditioned on: (N,) integers are labels, other
+                numbers are vectors or images; None builds an unconditional model.
+            conditional_prior: learn p(z|c) instead of a fixed p(z).
             **parts: any argument of `VAE`; what is given is not chosen.
 
         Returns:
             vae: built, not compiled.
 
         Raises:
-            ValueError: if x is empty, not finite, or of a shape that no network fits.
+            ValueError: if x is empty, not finite, or of a shape that no network fits, or
+                the condition does not fit x.
         """
-        return cls(**choose_parts(x, latent_dim, parts))
+        chosen = choose_parts(x, latent_dim, parts, condition, conditional_prior)
+        return cls(**chosen)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._compiled_functions = CompiledFunctions()
@@ -95,24 +111,26 @@ class VAE(TrainableModel):
 
         Args:
             z: (N, D) latents.
-            condition: (N, ...) what p(x|z,c) is given, or None.
+            condition: what p(x|z,c) is given: (N, ...), or one for all; None without.
 
         Returns:
             likelihood: a TFP distribution with batch (N,) and event `data_shape`.
 
         Raises:
-            ValueError: if z has another number of latent dimensions.
+            ValueError: if z has another number of latent dimensions, or the condition
+                does not fit the model.
         """
         z = tf.cast(tf.convert_to_tensor(z), self.maths_dtype)
         if z.shape.rank is None or z.shape.rank < 2 or z.shape[-1] != self.latent_dim:
             raise ValueError(
                 f"decode takes z of shape (N, {self.latent_dim}); received {z.shape}."
             )
+        condition = self._condition_for(condition, int(z.shape[-2]))
         return self.likelihood.distribution(self.likelihood_params(z, condition))
 
     def sample(
         self,
-        num: int,
+        num: int | None = None,
         seed: int | None = None,
         condition: Any = None,
         temperature: float = 1.0,
@@ -122,9 +140,10 @@ class VAE(TrainableModel):
         """Draws new examples: z from the prior, then x from p(x|z).
 
         Args:
-            num: how many, at least 1.
+            num: how many, at least 1; None takes one for each condition.
             seed: of the draw; example i depends on the seed and i alone. None draws anew.
-            condition: (num, ...) what p(x|z,c) is given, or None.
+            condition: what p(x|z,c) is given: (num, ...), or one for all, for example the
+                label 7; None without.
             temperature: multiplies the spread of the prior; 1 draws from p(z).
             mean: return the mean of p(x|z), the usual picture, instead of a draw.
             batch_size: examples per pass; does not change the result if `mean`.
@@ -133,14 +152,17 @@ class VAE(TrainableModel):
             x: (num, *data_shape), in the units of the data.
 
         Raises:
-            ValueError: if `num` is not a positive integer.
+            ValueError: if `num` is not a positive integer, or the condition does not fit
+                the model.
         """
-        if not isinstance(num, (int, np.integer)) or num < 1:
+        wanted = num is None and condition is not None
+        if not wanted and (not isinstance(num, (int, np.integer)) or num < 1):
             raise ValueError(
                 f"sample expects num to be a positive integer; received {num!r}."
             )
-        positions = np.arange(num, dtype="int32")
-        inputs = Inputs(positions, None if condition is None else np.asarray(condition))
+        condition = self._condition_for(condition, num)
+        positions = np.arange(num or len(condition), dtype="int32")
+        inputs = Inputs(positions, condition)
         spread = tf.constant(temperature, self.maths_dtype)
         function = self._compiled(_sample_mean if mean else _sample_pixels)
         return map_batches(function, inputs, batch_size, _key(seed), spread)
@@ -148,6 +170,15 @@ class VAE(TrainableModel):
     def reconstruct(self, x: Any, batch_size: int = 512) -> np.ndarray:
         """Reconstructs x: the mean of p(x|z) at the posterior mean, (N, *data_shape)."""
         return self._map(_reconstruct, x, batch_size)
+
+    def complete(
+        self, x: Any, mask: Any = None, num: int = 8, seed: int = 0, **options: Any
+    ) -> Completions:
+        """Draws what is hidden given what is visible; what is visible stays as it is.
+
+        `kvae.completion.complete` explains the arguments and further options.
+        """
+        return complete(self, x, mask, num, seed, **options)
 
     def elbo(
         self, x: Any, num_samples: int = 1, seed: int = 0, batch_size: int = 512
@@ -202,8 +233,15 @@ class VAE(TrainableModel):
             copy.step.assign(self.step.value)
         return copy
 
+    def _condition_for(self, given: Any, num: int | None) -> Any:
+        expected = self.condition
+        given = None if given is None else np.asarray(given)
+        if expected is not None and given is not None:
+            return expected.broadcast(given, num)
+        return check_condition(expected, given, self.built)
+
     def _map(self, function: Any, x: Any, batch_size: int, *args: Any) -> Any:
-        inputs = check_arrays(Inputs.of(x), self.data_shape, self.likelihood)
+        inputs = self.check_inputs(x)
         self._build_for(inputs)
         return map_batches(self._compiled(function), inputs, batch_size, *args)
 

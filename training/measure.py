@@ -11,20 +11,20 @@ import tensorflow as tf
 
 from kvae import endpoints
 from kvae.batches import CompiledFunctions, map_batches
-from kvae.inputs import Inputs, check_arrays
+from kvae.inputs import Inputs
 from kvae.types import Tensor
 
 _BATCH = 500
 
 
 def measure(
-    vae: Any, x: np.ndarray, num_samples: int = 1, seed: int = 0
+    vae: Any, x: Any, num_samples: int = 1, seed: int = 0
 ) -> dict[str, Any]:
     """Estimates the ELBO of a data set and what it is made of.
 
     Args:
         vae: a trained `kvae.VAE`.
-        x: (N, *data_shape).
+        x: (N, *data_shape), or a dict with "x" and optionally "condition", "mask".
         num_samples: K, latents per example.
         seed: of the latents.
 
@@ -35,12 +35,12 @@ def measure(
     Raises:
         ValueError: if x does not fit the model.
     """
-    inputs = check_arrays(Inputs(x), vae.data_shape, vae.likelihood)
+    inputs = vae.check_inputs(x)
     functions = CompiledFunctions()
     score = functions.get(functools.partial(_score, vae, num_samples))
     key = tf.constant([seed, 0], tf.int32)
     parts = map_batches(score, inputs, _BATCH, key)
-    counts = {"num_samples": num_samples, "num_examples": len(x)}
+    counts = {"num_samples": num_samples, "num_examples": len(inputs.x)}
     to_bits = 1.0 / (math.log(2.0) * math.prod(vae.data_shape))
     sampled = (
         f"mean over {num_samples} latent{'s' if num_samples > 1 else ''} per example"
@@ -68,7 +68,7 @@ def measure(
         "unit": f"of {parts['mean'].shape[1]} latent dimensions",
         "estimator": "variance over examples of the posterior mean above 0.01",
         "num_samples": 0,
-        "num_examples": len(x),
+        "num_examples": len(inputs.x),
     }
     return metrics
 

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.inputs import Inputs, check_arrays
+from kvae.inputs import Inputs
 from kvae.noise import Noise
 from kvae.types import Params, Tensor
 
@@ -70,7 +70,7 @@ def prepare(vae: Any, x: Any) -> Inputs:
             f"evaluation takes a kvae.VAE; received {type(vae).__name__}. Load one with "
             "keras.saving.load_model."
         )
-    inputs = check_arrays(Inputs.of(x), vae.data_shape, vae.likelihood)
+    inputs: Inputs = vae.check_inputs(x)
     vae._build_for(inputs)
     return inputs
 

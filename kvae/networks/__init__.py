@@ -12,6 +12,11 @@ from kvae.networks.made import MADE as MADE
 from kvae.networks.masked_dense import MaskedDense as MaskedDense
 from kvae.networks.mlp import mlp as mlp
 from kvae.networks.normal_network import NormalNetwork as NormalNetwork
+from kvae.networks.one_hot import OneHot as OneHot
 from kvae.networks.projection import Projection as Projection
 from kvae.networks.take_first import TakeFirst as TakeFirst
 from kvae.networks.unflatten import Unflatten as Unflatten
+from kvae.networks.visible import masked_encoder as masked_encoder
+from kvae.networks.visible import visible_decoder as visible_decoder
+from kvae.networks.visible import visible_encoder as visible_encoder
+from kvae.networks.visible import visible_network as visible_network

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
+
 from kvae.types import Tensor
 
 
@@ -16,8 +18,9 @@ def call_network(
     """Calls an encoder or a decoder with what it asks for.
 
     A Keras functional model with named inputs (`{"x": ..., "condition": ...}`) gets
-    exactly the inputs it names. Any other network gets the main tensor alone, or, where
-    an optional input is present, a dict of the main tensor and what is present.
+    exactly the inputs it names, and one of a single input the main tensor alone. Any
+    other network gets the main tensor, or, where an optional input is present, a dict of
+    the main tensor and what is present.
 
     Args:
         network: a Keras layer or model.
@@ -35,7 +38,8 @@ def call_network(
     name, tensor = main
     declared = declared_inputs(network)
     if declared is None:
-        inputs = {name: tensor, **present} if present else tensor
+        alone = not present or _takes_one_tensor(network)
+        inputs = tensor if alone else {name: tensor, **present}
         return network(inputs, training=training)
     available = {name: tensor, **present}
     missing = sorted(set(declared) - set(available))
@@ -55,3 +59,11 @@ def declared_inputs(network: Any) -> list[str] | None:
     except (AttributeError, ValueError):  # Keras raises where there is no single input
         return None
     return sorted(struct) if isinstance(struct, dict) else None
+
+
+def _takes_one_tensor(network: Any) -> bool:
+    """Whether this is a functional or sequential model of a single, unnamed input."""
+    if isinstance(network, keras.Sequential):
+        return True
+    inputs = getattr(network, "inputs", None)  # functional models have a list
+    return isinstance(inputs, list) and len(inputs) == 1

@@ -7,9 +7,9 @@ from typing import Any
 
 import keras
 
+from kvae.networks.condition import condition_input, join
 from kvae.networks.crop import Crop
 from kvae.networks.depth_to_space import DepthToSpace
-from kvae.networks.mlp import join
 from kvae.networks.unflatten import Unflatten
 
 
@@ -19,6 +19,7 @@ def conv_encoder(
     units: int = 256,
     activation: Any = "gelu",
     condition_shape: tuple[int, ...] | None = None,
+    classes: int | tuple[int, ...] | None = None,
 ) -> keras.Model:
     """Builds an encoder that halves the image once per entry of `filters`.
 
@@ -27,7 +28,10 @@ def conv_encoder(
         filters: channels after each halving.
         units: width of the dense layer at the end, the features.
         activation: any Keras activation.
-        condition_shape: of one condition, joined before the dense layer; None without.
+        condition_shape: of one condition, joined before the dense layer; an image goes
+            through convolutions of its own. None without.
+        classes: of a condition that is an integer label, joined as a one-hot vector: the
+            labels, or a number n for 0 .. n-1.
 
     Returns:
         network: a functional Keras model from (B, *data_shape) to (B, units). With a
@@ -45,10 +49,10 @@ def conv_encoder(
         hidden = keras.layers.Conv2D(count, 4, 2, "same", activation=activation)(hidden)
     hidden = keras.layers.Flatten()(hidden)
     inputs: Any = x
-    if condition_shape is not None:
-        condition = keras.Input(tuple(condition_shape), name="condition")
-        inputs = {"x": x, "condition": condition}
-        hidden = join(hidden, condition)
+    given = condition_input(condition_shape, classes, activation, convolve=True)
+    if given is not None:
+        inputs = {"x": x, "condition": given[0]}
+        hidden = join(hidden, given[1])
     hidden = keras.layers.Dense(units, activation)(hidden)
     return keras.Model(inputs, hidden, name="encoder")
 
@@ -60,6 +64,7 @@ def conv_decoder(
     units: int = 512,
     activation: Any = "gelu",
     condition_shape: tuple[int, ...] | None = None,
+    classes: int | tuple[int, ...] | None = None,
 ) -> keras.Model:
     """Builds a decoder that doubles a small feature map up to the image's size.
 
@@ -74,7 +79,10 @@ def conv_decoder(
         filters: channels of the smallest feature map, then after each doubling.
         units: width of the dense layer at the start.
         activation: any Keras activation.
-        condition_shape: of one condition, joined to the latents; None without.
+        condition_shape: of one condition, joined to the latents; an image goes through
+            convolutions of its own. None without.
+        classes: of a condition that is an integer label, joined as a one-hot vector: the
+            labels, or a number n for 0 .. n-1.
 
     Returns:
         network: a functional Keras model from (B, latent_dim) to (B, H, W, filters[-1]).
@@ -87,11 +95,12 @@ def conv_decoder(
     factor = 2 ** (len(filters) - 1)
     rows, columns = math.ceil(height / factor), math.ceil(width / factor)
     z = keras.Input((latent_dim,), name="z")
-    inputs, hidden = z, z
-    if condition_shape is not None:
-        condition = keras.Input(tuple(condition_shape), name="condition")
-        inputs = {"z": z, "condition": condition}
-        hidden = join(hidden, condition)
+    inputs: Any = z
+    hidden = z
+    given = condition_input(condition_shape, classes, activation, convolve=True)
+    if given is not None:
+        inputs = {"z": z, "condition": given[0]}
+        hidden = join(hidden, given[1])
     hidden = keras.layers.Dense(units, activation)(hidden)
     hidden = keras.layers.Dense(rows * columns * filters[0], activation)(hidden)
     hidden = Unflatten((rows, columns, filters[0]))(hidden)

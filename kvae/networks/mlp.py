@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from kvae.networks.condition import condition_input, join
+
 
 def mlp(
     input_shape: tuple[int, ...],
@@ -13,6 +15,7 @@ def mlp(
     activation: Any = "relu",
     condition_shape: tuple[int, ...] | None = None,
     role: str = "encoder",
+    classes: int | tuple[int, ...] | None = None,
 ) -> keras.Model:
     """Builds a stack of dense layers, for an encoder or a decoder.
 
@@ -22,6 +25,8 @@ def mlp(
         activation: any Keras activation.
         condition_shape: of one condition, joined to the input; None without one.
         role: "encoder" names the main input x, "decoder" names it z.
+        classes: of a condition that is an integer label: the labels, or a number n for
+            0 .. n-1. It is joined as a one-hot vector.
 
     Returns:
         network: a functional Keras model from (B, *input_shape) to (B, units[-1]). With
@@ -39,10 +44,10 @@ def mlp(
     main = keras.Input(tuple(input_shape), name=name)
     hidden = keras.layers.Flatten()(main) if len(input_shape) > 1 else main
     inputs: Any = main
-    if condition_shape is not None:
-        condition = keras.Input(tuple(condition_shape), name="condition")
-        inputs = {name: main, "condition": condition}
-        hidden = join(hidden, condition)
+    given = condition_input(condition_shape, classes)
+    if given is not None:
+        inputs = {name: main, "condition": given[0]}
+        hidden = join(hidden, given[1])
     for width in units:
         hidden = keras.layers.Dense(width, activation)(hidden)
     return keras.Model(inputs, hidden, name=role)
@@ -53,9 +58,3 @@ def main_name(role: str) -> str:
     if role not in ("encoder", "decoder"):
         raise ValueError(f'role is "encoder" or "decoder"; received {role!r}.')
     return "x" if role == "encoder" else "z"
-
-
-def join(features: Any, condition: Any) -> Any:
-    """Appends a flattened condition to flat features."""
-    flat = keras.layers.Flatten()(condition)
-    return keras.layers.Concatenate()([features, flat])

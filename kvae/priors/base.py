@@ -29,6 +29,9 @@ class Prior(keras.layers.Layer, abc.ABC):
     space: str = "R^D"
     """Where the latents live; a posterior fits if it lives there too."""
 
+    conditional: bool = False
+    """Whether it is p(z|c), which cannot do without a condition."""
+
     def __init__(self, latent_dim: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(latent_dim, int) or latent_dim < 1:

@@ -28,7 +28,7 @@ class ConditionalNormal(Prior):
     Args:
         latent_dim: D, the number of latent dimensions.
         network: Keras network from the condition, (B, ...), to features; None maps the
-            flattened condition linearly, which is enough for one-hot labels.
+            flattened condition linearly. Integer labels need `networks.OneHot(classes)`.
         min_scale: the smallest scale; keeps the density finite.
         **kwargs: passed to `keras.layers.Layer`.
 
@@ -38,6 +38,8 @@ class ConditionalNormal(Prior):
     Source: Sohn, Lee, Yan 2015, "Learning structured output representation using deep
         conditional generative models".
     """
+
+    conditional = True
 
     def __init__(
         self,
@@ -85,9 +87,18 @@ class ConditionalNormal(Prior):
                 "ConditionalNormal needs a condition; received None. Pass it with the "
                 'data, fit({"x": x, "condition": c}), and sample(num, condition=c).'
             )
-        features = keras.ops.cast(condition, self.compute_dtype)
+        if keras.backend.is_int_dtype(condition.dtype):
+            if self.network is None and len(condition.shape) == 1:
+                raise ValueError(
+                    "ConditionalNormal received labels, which are names and no numbers. "
+                    "Give it network=networks.OneHot(classes)."
+                )
+            features = condition
+        else:
+            features = keras.ops.cast(condition, self.compute_dtype)
         if self.network is not None:
             features = self.network(features)
+        features = keras.ops.cast(features, self.compute_dtype)
         flat = self._flatten(features)
         loc, raw_scale = (
             keras.ops.cast(head(flat), self.maths_dtype)

@@ -1,0 +1,46 @@
+"""Pixels that go missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kvae.corruptions.base import Corruption, uniform
+from kvae.types import Tensor
+
+
+@keras.saving.register_keras_serializable(package="kvae")
+class PixelDropout(Corruption):
+    """Blanks whole pixels, all channels of one together; nothing is scaled up.
+
+        x~[i] = value with probability rate, x[i] else
+
+    Examples that are not images (B, H, W, C) lose single entries.
+
+    Args:
+        rate: share of the pixels that are blanked, from 0 to 1.
+        value: what they become, in the units of x.
+        **kwargs: passed to `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `rate` is no probability.
+    """
+
+    def __init__(self, rate: float = 0.1, value: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rate = self.check_rate(rate)
+        self.value = value
+
+    def call(self, x: Tensor, key: Tensor) -> Tensor:
+        """Blanks pixels of x (B, *data_shape) as this key says."""
+        shape = tf.shape(x)
+        if len(x.shape) == 4:
+            shape = tf.concat([shape[:3], [1]], axis=0)
+        dropped = uniform(shape, key) < self.rate
+        return tf.where(dropped, tf.constant(self.value, x.dtype), x)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "rate": self.rate, "value": self.value}

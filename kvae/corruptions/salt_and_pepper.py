@@ -1,0 +1,50 @@
+"""Entries that flip to black or white."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kvae.corruptions.base import Corruption, uniform
+from kvae.types import Tensor
+
+
+@keras.saving.register_keras_serializable(package="kvae")
+class SaltAndPepper(Corruption):
+    """Sets entries to the lowest or the highest value, each as often.
+
+        x~[i] = low  with probability rate / 2
+                high with probability rate / 2
+                x[i] else
+
+    Args:
+        rate: share of the entries that are replaced, from 0 to 1.
+        low: pepper, in the units of x.
+        high: salt, in the units of x.
+        **kwargs: passed to `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `rate` is no probability.
+    """
+
+    def __init__(
+        self, rate: float = 0.1, low: float = 0.0, high: float = 1.0, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.rate = self.check_rate(rate)
+        self.low = low
+        self.high = high
+
+    def call(self, x: Tensor, key: Tensor) -> Tensor:
+        """Replaces entries of x (B, *data_shape) as this key says."""
+        u = uniform(tf.shape(x), key)
+        low, high = (tf.constant(v, x.dtype) for v in (self.low, self.high))
+        salted = tf.where(u < self.rate, high, x)
+        return tf.where(u < 0.5 * self.rate, low, salted)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        own = {"rate": self.rate, "low": self.low, "high": self.high}
+        return {**super().get_config(), **own}

@@ -1,0 +1,61 @@
+"""The condition of a network: its input, and the features that are joined."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from kvae.networks.one_hot import OneHot
+from kvae.networks.unflatten import Unflatten
+
+
+def condition_input(
+    shape: tuple[int, ...] | None,
+    classes: int | tuple[int, ...] | None,
+    activation: Any = None,
+    convolve: bool = False,
+) -> tuple[Any, Any] | None:
+    """Makes the input named "condition" and flat features of it.
+
+    Labels become one-hot vectors and vectors stay as they are; the dense layer that
+    they are joined before is their embedding. Images are flattened, or where the
+    network convolves, are halved twice by convolutions of their own first.
+
+    Args:
+        shape: of one condition that is a vector or an image, or None.
+        classes: of a condition that is an integer label, as for `OneHot`, or None.
+        activation: of the convolutions.
+        convolve: read images by convolutions.
+
+    Returns:
+        pair: the Keras input and its features (B, F); None without a condition.
+
+    Raises:
+        ValueError: if both a shape and classes are given.
+    """
+    if classes is not None:
+        if shape not in (None, ()):
+            raise ValueError(
+                f"a condition is a label, classes={classes!r}, or an array, "
+                f"condition_shape={shape!r}; give one of them."
+            )
+        label = keras.Input((), name="condition", dtype="int32")
+        return label, OneHot(classes)(label)
+    if shape is None:
+        return None
+    condition = keras.Input(tuple(shape), name="condition")
+    hidden = condition
+    if convolve and len(shape) in (2, 3):
+        if len(shape) == 2:
+            hidden = Unflatten((*shape, 1))(hidden)
+        for filters in (16, 32):
+            hidden = keras.layers.Conv2D(filters, 4, 2, "same", activation=activation)(
+                hidden
+            )
+    return condition, keras.layers.Flatten()(hidden)
+
+
+def join(features: Any, condition: Any) -> Any:
+    """Appends the flat features of a condition to flat features."""
+    return keras.layers.Concatenate()([features, condition])

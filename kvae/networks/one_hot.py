@@ -1,0 +1,61 @@
+"""Integer labels as vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kvae.types import Tensor
+
+
+@keras.saving.register_keras_serializable(package="kvae")
+class OneHot(keras.layers.Layer):
+    """Turns integer labels into one-hot vectors.
+
+        one_hot[b, k] = 1 if label[b] == classes[k] else 0
+
+    A dense layer on top of it is a learned embedding: its rows are the embeddings. A
+    label outside the classes would give zeros; a `kvae.VAE` finds this layer in its
+    networks and refuses such labels.
+
+    Args:
+        classes: the labels in their order, or a number n for 0 .. n-1.
+        **kwargs: passed to `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if there is no class, or one is given twice.
+    """
+
+    def __init__(self, classes: int | tuple[int, ...], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.classes = classes
+        count = isinstance(classes, (int, np.integer))
+        self.labels = tuple(range(classes)) if count else tuple(map(int, classes))
+        if not self.labels or len(set(self.labels)) != len(self.labels):
+            raise ValueError(
+                "OneHot expects a positive number of classes, or different integers; "
+                f"received {classes!r}. Use np.unique(labels)."
+            )
+
+    def call(self, label: Tensor) -> Tensor:
+        """Maps labels (B,) to vectors (B, classes)."""
+        hit = tf.equal(tf.cast(label, tf.int32)[:, None], tf.constant(self.labels))
+        return tf.cast(hit, self.compute_dtype)
+
+    def compute_output_shape(
+        self, label_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        """Returns (B, classes)."""
+        return (label_shape[0], len(self.labels))
+
+    def compute_output_spec(self, label: Any) -> Any:
+        """Returns shape and dtype: floats, though the labels are integers."""
+        shape = self.compute_output_shape(label.shape)
+        return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "classes": self.classes}
