@@ -17,7 +17,9 @@ from kvae.objectives import is_completing
 _ENTRIES = 1 << 22  # data entries decoded at once; bounds the memory of a batch
 
 
-def masked_inputs(vae: Any, x: Any, mask: Any, seed: int = 0) -> Inputs:
+def masked_inputs(
+    vae: Any, x: Any, mask: Any, seed: int = 0, allow_empty: bool = False
+) -> Inputs:
     """Checks data and mask before any graph is built.
 
     Args:
@@ -25,6 +27,7 @@ def masked_inputs(vae: Any, x: Any, mask: Any, seed: int = 0) -> Inputs:
         x: as for `complete`.
         mask: as for `complete`; None takes the one that x carries.
         seed: of a mask drawn from a family.
+        allow_empty: let in examples without a visible entry.
 
     Returns:
         inputs: numpy arrays, all with a mask.
@@ -63,7 +66,7 @@ def masked_inputs(vae: Any, x: Any, mask: Any, seed: int = 0) -> Inputs:
         )
     inputs = vae.check_inputs(inputs)
     seen = inputs.mask.reshape(len(inputs.x), -1).any(axis=1)
-    if not seen.all():
+    if not allow_empty and not seen.all():
         raise ValueError(
             f"{int((~seen).sum())} examples have no visible entry, the first is example "
             f"{int(np.argmin(seen))}: there is nothing to complete. Leave them out, or "
