@@ -174,10 +174,7 @@ class VAE(TrainableModel):
     def complete(
         self, x: Any, mask: Any = None, num: int = 8, seed: int = 0, **options: Any
     ) -> Completions:
-        """Draws what is hidden given what is visible; what is visible stays as it is.
-
-        `kvae.completion.complete` explains the arguments and further options.
-        """
+        """Draws what is hidden given the rest; see `kvae.completion.complete`."""
         return complete(self, x, mask, num, seed, **options)
 
     def elbo(

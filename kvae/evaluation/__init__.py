@@ -10,6 +10,12 @@ from kvae.evaluation.bidirectional import (
 )
 from kvae.evaluation.compare import Comparison as Comparison
 from kvae.evaluation.compare import compare as compare
+from kvae.evaluation.conditional_likelihood import (
+    ConditionalLikelihoodResult as ConditionalLikelihoodResult,
+)
+from kvae.evaluation.conditional_likelihood import (
+    conditional_log_likelihood as conditional_log_likelihood,
+)
 from kvae.evaluation.dci import DCIResult as DCIResult
 from kvae.evaluation.dci import dci as dci
 from kvae.evaluation.disentanglement import (
@@ -25,6 +31,8 @@ from kvae.evaluation.factor_vae_score import factor_vae_score as factor_vae_scor
 from kvae.evaluation.features import extract_features as extract_features
 from kvae.evaluation.features import feature_classifier as feature_classifier
 from kvae.evaluation.frechet import frechet_distance as frechet_distance
+from kvae.evaluation.impute import ImputationResult as ImputationResult
+from kvae.evaluation.impute import impute as impute
 from kvae.evaluation.inference_gap import InferenceGapResult as InferenceGapResult
 from kvae.evaluation.inference_gap import inference_gap as inference_gap
 from kvae.evaluation.information import InformationResult as InformationResult

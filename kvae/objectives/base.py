@@ -28,6 +28,9 @@ class Objective(keras.layers.Layer, abc.ABC):
         **kwargs: passed to `keras.layers.Layer`.
     """
 
+    makes_condition: bool = False
+    """Whether it makes the model's condition of x itself, so that data come without."""
+
     def __init__(self, **kwargs: Any) -> None:
         # The inputs are data, not features: half precision must not round them.
         super().__init__(autocast=False, **kwargs)

@@ -39,6 +39,11 @@ class Wrapper(Objective, abc.ABC):
                 f"kvae.objectives.ELBO(); received {objective!r}."
             )
 
+    @property
+    def makes_condition(self) -> bool:
+        """Whether the wrapped objective makes the model's condition of x."""
+        return self.objective.makes_condition
+
     def attach(self, model: Any) -> None:
         """Tells the wrapped objective of the model."""
         self.objective.attach(model)

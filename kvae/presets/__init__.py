@@ -21,6 +21,8 @@ from kvae.presets.densities import real_nvp_vae as real_nvp_vae
 from kvae.presets.densities import sigma_vae as sigma_vae
 from kvae.presets.densities import sylvester_vae as sylvester_vae
 from kvae.presets.densities import vamp_vae as vamp_vae
+from kvae.presets.incomplete import completing_vae as completing_vae
+from kvae.presets.incomplete import miwae_imputer as miwae_imputer
 from kvae.presets.rate import annealed_vae as annealed_vae
 from kvae.presets.rate import beta_vae as beta_vae
 from kvae.presets.rate import capacity_vae as capacity_vae

@@ -37,6 +37,8 @@ SPECIMENS = [
         Specimen(obj.MMD, {"kernel": name}, label=name)
         for name in ("inverse_multiquadratic", "gaussian")
     ),
+    Specimen(obj.Masked, {"masks": "random"}),
+    Specimen(obj.Completion, {"masks": "random"}, condition_shape=(8,)),
     Specimen(obj.Perceptual, {"feature_model": features()}),
     *(
         Specimen(obj.RAE, {"regulariser": name}, deterministic=True, label=str(name))

@@ -24,14 +24,14 @@ FURTHER = {
 
 
 def make(name, x, **arguments):
-    return getattr(presets, name)(
-        x,
-        latent_dim=3,
-        seed=0,
-        encoder=kvae.networks.mlp((6,), (8,)),
-        decoder=kvae.networks.mlp((3,), (8,), role="decoder"),
-        **{**FURTHER.get(name, {}), **arguments},
-    )
+    networks = {
+        "encoder": kvae.networks.mlp((6,), (8,)),
+        "decoder": kvae.networks.mlp((3,), (8,), role="decoder"),
+    }
+    if name == "completing_vae":
+        networks = {"masks": "random", "units": (8,)}
+    further = {**networks, **FURTHER.get(name, {}), **arguments}
+    return getattr(presets, name)(x, latent_dim=3, seed=0, **further)
 
 
 @pytest.fixture
