@@ -72,11 +72,12 @@ def random_inputs(model: Any, count: int, seed: int) -> dict[str, np.ndarray]:
     """Draws latents, and examples from p(x|z) at them."""
     rng = np.random.default_rng(seed)
     arrays: dict[str, np.ndarray] = {}
-    for spec in signatures(model, ("decode",), "keras")[0].inputs:
-        if spec.name == "condition":
-            shape = (count, *spec.shape[1:])
-            uniform = rng.uniform(size=shape) * (not spec.dtype.is_integer)
-            arrays["condition"] = uniform.astype(spec.dtype.as_numpy_dtype)
+    if (expected := model.condition) is not None:
+        if expected.classes:
+            arrays["condition"] = rng.choice(expected.classes, count).astype("int32")
+        else:
+            uniform = rng.uniform(size=(count, *expected.shape))
+            arrays["condition"] = uniform.astype("float32")
     condition = None
     if "condition" in arrays:
         condition = tf.constant(arrays["condition"])

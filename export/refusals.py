@@ -137,8 +137,7 @@ def _stages(model: Any, name: str) -> list[_Stage]:
 
 
 def _blank_condition(model: Any) -> Callable[[Any], Any]:
-    shapes = model.get_build_config()["input_shape"]
-    if "condition" not in shapes:
+    condition = model.condition
+    if condition is None:
         return lambda like: None
-    tail = tuple(shapes["condition"][1:])
-    return lambda like: tf.zeros((tf.shape(like)[0], *tail))
+    return lambda like: condition.blank(tf.shape(like)[0])

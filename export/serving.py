@@ -13,6 +13,7 @@ from kvae.export.model_checks import require_serving
 from kvae.export.warmup import predict_request
 
 _DTYPES = {"seed": np.int32, "num": np.int32}
+_LABELS = "condition"  # whole numbers there are labels
 _CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", 1 << 30),
     ("grpc.max_send_message_length", 1 << 30),
@@ -171,6 +172,8 @@ def _array(name: str, value: Any) -> np.ndarray:
     array = np.asarray(value)
     if array.dtype.kind == "f" or name in ("x", "z", "temperature"):
         array = array.astype(np.float32)
+    if name == _LABELS and array.dtype.kind in "iu":
+        array = array.astype(np.int32)
     if name in _DTYPES:
         if array.dtype.kind not in "iu":
             raise TypeError(f"{name} must be whole; received dtype {array.dtype}.")

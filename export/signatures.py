@@ -42,10 +42,10 @@ def signatures(
     """Describes the endpoints of a model for one target.
 
     Names, dtypes and meaning are the same everywhere. Three things differ. A server
-    refuses NaN, infinity and a `num` out of range inside the graph, which LiteRT
-    builtins cannot. A device file takes `num` and `temperature` in shape (1,), because
-    LiteRT on 64-bit ARM does not survive inputs without an axis. A file of fixed batch
-    size has no `num`: it always draws `batch` images.
+    refuses NaN, infinity, an unseen label and a `num` out of range inside the graph,
+    which LiteRT builtins cannot. A device file takes `num` and `temperature` in shape
+    (1,), because LiteRT on 64-bit ARM does not survive inputs without an axis. A file of
+    fixed batch size has no `num`: it always draws `batch` images.
 
     Args:
         model: a built `kvae.VAE` in float32.
@@ -75,7 +75,7 @@ def _signature(model: Any, name: str, target: str, batch: int | None) -> Signatu
     def function(*tensors: Tensor) -> dict[str, Tensor]:
         given = dict(zip(keys, tensors, strict=True))
         if target == "server":
-            given = _checked(name, given)
+            given = _checked(name, given, model.condition)
         if name == "generate" and batch is not None:
             given["num"] = tf.constant(batch, tf.int32)
         return _call(model, name, given)
@@ -103,10 +103,9 @@ def _specs(
 def _optional_specs(model: Any, name: str, batch: int | None) -> list[tf.TensorSpec]:
     """Condition and mask, where this model has them and this endpoint needs them."""
     specs = []
-    shapes = model.get_build_config()["input_shape"]
-    if "condition" in shapes:
-        shape = (batch, *shapes["condition"][1:])
-        specs.append(tf.TensorSpec(shape, _condition_dtype(model), "condition"))
+    if (condition := model.condition) is not None:
+        dtype = tf.int32 if condition.classes else tf.float32
+        specs.append(tf.TensorSpec((batch, *condition.shape), dtype, "condition"))
     if name in ("encode", "reconstruct", "score") and takes_mask(model):
         specs.append(tf.TensorSpec((batch, *model.data_shape), tf.float32, "mask"))
     return specs
@@ -115,14 +114,6 @@ def _optional_specs(model: Any, name: str, batch: int | None) -> list[tf.TensorS
 def takes_mask(model: Any) -> bool:
     """Whether the encoder was made to be told which entries are observed."""
     return "mask" in (declared_inputs(model.encoder) or ())
-
-
-def _condition_dtype(model: Any) -> str:
-    for network in (model.decoder, model.encoder):
-        if "condition" in (declared_inputs(network) or ()):
-            dtype = network.input["condition"].dtype
-            return str(dtype) if "int" in str(dtype) else "float32"
-    return "float32"
 
 
 def _call(model: Any, name: str, given: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -139,8 +130,10 @@ def _call(model: Any, name: str, given: dict[str, Tensor]) -> dict[str, Tensor]:
     return getattr(endpoints, name)(model, inputs)
 
 
-def _checked(name: str, given: dict[str, Tensor]) -> dict[str, Tensor]:
+def _checked(name: str, given: dict[str, Tensor], condition: Any) -> dict[str, Tensor]:
     """Adds the checks that a server runs on each request."""
+    if condition is not None:
+        given["condition"] = condition.guard(given["condition"])
     for key, value in given.items():
         masked = key == "x" and "mask" in given  # missing entries may hold anything
         if value.dtype.is_floating and not masked:

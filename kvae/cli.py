@@ -215,6 +215,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         ("--epochs", int, "passes over the training set"),
         ("--batch-size", int, "examples per step"),
         ("--likelihood", str, "bernoulli, normal, ..."),
+        ("--condition", str, "label: the model is given the label of each example"),
         ("--seed", int, "same seed, same numbers"),
     ):
         of_config.add_argument(
@@ -232,6 +233,9 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num", type=_positive, default=64, help="how many (64)")
     parser.add_argument(
         "--seed", type=_seed, default=0, help="same seed, same samples (0)"
+    )
+    parser.add_argument(
+        "--condition", help="of a conditional model: a label, 7 or its name, or several"
     )
     parser.add_argument(
         "--temperature", type=_spread, default=1.0, help="of the prior (1)"

@@ -102,6 +102,13 @@ class Config:
     prior: Any = _key(None, _part, "p(z), a class of kvae.priors")
     likelihood: Any = _key(None, _part, "p(x|z), a class of kvae.likelihoods")
     objective: Any = _key(None, _part, "a class of kvae.objectives")
+    corruption: Any = _key(
+        None, _part, "noise on the encoder's input, a class of kvae.corruptions"
+    )
+    condition: str | None = _key(
+        None, _optional(_choice("label")), '"label": the model is given each label'
+    )
+    conditional_prior: bool = _key(False, _truth, "learn p(z|c), not a fixed p(z)")
     kl_warmup: float = _key(
         0.0, _number(least=0), "epochs in which the weight of the KL grows from 0"
     )
@@ -139,6 +146,11 @@ class Config:
                 raise UserError(f"{field.name} must be {expected}; received {value!r}.")
         if self.seed >= 2**31:
             raise UserError(f"seed must be below 2**31; received {self.seed}.")
+        if self.conditional_prior and self.condition is None:
+            raise UserError(
+                "conditional_prior learns p(z|c), but condition is not set; set "
+                'condition="label", or conditional_prior=false.'
+            )
         if self.early_stopping and not self.validation:
             raise UserError(
                 "early_stopping watches the validation ELBO, but validation=0 keeps no "

@@ -9,7 +9,17 @@ from typing import Any
 
 import keras
 
-from kvae import VAE, likelihoods, networks, objectives, posteriors, priors, schedules
+from kvae import (
+    VAE,
+    corruptions,
+    likelihoods,
+    networks,
+    objectives,
+    posteriors,
+    priors,
+    schedules,
+)
+from kvae.defaults import condition_options
 from kvae.training.config import Config
 from kvae.training.errors import UserError, nearest, user_errors
 from kvae.training.pipeline import steps_per_epoch
@@ -18,17 +28,19 @@ _MODULES: dict[str, tuple[types.ModuleType, type]] = {
     "posterior": (posteriors, posteriors.Posterior),
     "prior": (priors, priors.Prior),
     "likelihood": (likelihoods, likelihoods.Likelihood),
+    "corruption": (corruptions, corruptions.Corruption),
     "objective": (objectives, objectives.Objective),
     "schedule": (schedules, keras.optimizers.schedules.LearningRateSchedule),
 }
 
 
-def build_model(config: Config, x: Any) -> VAE:
+def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
     """Builds the model that a configuration names; what it leaves open, data decide.
 
     Args:
         config: of the run.
         x: (N, *data_shape) training examples.
+        condition: (N,) labels that x is conditioned on, or None.
 
     Returns:
         vae: built, not compiled.
@@ -40,18 +52,26 @@ def build_model(config: Config, x: Any) -> VAE:
     data_shape = tuple(x.shape[1:])
     context = {"data_shape": data_shape, "latent_dim": config.latent_dim}
     given: dict[str, Any] = {}
+    options = {} if condition is None else condition_options(condition)
     for role in ("encoder", "decoder"):
         spec = getattr(config, role)
         if spec is not None or config.network is not None:
-            given[role] = _network(role, spec, config.network, context)
-    for kind in ("posterior", "prior", "likelihood", "objective"):
+            given[role] = _network(role, spec, config.network, context, options)
+    for kind in ("posterior", "prior", "likelihood", "objective", "corruption"):
         spec = getattr(config, kind)
         if kind == "objective" and config.kl_warmup:
             spec = _with_warmup(config, spec, len(x))
         if spec is not None:
             given[kind] = make_part(kind, spec, context)
     with user_errors():
-        return VAE.for_data(x, config.latent_dim, seed=config.seed, **given)
+        return VAE.for_data(
+            x,
+            config.latent_dim,
+            condition,
+            config.conditional_prior,
+            seed=config.seed,
+            **given,
+        )
 
 
 def _with_warmup(config: Config, spec: Any, examples: int) -> dict[str, Any]:
@@ -71,7 +91,8 @@ def make_part(kind: str, spec: Any, context: dict[str, Any]) -> Any:
     """Makes one part from its name and arguments.
 
     Args:
-        kind: "posterior", "prior", "likelihood", "objective" or "schedule".
+        kind: "posterior", "prior", "likelihood", "objective", "corruption" or
+            "schedule".
         spec: a name ("bernoulli", "StandardNormal", "standard_normal": case and
             underscores do not matter), or a dict of the name and arguments. An argument
             that is itself a dict with a name is made first, so wrappers nest.
@@ -95,7 +116,13 @@ def make_part(kind: str, spec: Any, context: dict[str, Any]) -> Any:
     return _call(found, f"{kind} {found.__name__}", arguments, context)
 
 
-def _network(role: str, spec: Any, default: str | None, context: dict[str, Any]) -> Any:
+def _network(
+    role: str,
+    spec: Any,
+    default: str | None,
+    context: dict[str, Any],
+    condition: dict[str, Any],
+) -> Any:
     if isinstance(spec, dict) and "name" not in spec:
         if default is None:
             default = "conv" if len(context["data_shape"]) > 1 else "mlp"
@@ -117,7 +144,7 @@ def _network(role: str, spec: Any, default: str | None, context: dict[str, Any])
         maker,
         f"{name} {role}",
         arguments,
-        {**context, "input_shape": shape, "role": role},
+        {**context, "input_shape": shape, "role": role, **condition},
     )
 
 

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from kvae.inputs import Inputs
 from kvae.training.atomic import replacing
 from kvae.training.errors import UserError
 from kvae.training.extras import require
 
 _SCALE = 3
 _GAP = 0.15
+_COLUMNS = 8
+_ROWS = 40  # classes of a data set of many are not all shown
 
 
 def is_image(shape: tuple[int, ...]) -> bool:
@@ -105,16 +108,19 @@ def save_curves(path: pathlib.Path, history: list[dict[str, float]]) -> None:
 def save_pictures(
     folder: pathlib.Path,
     vae: Any,
-    x: np.ndarray,
+    x: Any,
     seed: int,
     pixel_range: tuple[float, float] = (0.0, 1.0),
 ) -> list[pathlib.Path]:
     """Writes samples, reconstructions and, for two latents, the manifold.
 
+    A model of labels draws one row per class, with the same latents in each row.
+
     Args:
         folder: where to.
         vae: a trained `kvae.VAE` of images.
-        x: (N, *data_shape) test examples; the first 32 are reconstructed.
+        x: (N, *data_shape) test examples, or a dict of "x" and "condition"; the first 32
+            are reconstructed.
         seed: of the samples.
         pixel_range: what is drawn black and white.
 
@@ -122,17 +128,27 @@ def save_pictures(
         paths: of the files.
     """
     samples = folder / "samples.png"
-    save_grid(samples, vae.sample(64, seed=seed), 8, pixel_range)
-    originals = x[:32]
-    pairs = np.stack([originals, vae.reconstruct(originals)], axis=1)
+    few = {key: value[:32] for key, value in Inputs.of(x).to_dict().items()}
+    save_grid(samples, _samples(vae, few, seed), _COLUMNS, pixel_range)
+    pairs = np.stack([few["x"], vae.reconstruct(few)], axis=1)
     reconstructions = folder / "reconstructions.png"
-    save_grid(reconstructions, pairs.reshape(-1, *x.shape[1:]), 8, pixel_range)
+    save_grid(reconstructions, pairs.reshape(-1, *vae.data_shape), 8, pixel_range)
     paths = [samples, reconstructions]
-    if vae.latent_dim == 2:
+    if vae.latent_dim == 2 and vae.condition is None:
         manifold = folder / "manifold.png"
         save_grid(manifold, _manifold(vae, 20), 20, pixel_range)
         paths.append(manifold)
     return paths
+
+
+def _samples(vae: Any, few: dict[str, np.ndarray], seed: int) -> np.ndarray:
+    """Samples in rows of eight: of each class, or of the conditions at hand."""
+    if vae.condition is None:
+        return np.asarray(vae.sample(8 * _COLUMNS, seed=seed))
+    rows = vae.condition.classes or few["condition"][:8]
+    return np.concatenate(
+        [vae.sample(_COLUMNS, seed=seed, condition=given) for given in rows[:_ROWS]]
+    )
 
 
 def _manifold(vae: Any, side: int) -> np.ndarray:

@@ -19,6 +19,7 @@ def training_batches(
     seed: int,
     binarise: bool = False,
     first_epoch: int = 0,
+    condition: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Makes an endless data set of batches, a new order (and new pixels) each epoch.
 
@@ -32,14 +33,17 @@ def training_batches(
         seed: of order and pixels.
         binarise: draw each pixel as 1 with probability x, else 0.
         first_epoch: where to begin.
+        condition: (N, ...) what goes along with each example, or None.
 
     Returns:
-        dataset: of (B, *shape) float32; `steps_per_epoch` batches are one epoch.
+        dataset: of (B, *shape) float32, or with a condition of dicts of "x" and
+            "condition"; `steps_per_epoch` batches are one epoch.
     """
     count = len(x)
     steps = steps_per_epoch(count, batch_size)
     with tf.device("cpu"):  # the pipeline runs on the host, whatever trains
         pixels = tf.constant(x, tf.float32)
+        given = None if condition is None else tf.constant(condition)
 
     def epoch_rows(epoch: Tensor) -> tf.data.Dataset:
         key = tf.stack([seed, tf.cast(epoch, tf.int32)])
@@ -51,12 +55,17 @@ def training_batches(
 
         return tf.data.Dataset.range(steps).map(batch_rows)
 
-    def batch(step: Tensor, rows: Tensor) -> Tensor:
+    def batch(step: Tensor, rows: Tensor) -> Tensor | dict[str, Tensor]:
         chosen = tf.gather(pixels, rows)
         if binarise:
             key = tf.stack([seed, tf.cast(step, tf.int32)])
             chosen = draw_pixels(chosen, key)
-        return tf.ensure_shape(chosen, (None, *x.shape[1:]))
+        chosen = tf.ensure_shape(chosen, (None, *x.shape[1:]))
+        return (
+            chosen
+            if given is None
+            else {"x": chosen, "condition": tf.gather(given, rows)}
+        )
 
     epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int32).max)
     rows = epochs.flat_map(epoch_rows)

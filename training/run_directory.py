@@ -149,6 +149,14 @@ class RunDirectory:
             return (0.0, 1.0)
         return (low, high) if high > low else (0.0, 1.0)
 
+    def label_names(self) -> list[str]:
+        """The names of the labels in the order of their values, from run.json."""
+        try:
+            facts = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+            return [str(name) for name in facts["data"]["label_names"] or []]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+
     def load_model(self) -> Any:
         """Loads model.keras.
 

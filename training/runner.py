@@ -67,7 +67,8 @@ def train(config: Config, out: pathlib.Path | str) -> Run:
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
     data = load_run_data(config)
-    vae = build_model(config, data.train)
+    conditions = _conditions(data, config)
+    vae = build_model(config, data.train, conditions["train"])
     directory.write_config(config, data.describe())
     began = time.monotonic()
     history = fit(vae, config, data, directory)
@@ -85,7 +86,8 @@ def train(config: Config, out: pathlib.Path | str) -> Run:
     directory.write_metrics(metrics)
     save_curves(directory.path / "curves.png", history)
     if is_image(data.shape):
-        save_pictures(directory.path, vae, data.test, config.seed, data.pixel_range)
+        shown = data.inputs("test", config.condition)
+        save_pictures(directory.path, vae, shown, config.seed, data.pixel_range)
     else:
         _LOG.info("examples of shape %s are no images: no pictures of them", data.shape)
     return Run(directory, config, vae, data, metrics)
@@ -188,7 +190,11 @@ def fit(
     with user_errors():  # the model checks the data before it builds a graph
         validation = _validation(vae, config, data)
         batches = training_batches(
-            data.train, config.batch_size, config.seed, config.binarise == "dynamic"
+            data.train,
+            config.batch_size,
+            config.seed,
+            config.binarise == "dynamic",
+            condition=_conditions(data, config)["train"],
         )
     try:
         vae.fit(
@@ -216,7 +222,9 @@ def measure_test(
     vae: Any, data: DataSet, config: Config, num_samples: int | None = None
 ) -> dict[str, Any]:
     """Measures a model on the whole test set of its run, with the noise of seed 0."""
-    metrics = measure(vae, data.test, num_samples or config.eval_samples)
+    test = data.inputs("test", config.condition)
+    with user_errors(f"{data.name}, test part"):
+        metrics = measure(vae, test, num_samples or config.eval_samples)
     drawn = config.binarise == "dynamic"
     return {
         **metrics,
@@ -227,5 +235,16 @@ def measure_test(
 def _validation(vae: Any, config: Config, data: DataSet) -> Any:
     # The training set goes in as a pipeline, of which Keras sees only batches: check
     # the arrays it is made from, once.
-    vae.likelihood.check_support(data.train)
-    return data.validation if len(data.validation) else None
+    for part in ("train", "test"):
+        with user_errors(f"{data.name}, {part} part"):
+            vae.check_inputs(data.inputs(part, config.condition))
+    if not len(data.validation):
+        return None
+    return data.inputs("validation", config.condition)
+
+
+def _conditions(data: DataSet, config: Config) -> dict[str, Any]:
+    """What goes along with each part, and that every part has it; None without."""
+    parts = ("train", "test", *(["validation"] if len(data.validation) else []))
+    given = {part: data.inputs(part, config.condition) for part in parts}
+    return {p: v["condition"] if config.condition else None for p, v in given.items()}

@@ -6,11 +6,14 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from kvae.export import PRECISIONS, ParityFailed
 from kvae.export import export as export_model
 from kvae.export import verify as verify_export
+from kvae.inputs import Inputs
 from kvae.training.config import Config
-from kvae.training.errors import UserError
+from kvae.training.errors import UserError, nearest, user_errors
 from kvae.training.load_recipe import load_recipe
 from kvae.training.pictures import save_examples
 from kvae.training.run_directory import RunDirectory
@@ -85,6 +88,7 @@ def sample(
     temperature: float = 1.0,
     mean: bool = True,
     out: pathlib.Path | None = None,
+    condition: str | None = None,
 ) -> None:
     """Draws new examples from a run's model.
 
@@ -95,9 +99,12 @@ def sample(
         temperature: of the prior.
         mean: show means of p(x|z) instead of draws.
         out: a .png or .npy file; in the run if None.
+        condition: a label by its number or name, several with commas between them for
+            as many samples; the numbers of a vector.
     """
     directory = RunDirectory.open(path)
-    out = out or directory.path / f"samples-{num}-seed-{seed}.png"
+    given = "" if condition is None else f"-of-{condition}"
+    out = out or directory.path / f"samples-{num}{given}-seed-{seed}.png"
     if out.suffix not in (".png", ".npy"):
         raise UserError(f"--out takes a .png or a .npy file; received {out}.")
     if out.exists():
@@ -105,7 +112,9 @@ def sample(
     if not out.parent.is_dir():
         raise UserError(f"there is no folder {out.parent}; make it first.")
     vae = directory.load_model()
-    x = vae.sample(num, seed=seed, temperature=temperature, mean=mean)
+    with user_errors():
+        wanted = read_condition(vae, directory, condition)
+        x = vae.sample(num, seed, wanted, temperature, mean)
     save_examples(out, x, directory.pixel_range())
     print(f"{num} samples lie in {out}")
 
@@ -186,9 +195,44 @@ def show_metrics(metrics: dict[str, Any], name: str) -> None:
         print(f"  {title:13} {value:>16} {row['unit']}  ({row['estimator']})")
 
 
+def read_condition(vae: Any, directory: RunDirectory, text: str | None) -> Any:
+    """Reads a condition as it is typed.
+
+    Args:
+        vae: the model of the run.
+        directory: of the run, which knows the names of its labels.
+        text: numbers or names of labels, separated by commas, or None.
+
+    Returns:
+        condition: for `VAE.sample`.
+
+    Raises:
+        UserError: if the text is neither a number nor the name of a label.
+    """
+    if text is None:
+        return None
+    labels = vae.condition is not None and vae.condition.classes is not None
+    names = directory.label_names()
+    found: list[float] = []
+    for word in text.split(","):
+        word = word.strip()
+        try:
+            found.append(names.index(word) if word in names else float(word))
+        except ValueError:
+            hint = nearest(word, names) if names else "Give its number."
+            raise UserError(
+                f"--condition takes numbers or labels; {word!r} is none. {hint}"
+            ) from None
+    whole = labels and all(number.is_integer() for number in map(float, found))
+    array = np.array(found, "int32" if whole else "float32")
+    return array if array.size > 1 or not labels else array[0]
+
+
 def _export(run: Run, out: pathlib.Path, **options: Any) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
-    report = export_model(run.vae, out, run.data.test[:640], **options)
+    test = Inputs.of(run.data.inputs("test", run.config.condition)).to_dict()
+    examples = {key: value[:640] for key, value in test.items()}
+    report = export_model(run.vae, out, examples, **options)
     print(f"\nExported to {out}; the files compute what Keras computes:\n{report}")
 
 

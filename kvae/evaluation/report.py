@@ -125,7 +125,7 @@ def _pictures(page: Page, vae: Any, inputs: Inputs, seed: int) -> None:
         "posterior mean.",
     )
     condition = few.condition
-    num = 64 if condition is None else 16
+    num = 64 if condition is None else len(condition)
     fake = as_images(vae.sample(num, seed=seed, condition=condition), vae.data_shape)
     assert fake is not None
     columns = min(num, 16)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,36 @@ class DataSet:
         """Shape of one example."""
         return self.train.shape[1:]
 
+    def inputs(self, part: str, condition: str | None = None) -> Any:
+        """Gives one part in the form that a model takes.
+
+        Args:
+            part: "train", "test" or "validation".
+            condition: "label" for a model that is given the labels, or None.
+
+        Returns:
+            inputs: x, or a dict of "x" and "condition".
+
+        Raises:
+            UserError: if there are no labels.
+        """
+        x = getattr(self, part)
+        if condition is None:
+            return x
+        labels = getattr(self, f"{part}_labels")
+        if labels is None:
+            raise UserError(
+                f"{self.name} has no labels for its {part} examples, so a model cannot "
+                "be conditioned on them; name the labels train_labels and test_labels in "
+                "an .npz file, or leave --condition out."
+            )
+        if labels.shape != (len(x),) or labels.dtype.kind not in "iub":
+            raise UserError(
+                f"labels must be one integer per example; {self.name} has {part} labels "
+                f"of shape {labels.shape}, dtype {labels.dtype}."
+            )
+        return {"x": x, "condition": labels.astype("int32")}
+
     def describe(self) -> dict[str, object]:
         """The facts for the run's record."""
         return {
@@ -59,6 +90,7 @@ class DataSet:
             "test": len(self.test),
             "pixel_range": list(self.pixel_range),
             "notes": list(self.notes),
+            "label_names": None if self.label_names is None else list(self.label_names),
         }
 
 
