@@ -26,6 +26,7 @@ from kvae.maths.discretized_logistic import nearest_level as nearest_level
 from kvae.maths.flow_distribution import flow_distribution as flow_distribution
 from kvae.maths.normal_cdf import normal_cdf as normal_cdf
 from kvae.maths.precision import maths_dtype as maths_dtype
+from kvae.maths.stable import accelerated_zeros as accelerated_zeros
 from kvae.maths.stable import soft_lower_bound as soft_lower_bound
 from kvae.maths.stable import softplus as softplus
 from kvae.maths.sylvester import householder_product as householder_product
@@ -34,5 +35,6 @@ from kvae.maths.sylvester import sylvester_inverse as sylvester_inverse
 from kvae.maths.threefry import counter_normal as counter_normal
 from kvae.maths.threefry import threefry2x32 as threefry2x32
 from kvae.maths.triangular import diagonal as diagonal
+from kvae.maths.triangular import diagonal_part as diagonal_part
 from kvae.maths.triangular import strictly_lower as strictly_lower
 from kvae.maths.triangular_solve import solve_in_order as solve_in_order

@@ -40,3 +40,20 @@ def soft_lower_bound(x: Tensor, bound: float) -> Tensor:
     arXiv:2006.13202, whose published code bounds log sigma by -6 in this form.
     """
     return bound + softplus(x - bound)
+
+
+def accelerated_zeros(like: Tensor) -> Tensor:
+    """Makes zeros in the shape of a tensor, in operations that phones accelerate.
+
+        zeros = min(like^2, 0)
+
+    `tf.zeros_like` and a broadcast to a shape known at run time both leave XNNPACK. There
+    is no gradient.
+
+    Args:
+        like: tensor of any shape, not NaN: NaN stays NaN.
+
+    Returns:
+        zeros: tensor of the shape and dtype of `like`.
+    """
+    return tf.minimum(tf.square(tf.stop_gradient(like)), 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from kvae.maths.triangular import diagonal_part
 from kvae.maths.triangular_solve import solve_in_order
 from kvae.types import Params, Tensor
 
@@ -52,8 +53,8 @@ def sylvester_inverse(z: Tensor, step: Params) -> tuple[Tensor, Tensor]:
         log_det: (..., B), minus that of `sylvester_forward` there.
     """
     target = tf.linalg.matvec(step["q"], z, transpose_a=True)
-    r_diagonal = tf.linalg.diag_part(step["r"])
-    s_diagonal = tf.linalg.diag_part(step["s"])
+    r_diagonal = diagonal_part(step["r"])
+    s_diagonal = diagonal_part(step["s"])
 
     def update(rotated: Tensor) -> Tensor:
         # Entries not solved yet are zero, and add nothing to those after them.
@@ -89,7 +90,7 @@ def householder_product(vectors: Tensor) -> Tensor:
 
 
 def _product(step: Params) -> Tensor:
-    return tf.linalg.diag_part(step["r"]) * tf.linalg.diag_part(step["s"])
+    return diagonal_part(step["r"]) * diagonal_part(step["s"])
 
 
 def _root(r: Tensor, s: Tensor, offset: Tensor, target: Tensor) -> Tensor:

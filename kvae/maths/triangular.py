@@ -31,3 +31,10 @@ def strictly_lower(values: Tensor, dim: int) -> Tensor:
 def diagonal(values: Tensor) -> Tensor:
     """Writes vectors (..., D) on the diagonal of matrices (..., D, D), zero elsewhere."""
     return values[..., None] * tf.eye(values.shape[-1], dtype=values.dtype)
+
+
+def diagonal_part(matrix: Tensor) -> Tensor:
+    """Reads the diagonals (..., D) of matrices (..., D, D)."""
+    # A sum over one entry each, because LiteRT lacks the operation of that name.
+    on_diagonal = np.eye(matrix.shape[-1], dtype=bool)
+    return tf.reduce_sum(tf.where(on_diagonal, matrix, tf.zeros_like(matrix)), axis=-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -53,7 +54,7 @@ def condition_input(
             hidden = keras.layers.Conv2D(filters, 4, 2, "same", activation=activation)(
                 hidden
             )
-    return condition, keras.layers.Flatten()(hidden)
+    return condition, Unflatten((math.prod(hidden.shape[1:]),))(hidden)
 
 
 def join(features: Any, condition: Any) -> Any:

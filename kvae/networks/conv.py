@@ -47,7 +47,7 @@ def conv_encoder(
         hidden = Unflatten((height, width, channels))(hidden)
     for count in filters:
         hidden = keras.layers.Conv2D(count, 4, 2, "same", activation=activation)(hidden)
-    hidden = keras.layers.Flatten()(hidden)
+    hidden = Unflatten((math.prod(hidden.shape[1:]),))(hidden)
     inputs: Any = x
     given = condition_input(condition_shape, classes, activation, convolve=True)
     if given is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
 
 from kvae.networks.condition import condition_input, join
+from kvae.networks.unflatten import Unflatten
 
 
 def mlp(
@@ -42,7 +44,9 @@ def mlp(
         )
     name = main_name(role)
     main = keras.Input(tuple(input_shape), name=name)
-    hidden = keras.layers.Flatten()(main) if len(input_shape) > 1 else main
+    hidden = main
+    if len(input_shape) > 1:
+        hidden = Unflatten((math.prod(input_shape),))(main)
     inputs: Any = main
     given = condition_input(condition_shape, classes)
     if given is not None:

@@ -12,10 +12,11 @@ from kvae.types import Tensor
 
 @keras.saving.register_keras_serializable(package="kvae")
 class Unflatten(keras.layers.Layer):
-    """Reshapes (B, prod(shape)) to (B, *shape).
+    """Reshapes (B, ...) to (B, *shape).
 
     `keras.layers.Reshape` computes the batch size at run time, which LiteRT does outside
-    its accelerated part; the literal -1 used here stays inside.
+    its accelerated part; the literal -1 used here stays inside. The same is true of
+    `keras.layers.Flatten`; `Unflatten((size,))` takes its place.
 
     Args:
         shape: the target shape without the batch.

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.maths import diagonal, softplus, strictly_lower
+from kvae.maths import diagonal, diagonal_part, softplus, strictly_lower
 from kvae.posteriors.base import Posterior
 from kvae.types import Params, Tensor
 
@@ -81,7 +81,7 @@ class FullNormal(Posterior):
         log q(z|x) = -sum_i( noise_i^2 / 2 + log(2 pi) / 2 + log L_ii )
         """
         entries = 0.5 * tf.square(noise) + 0.5 * math.log(2.0 * math.pi)
-        entries += tf.math.log(tf.linalg.diag_part(params["scale_tril"]))
+        entries += tf.math.log(diagonal_part(params["scale_tril"]))
         return self.sample(params, noise), -tf.reduce_sum(entries, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _kl_to_independent(q: Any, p: Any, name: str | None = None) -> Tensor:
     if not isinstance(p.distribution, tfd.Normal):
         raise NotImplementedError("only for a normal with independent dimensions")
     loc, scale = p.distribution.loc, p.distribution.scale
-    own_scale = tf.linalg.diag_part(q._tril)
+    own_scale = diagonal_part(q._tril)
     gap = tf.math.log(own_scale) - tf.math.log(scale)
     below = tf.reduce_sum(tf.square(q._tril - diagonal(own_scale)), axis=-1)
     moved = (tf.square(q.loc - loc) + below) / tf.square(scale)

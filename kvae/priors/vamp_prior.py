@@ -150,7 +150,7 @@ class VampPrior(Prior):
 
     def log_prob(self, params: Params, z: Tensor) -> Tensor:
         """Computes log p(z) in nats: z of (K, B, D) gives (K, B)."""
-        terms = self._attached().posterior.log_prob(params, z[..., None, :])
+        terms = self._attached().posterior.log_prob(params, tf.expand_dims(z, -2))
         return tf.reduce_logsumexp(terms, axis=-1) - math.log(self.num_components)
 
     def sample(

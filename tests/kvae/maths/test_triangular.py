@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from density_laws import assert_gradient, normals
 
-from kvae.maths import diagonal, solve_in_order, strictly_lower
+from kvae.maths import diagonal, diagonal_part, solve_in_order, strictly_lower
 
 
 @pytest.mark.parametrize("dim", [1, 2, 5])
@@ -20,6 +20,14 @@ def test_diagonal():
     values = normals(2, 3)
     expected = np.stack([np.diag(row) for row in values])
     np.testing.assert_array_equal(diagonal(tf.constant(values)), expected)
+
+
+def test_diagonal_part():
+    values = normals(2, 4, 3, 3)
+    values[0, 0, 0, 1] = np.inf  # nothing beside the diagonal may matter
+    expected = np.diagonal(values, axis1=-2, axis2=-1)
+    np.testing.assert_array_equal(diagonal_part(tf.constant(values)), expected)
+    assert_gradient(lambda m: tf.square(diagonal_part(m)), normals(2, 3, 3))
 
 
 @pytest.mark.parametrize("backwards", [False, True])
