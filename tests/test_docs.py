@@ -45,6 +45,20 @@ def test_extending_examples_run_and_load_back(in_empty_folder: Path) -> None:
     np.testing.assert_array_equal(loaded.elbo(waits), names["vae"].elbo(waits))  # type: ignore[attr-defined]
 
 
+def test_conditions_examples_run_and_the_label_matters() -> None:
+    keras.utils.set_random_seed(0)
+    names: dict[str, object] = {}
+    code = python_of(ROOT / "docs/conditions.md").replace(
+        "epochs=30", "epochs=2, verbose=0"
+    )
+    assert "verbose=0" in code
+    exec(compile(code, "conditions.md", "exec"), names)
+    assert np.shape(names["sevens"]) == (16, 8, 8, 1)
+    assert np.shape(names["row"]) == (4, 8, 8, 1)
+    rows = np.asarray(names["same_style"])
+    assert np.abs(rows - rows[:1]).max(axis=(1, 2, 3, 4))[1:].min() > 0.05
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))
 def test_relative_links_lead_somewhere(document: Path) -> None:
     targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", document.read_text())

@@ -15,7 +15,7 @@ class Corruption(keras.layers.Layer, abc.ABC):
     """Noise on what the encoder sees in training: q(z|x~), x~ a corrupted x.
 
     The target stays clean: the likelihood is that of x, so the model learns to denoise.
-    The loss is a bound on log p(x) with the posterior averaged over the corruption.
+    Any q gives a lower bound on log p(x), so for each x~ the loss still is one.
     Evaluation, sampling and export never corrupt.
 
     Subclassing guide: give `call`, a function of x and the key alone, so that a training
