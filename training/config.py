@@ -109,6 +109,10 @@ class Config:
         None, _optional(_choice("label")), '"label": the model is given each label'
     )
     conditional_prior: bool = _key(False, _truth, "learn p(z|c), not a fixed p(z)")
+    complete: Any = _key(
+        None, _part, "masks: learn what they hide, given the rest; left_half, rectangle"
+    )
+    mask: Any = _key(None, _part, "masks: learn from what they leave visible; random")
     kl_warmup: float = _key(
         0.0, _number(least=0), "epochs in which the weight of the KL grows from 0"
     )

@@ -12,14 +12,13 @@ import tensorflow as tf
 from kvae import endpoints
 from kvae.batches import CompiledFunctions, map_batches
 from kvae.inputs import Inputs
+from kvae.objectives import Wrapper
 from kvae.types import Tensor
 
 _BATCH = 500
 
 
-def measure(
-    vae: Any, x: Any, num_samples: int = 1, seed: int = 0
-) -> dict[str, Any]:
+def measure(vae: Any, x: Any, num_samples: int = 1, seed: int = 0) -> dict[str, Any]:
     """Estimates the ELBO of a data set and what it is made of.
 
     Args:
@@ -41,11 +40,17 @@ def measure(
     key = tf.constant([seed, 0], tf.int32)
     parts = map_batches(score, inputs, _BATCH, key)
     counts = {"num_samples": num_samples, "num_examples": len(inputs.x)}
-    to_bits = 1.0 / (math.log(2.0) * math.prod(vae.data_shape))
+    dims: float = math.prod(vae.data_shape)
+    if inputs.mask is not None:  # the ELBO is that of the entries asked for
+        dims = float(inputs.mask.sum()) / len(inputs.x)
+    to_bits = 1.0 / (math.log(2.0) * max(dims, 1.0))
     sampled = (
         f"mean over {num_samples} latent{'s' if num_samples > 1 else ''} per example"
     )
-    rate = getattr(vae.objective, "kl", "sampled")
+    objective = vae.objective
+    while isinstance(objective, Wrapper):
+        objective = objective.objective
+    rate = getattr(objective, "kl", "sampled")
     rate = "closed form" if rate == "exact" else sampled
     rows = {
         "elbo": (parts["elbo"], "nats", f"distortion: {sampled}; rate: {rate}"),

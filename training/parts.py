@@ -13,6 +13,7 @@ from kvae import (
     VAE,
     corruptions,
     likelihoods,
+    masks,
     networks,
     objectives,
     posteriors,
@@ -20,6 +21,7 @@ from kvae import (
     schedules,
 )
 from kvae.defaults import condition_options
+from kvae.training.completing import build_completing
 from kvae.training.config import Config
 from kvae.training.errors import UserError, nearest, user_errors
 from kvae.training.pipeline import steps_per_epoch
@@ -53,7 +55,7 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
     context = {"data_shape": data_shape, "latent_dim": config.latent_dim}
     given: dict[str, Any] = {}
     options = {} if condition is None else condition_options(condition)
-    for role in ("encoder", "decoder"):
+    for role in () if config.complete is not None else ("encoder", "decoder"):
         spec = getattr(config, role)
         if spec is not None or config.network is not None:
             given[role] = _network(role, spec, config.network, context, options)
@@ -63,6 +65,12 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
             spec = _with_warmup(config, spec, len(x))
         if spec is not None:
             given[kind] = make_part(kind, spec, context)
+    if config.complete is not None:
+        return build_completing(config, x, given)
+    if config.mask is not None:
+        with user_errors():
+            family = masks.as_family(config.mask)
+        given["objective"] = objectives.Masked(given.get("objective"), family)
     with user_errors():
         return VAE.for_data(
             x,

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kvae.training.completing import inputs_for_test, save_completions
 from kvae.training.config import Config
 from kvae.training.errors import UserError, user_errors
 from kvae.training.extras import require
@@ -85,7 +86,11 @@ def train(config: Config, out: pathlib.Path | str) -> Run:
     }
     directory.write_metrics(metrics)
     save_curves(directory.path / "curves.png", history)
-    if is_image(data.shape):
+    if config.complete is not None and is_image(data.shape):
+        path = directory.path / "completions.png"
+        few, seed = data.test[:16], config.seed
+        save_completions(path, vae, few, config.complete, 8, seed, data.pixel_range)
+    elif is_image(data.shape):
         shown = data.inputs("test", config.condition)
         save_pictures(directory.path, vae, shown, config.seed, data.pixel_range)
     else:
@@ -222,7 +227,7 @@ def measure_test(
     vae: Any, data: DataSet, config: Config, num_samples: int | None = None
 ) -> dict[str, Any]:
     """Measures a model on the whole test set of its run, with the noise of seed 0."""
-    test = data.inputs("test", config.condition)
+    test = inputs_for_test(data, config)
     with user_errors(f"{data.name}, test part"):
         metrics = measure(vae, test, num_samples or config.eval_samples)
     drawn = config.binarise == "dynamic"
