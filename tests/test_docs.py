@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -57,6 +58,16 @@ def test_conditions_examples_run_and_the_label_matters() -> None:
     assert np.shape(names["row"]) == (4, 8, 8, 1)
     rows = np.asarray(names["same_style"])
     assert np.abs(rows - rows[:1]).max(axis=(1, 2, 3, 4))[1:].min() > 0.05
+
+
+def test_missing_data_examples_run(in_empty_folder: Path) -> None:
+    code = python_of(ROOT / "docs/missing-data.md")
+    code = code.replace("epochs=20", "epochs=1, verbose=0")
+    names: dict[str, Any] = {}
+    exec(compile(code, "missing-data.md", "exec"), names)
+    completed, x = names["completed"].x, names["x_test"][:10]
+    np.testing.assert_array_equal(completed[:, 3, :, 4:], x[:, :, 4:])
+    assert np.isfinite(names["filled"].multiple).all()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))
