@@ -18,7 +18,9 @@ import kvae
 for path in sorted(pathlib.Path(sys.argv[1]).glob("*.keras")):
     data = dict(np.load(path.with_suffix(".npz")))
     wanted = {name: data.pop(name) for name in ("rate", "distortion", "mean")}
-    model, inputs = keras.saving.load_model(path), kvae.inputs.Inputs(**data)
+    model = keras.saving.load_model(path)
+    data = {name: keras.ops.convert_to_tensor(v) for name, v in data.items()}
+    inputs = kvae.inputs.Inputs(**data)
     found = kvae.endpoints.score(model, inputs, [3, 0])
     found["mean"] = kvae.endpoints.reconstruct(model, inputs)["x"]
     same = [np.array_equal(found[k], wanted[k], equal_nan=True) for k in wanted]
