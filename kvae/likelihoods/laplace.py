@@ -10,6 +10,7 @@ import tensorflow_probability as tfp
 
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.positive import Positive
+from kvae.maths import accelerated_zeros
 from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
@@ -52,7 +53,7 @@ class Laplace(Likelihood):
     def call(self, features: Tensor) -> Params:
         """Maps features to loc and scale, each (B, *data_shape)."""
         loc = keras.ops.cast(self._loc(features), self.maths_dtype)
-        return {"loc": loc, "scale": self._scale(features) + tf.zeros_like(loc)}
+        return {"loc": loc, "scale": self._scale(features) + accelerated_zeros(loc)}
 
     def distribution(self, params: Params) -> Any:
         """Makes `Independent(Laplace)` with batch (B,) and event `data_shape`."""

@@ -11,7 +11,7 @@ import tensorflow_probability as tfp
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.count_support import ADVICE, COUNTS, bounded_log_mean, is_count
 from kvae.likelihoods.positive import Positive
-from kvae.maths import negative_binomial_log_prob
+from kvae.maths import accelerated_zeros, negative_binomial_log_prob
 from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
@@ -61,7 +61,7 @@ class NegativeBinomial(Likelihood):
     def call(self, features: Tensor) -> Params:
         """Maps features to log_mean and total_count, each (B, *data_shape)."""
         log_mean = bounded_log_mean(self._log_mean(features), self.maths_dtype)
-        total_count = self._total_count(features) + tf.zeros_like(log_mean)
+        total_count = self._total_count(features) + accelerated_zeros(log_mean)
         return {"log_mean": log_mean, "total_count": total_count}
 
     def distribution(self, params: Params) -> Any:

@@ -10,6 +10,7 @@ import tensorflow_probability as tfp
 
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.positive import Positive
+from kvae.maths import accelerated_zeros
 from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
@@ -77,7 +78,7 @@ class Normal(Likelihood):
             scale = self._bounded_root(self._mean_square.value)
         else:
             scale = self._scale(features)
-        return {"loc": loc, "scale": scale + tf.zeros_like(loc)}
+        return {"loc": loc, "scale": scale + accelerated_zeros(loc)}
 
     def calibrate(
         self,

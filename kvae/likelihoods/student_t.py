@@ -11,7 +11,7 @@ import tensorflow_probability as tfp
 
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.positive import Positive
-from kvae.maths import log_gamma_half_step, softplus
+from kvae.maths import accelerated_zeros, log_gamma_half_step, softplus
 from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
@@ -79,7 +79,7 @@ class StudentT(Likelihood):
             df = 1.0 + softplus(self._raw_df.value)
         else:
             df = tf.constant(self.df, loc.dtype)
-        zeros = tf.zeros_like(loc)
+        zeros = accelerated_zeros(loc)
         return {"loc": loc, "scale": self._scale(features) + zeros, "df": df + zeros}
 
     def distribution(self, params: Params) -> Any:

@@ -11,7 +11,7 @@ import tensorflow_probability as tfp
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.count_support import ADVICE, COUNTS, bounded_log_mean, is_count
 from kvae.likelihoods.positive import Positive
-from kvae.maths import negative_binomial_log_prob, softplus
+from kvae.maths import accelerated_zeros, negative_binomial_log_prob, softplus
 from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
@@ -64,7 +64,7 @@ class ZeroInflatedNegativeBinomial(Likelihood):
         zero_logits = keras.ops.cast(self._zero_logits(features), self.maths_dtype)
         return {
             "log_mean": log_mean,
-            "total_count": self._total_count(features) + tf.zeros_like(log_mean),
+            "total_count": self._total_count(features) + accelerated_zeros(log_mean),
             "zero_logits": zero_logits,
         }
 
