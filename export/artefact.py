@@ -169,6 +169,7 @@ def _about(vae: Any) -> dict[str, Any]:
         "parameters": int(vae.count_params()),
         "data_shape": list(vae.data_shape),
         "latent_dim": vae.latent_dim,
+        "classes": vae.condition and vae.condition.classes,
         "trained_in": vae.dtype_policy.name,
         "steps": int(vae.step.value),
         **{part: type(getattr(vae, part)).__name__ for part in parts},

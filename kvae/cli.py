@@ -194,6 +194,13 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument(
         "path", metavar="DIR", type=_PATH, help="a folder of kvae export"
     )
+    _add_explore(
+        verb(
+            "explore",
+            "Show an exported model on a page in the browser, on this machine alone.",
+            "kvae explore exported --fetch",
+        )
+    )
     return parser
 
 
@@ -272,6 +279,21 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_explore(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "path", metavar="DIR", type=_PATH, help="a folder of kvae export"
+    )
+    parser.add_argument(
+        "--litertjs", type=_PATH, metavar="PATH", help="folder of the npm packages"
+    )
+    parser.add_argument(
+        "--fetch", action="store_true", help="install them by npm, into DIR/explore"
+    )
+    parser.add_argument(
+        "--port", type=_port, default=0, help="of the page (a free one)"
+    )
+
+
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     words = "any key of a recipe, for example encoder.units=512; may be repeated"
     parser.add_argument(
@@ -297,6 +319,12 @@ def _positive(text: str) -> int:
         raise argparse.ArgumentTypeError(
             f"expected a whole number from 1; got {text!r}"
         )
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected a port up to 65535; got {text!r}")
     return int(text)
 
 

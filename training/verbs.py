@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +12,11 @@ import numpy as np
 from kvae.export import PRECISIONS, ParityFailed
 from kvae.export import export as export_model
 from kvae.export import verify as verify_export
+from kvae.export.explore import open_export
 from kvae.inputs import Inputs
 from kvae.training.config import Config
 from kvae.training.errors import UserError, nearest, user_errors
+from kvae.training.extras import require
 from kvae.training.load_recipe import load_recipe
 from kvae.training.pictures import save_examples
 from kvae.training.run_directory import RunDirectory
@@ -171,6 +174,31 @@ def verify(path: pathlib.Path) -> None:
     print(report)
 
 
+def explore(
+    path: pathlib.Path,
+    litertjs: pathlib.Path | None = None,
+    fetch: bool = False,
+    port: int = 0,
+) -> None:
+    """Shows an exported model on a page in the browser, until it is interrupted.
+
+    Args:
+        path: what `export` made.
+        litertjs: a folder that holds the npm packages of LiteRT.js.
+        fetch: install them by npm if they are not found.
+        port: on 127.0.0.1; 0 takes a free one.
+    """
+    if not path.is_dir():
+        raise UserError(f"there is no folder {path}.")
+    require("ai_edge_litert.interpreter", "the page of an export", "mobile")
+    with user_errors():
+        server = open_export(path, litertjs, fetch).serve(port)
+    with server:
+        print(f"{path} is on {server.url}\nStop with Ctrl-C.", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):  # the way to end it
+            server.serve_forever()
+
+
 VERBS: dict[str, Callable[..., None]] = {
     "quickstart": quickstart,
     "train": train,
@@ -178,6 +206,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "sample": sample,
     "export": export,
     "verify": verify,
+    "explore": explore,
 }
 
 

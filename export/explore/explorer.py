@@ -1,0 +1,208 @@
+"""From an export to its page: the model's files, what the page must know, the server."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kvae.export.errors import ExportRefused
+from kvae.export.explore.litertjs import PACKAGES, fetch_packages, find_packages
+from kvae.export.explore.server import PageServer
+from kvae.export.explore.web_files import (
+    NUM,
+    find_decoder,
+    make_decoder,
+    make_sampler,
+)
+from kvae.export.verification import damage, load_cases
+from kvae.maths import counter_normal
+
+_PAGE = Path(__file__).parent / "page"
+_DRAWN = {"key": [7, 0], "num": 64, "dim": 32}  # compared by the page before it starts
+
+
+@dataclasses.dataclass(frozen=True)
+class Explorer:
+    """What the page of one export is made of.
+
+    Attributes:
+        about: what the page must know of the model, as JSON types.
+        model_files: "decode" and perhaps "latents", .tflite of fixed batch size.
+        packages: the folders of LiteRT.js by the name of the package.
+    """
+
+    about: dict[str, Any]
+    model_files: dict[str, Path]
+    packages: dict[str, Path]
+
+    def serve(self, port: int = 0) -> PageServer:
+        """Opens the server; the caller runs its `serve_forever`.
+
+        Args:
+            port: on 127.0.0.1; 0 takes a free one.
+
+        Raises:
+            ValueError: if the port cannot be had.
+        """
+        contents: dict[str, bytes | Path] = {
+            f"/{file.name}": file for file in _PAGE.iterdir() if file.is_file()
+        }
+        contents["/"] = _PAGE / "index.html"
+        contents["/model.json"] = json.dumps(self.about).encode()
+        for name, file in self.model_files.items():
+            contents[f"/model/{name}.tflite"] = file
+        folders = {f"/npm/{name}/": folder for name, folder in self.packages.items()}
+        try:
+            return PageServer(contents, folders, port)
+        except (OSError, OverflowError) as error:
+            raise ValueError(
+                f"port {port} cannot be had ({error}); leave --port out to get a free "
+                "one."
+            ) from error
+
+
+def open_export(directory: Any, litertjs: Any = None, fetch: bool = False) -> Explorer:
+    """Gets ready to show an exported model.
+
+    The decoder of batch size 1 is taken from the export, or made from its SavedModel
+    into directory/explore/ and compared with what Keras computed. The same holds for
+    the prior's draws, unless the prior is the standard normal, which the page draws
+    from by itself.
+
+    Args:
+        directory: what `kvae.export.export` made.
+        litertjs: a folder that holds the npm packages of LiteRT.js; without it they are
+            looked for in ./node_modules and directory/explore/node_modules.
+        fetch: install them into the latter by npm if they are found nowhere.
+
+    Returns:
+        explorer: ready to serve.
+
+    Raises:
+        ValueError: if the directory is no undamaged export, or LiteRT.js is missing;
+            as `ExportRefused`, if the decoder does not convert.
+        ParityFailed: if a file made here does not compute what Keras computed.
+    """
+    directory = Path(directory).expanduser()
+    manifest = _read_manifest(directory)
+    cache = directory / "explore"
+    packages = _packages(cache, litertjs, fetch)
+    files, note = _model_files(directory, manifest, cache)
+    about = _about(directory, manifest, "latents" in files, note)
+    return Explorer(about, files, packages)
+
+
+def _read_manifest(directory: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads(
+            (directory / "export.json").read_text("utf-8")
+        )
+        problems = damage(directory, manifest)
+        kinds = [file["kind"] for file in manifest["files"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{directory} is no finished export ({type(error).__name__} in export.json); "
+            "give a folder that kvae export made."
+        ) from error
+    if problems:
+        raise ValueError(f"{problems[0]}: {directory} is damaged; export again.")
+    if "saved_model" not in kinds:
+        raise ValueError(f"{directory} holds no SavedModel; export the model again.")
+    return manifest
+
+
+def _packages(cache: Path, litertjs: Any, fetch: bool) -> dict[str, Path]:
+    own = [Path.cwd(), cache] if litertjs is None else [Path(litertjs).expanduser()]
+    found = find_packages(own)
+    if found is None and fetch and litertjs is None:
+        _make(cache)
+        fetch_packages(cache)
+        found = find_packages([cache])
+    if found is None:
+        raise ValueError(
+            f"{' and '.join(PACKAGES)} are not in "
+            f"{' or '.join(str(place) for place in own)}. Add --fetch to let npm install "
+            f"them into {cache}, or run: npm install {PACKAGES[0]}, and give its folder "
+            "by --litertjs PATH."
+        )
+    return found
+
+
+def _model_files(
+    directory: Path, manifest: dict[str, Any], cache: Path
+) -> tuple[dict[str, Path], str]:
+    files = {"decode": find_decoder(directory, manifest) or cache / "decode.tflite"}
+    if not files["decode"].exists():
+        _make(cache)
+        make_decoder(directory, manifest, files["decode"])
+    if manifest["model"]["prior"] == "StandardNormal":
+        return files, ""
+    sampler = cache / "latents.tflite"
+    try:
+        if not sampler.exists():
+            _make(cache)
+            make_sampler(directory, manifest, sampler)
+    except ExportRefused as error:
+        return files, f"No samples: {error}"
+    return files | {"latents": sampler}, ""
+
+
+def _make(cache: Path) -> None:
+    try:
+        cache.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"{cache} cannot be made ({error.strerror}), and the files for the browser "
+            "go there; copy the export to where it can be written."
+        ) from error
+
+
+def _about(
+    directory: Path, manifest: dict[str, Any], sampler: bool, note: str
+) -> dict[str, Any]:
+    model = manifest["model"]
+    standard = model["prior"] == "StandardNormal"
+    drawn = counter_normal(tf.constant(_DRAWN["key"]), tf.range(_DRAWN["num"]), 1, 32)
+    parts = [model[part] for part in ("posterior", "prior", "likelihood")]
+    return {
+        "name": directory.resolve().name,
+        "facts": f"{model['latent_dim']} latent dimensions, {', '.join(parts)}",
+        "note": note or "Everything is computed in this browser.",
+        "latent_dim": model["latent_dim"],
+        "data_shape": model["data_shape"],
+        "num": NUM,
+        "latents": "page" if standard else "file" if sampler else None,
+        "condition": _condition(manifest),
+        "range": _value_range(directory),
+        "drawn": {**_DRAWN, "values": drawn.numpy().ravel().tolist()},
+    }
+
+
+def _condition(manifest: dict[str, Any]) -> dict[str, Any] | None:
+    """Shape, dtype and labels of the condition, as the decoder takes it."""
+    file = next(f for f in manifest["files"] if f["kind"] == "saved_model")
+    spec = file["signatures"]["decode"].get("condition")
+    if spec is None:
+        return None
+    return {
+        "shape": spec["shape"][1:],
+        "dtype": spec["dtype"],
+        "classes": manifest["model"].get("classes"),
+    }
+
+
+def _value_range(directory: Path) -> list[float]:
+    """The values shown black and white: 0 and 1, or the extremes of recorded data."""
+    cases = load_cases(directory / "parity.npz")
+    data = cases.get(("real", "encode"))
+    values = (
+        cases["random", "decode"]["out"]["mean"] if data is None else data["in"]["x"]
+    )
+    values = values[np.isfinite(values)]
+    low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
+    return [low, high] if low < 0 or high > 1 else [0.0, 1.0]

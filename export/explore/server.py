@@ -1,0 +1,122 @@
+"""A server for one page on this machine alone."""
+
+from __future__ import annotations
+
+import http.server
+import mimetypes
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+HOST = "127.0.0.1"
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".tflite": "application/octet-stream",
+    ".wasm": "application/wasm",
+}
+
+
+class PageServer(http.server.ThreadingHTTPServer):
+    """Serves named contents, and the files below some folders, on the loopback.
+
+    Nothing else can be asked for: a path is looked up, never put together. Requests
+    that name another host are refused, so that no page of the web can reach this one
+    by a name that resolves to the loopback.
+
+    Args:
+        contents: bytes or files by their path, for example {"/": Path("index.html")}.
+        folders: folders by the path below which their files appear, "/npm/core/".
+        port: 0 takes a free one.
+
+    Raises:
+        OSError: if the port is taken.
+    """
+
+    daemon_threads = True
+
+    def __init__(
+        self,
+        contents: dict[str, bytes | Path],
+        folders: dict[str, Path] | None = None,
+        port: int = 0,
+    ) -> None:
+        self.contents = contents
+        self.folders = {k: v.resolve() for k, v in (folders or {}).items()}
+        super().__init__((HOST, port), _Handler)
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://{HOST}:{self.server_port}/"
+
+    def find(self, path: str) -> tuple[str, Callable[[], bytes]] | None:
+        """Finds what stands under a path.
+
+        Args:
+            path: decoded, without query.
+
+        Returns:
+            type: of the content.
+            read: a function that reads it; None if nothing stands there.
+        """
+        content = self.contents.get(path)
+        if isinstance(content, bytes):
+            return _type_of(path), lambda: content
+        if isinstance(content, Path):
+            return _type_of(content.name), content.read_bytes
+        for prefix, folder in self.folders.items():
+            if path.startswith(prefix) and "\0" not in path:
+                file = (folder / path.removeprefix(prefix)).resolve()
+                if file.is_relative_to(folder) and file.is_file():
+                    return _type_of(file.name), file.read_bytes
+        return None
+
+
+def _type_of(name: str) -> str:
+    known = _TYPES.get(Path(name).suffix)
+    return known or mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: PageServer
+    server_version = "kvae"
+    sys_version = ""
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer(with_body=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(with_body=False)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing: a terminal full of requests helps nobody."""
+
+    def _answer(self, with_body: bool) -> None:
+        port = self.server.server_port
+        if self.headers.get("Host") not in (f"{HOST}:{port}", f"localhost:{port}"):
+            self.send_error(403, "This page is for this machine alone")
+            return
+        found = self.server.find(unquote(urlsplit(self.path).path))
+        if found is None:
+            self.send_error(404)
+            return
+        kind, read = found
+        try:
+            body = read()
+        except OSError:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-cache")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
+        self.end_headers()
+        if with_body:
+            self.wfile.write(body)

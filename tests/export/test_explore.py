@@ -1,0 +1,290 @@
+"""The page of an export: what is served, to whom, and what its files compute."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import kvae
+import kvae.export
+from kvae import cli
+from kvae.endpoints import decode
+from kvae.export.explore import Explorer, open_export
+from kvae.export.explore.litertjs import PACKAGES, find_packages
+from kvae.export.explore.server import PageServer
+from kvae.export.verification import litert_runner
+from kvae.training import verbs
+
+
+def make_packages(folder: Path) -> Path:
+    """Something in the place of the npm packages; no browser runs it."""
+    for name in PACKAGES:
+        (folder / "node_modules" / name / "dist").mkdir(parents=True)
+        (folder / "node_modules" / name / "dist" / "index.js").write_text("export {}")
+    (folder / "node_modules" / PACKAGES[0] / "runtime.wasm").write_bytes(b"\0asm")
+    (folder / "node_modules" / "secret.txt").write_text("secret")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def directory(exported: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, because the page's files are added to it."""
+    copy = tmp_path_factory.mktemp("explore") / "digits"
+    shutil.copytree(exported[0], copy)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def explorer(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Explorer:
+    return open_export(directory, make_packages(tmp_path_factory.mktemp("npm")))
+
+
+@pytest.fixture(scope="module")
+def server(explorer: Explorer) -> Iterator[PageServer]:
+    with explorer.serve() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def get(
+    server: PageServer, path: str, host: str | None = None, method: str = "GET"
+) -> tuple[int, str, bytes]:
+    """Asks for a path as it is written, which a browser would tidy up first."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+    connection.putrequest(method, path, skip_host=True)
+    connection.putheader("Host", host or f"127.0.0.1:{server.server_port}")
+    connection.endheaders()
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, answer.getheader("Content-Type") or "", body
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/", "text/html; charset=utf-8"),
+        ("/style.css", "text/css; charset=utf-8"),
+        ("/explore.js", "text/javascript; charset=utf-8"),
+        ("/explore.js?again", "text/javascript; charset=utf-8"),
+        ("/noise.js", "text/javascript; charset=utf-8"),
+        ("/model.json", "application/json"),
+        ("/model/decode.tflite", "application/octet-stream"),
+        ("/npm/@litertjs/core/dist/index.js", "text/javascript; charset=utf-8"),
+        ("/npm/@litertjs/core/runtime.wasm", "application/wasm"),
+    ],
+)
+def test_served_with_the_right_type(server: PageServer, path: str, kind: str) -> None:
+    status, got, body = get(server, path)
+    assert (status, got) == (200, kind)
+    assert body
+    assert get(server, path, method="HEAD") == (200, kind, b"")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../export.json",
+        "/export.json",
+        "/npm/@litertjs/core/../../secret.txt",
+        "/npm/@litertjs/core/%2e%2e/%2e%2e/secret.txt",
+        "/npm/@litertjs/core/..%2f..%2fsecret.txt",
+        "/npm/@litertjs/core//etc/passwd",
+        "/npm/@litertjs/core/link.txt",
+        "/npm/@litertjs/core/",
+        "/npm/@litertjs/core/%00",
+        "/npm/secret.txt",
+        "/model/latents.tflite",
+    ],
+)
+def test_nothing_else_is_served(
+    server: PageServer, explorer: Explorer, path: str
+) -> None:
+    core = explorer.packages[PACKAGES[0]]
+    if not (core / "link.txt").exists():
+        os.symlink(core.parent.parent / "secret.txt", core / "link.txt")
+    status, _, body = get(server, path)
+    assert status == 404
+    assert b"secret" not in body
+
+
+def test_only_this_machine_is_answered(server: PageServer) -> None:
+    assert server.server_address[0] == "127.0.0.1"
+    assert server.socket.family == socket.AF_INET
+    assert get(server, "/", host="evil.example")[0] == 403
+    assert get(server, "/", host=f"evil.example:{server.server_port}")[0] == 403
+    assert get(server, "/", host=f"localhost:{server.server_port}")[0] == 200
+    assert get(server, "/", method="POST")[0] == 501
+
+
+def test_every_address_in_the_page_is_served(explorer: Explorer) -> None:
+    page = Path(kvae.export.__file__).parent / "explore" / "page"
+    named = {"/style.css", "/explore.js"}
+    for file in page.iterdir():
+        text = file.read_text()
+        found = [word for word in text.replace("(", '"').split('"') if word[:1] == "/"]
+        named |= {word for word in found if word.count("/") == 1 and "." in word}
+    with explorer.serve() as server:
+        assert {word for word in named if server.find(word) is None} == set()
+    assert len(named) >= 6
+
+
+def test_the_page_is_told_of_the_model(server: PageServer, vae: Any) -> None:
+    about = json.loads(get(server, "/model.json")[2])
+    assert about["latent_dim"] == vae.latent_dim
+    assert about["data_shape"] == [8, 8, 1]
+    assert (about["latents"], about["condition"]) == ("page", None)
+    assert about["range"] == [0, 1]
+    assert (
+        len(about["drawn"]["values"]) == about["drawn"]["num"] * about["drawn"]["dim"]
+    )
+
+
+def test_the_decoder_is_static_and_computes_what_keras_does(
+    explorer: Explorer, vae: Any
+) -> None:
+    run = litert_runner(explorer.model_files["decode"])
+    z = np.random.default_rng(0).normal(size=(1, vae.latent_dim)).astype("float32")
+    got = run("decode", {"z": z})
+    assert list(got) == ["mean"]
+    np.testing.assert_allclose(got["mean"], decode(vae, z)["mean"], atol=1e-6)
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(explorer.model_files["decode"]))
+    assert list(interpreter.get_input_details()[0]["shape_signature"]) == [1, 5]
+
+
+def test_files_are_made_once_and_the_export_stays_whole(
+    directory: Path, explorer: Explorer
+) -> None:
+    file = explorer.model_files["decode"]
+    assert file == directory / "explore" / "decode.tflite"
+    before = file.stat().st_mtime_ns
+    modules = explorer.packages[PACKAGES[0]].parent.parent
+    assert open_export(directory, modules).model_files == explorer.model_files
+    assert file.stat().st_mtime_ns == before
+    assert kvae.export.verify(directory).ok
+
+
+def test_packages_are_found_however_their_place_is_given(tmp_path: Path) -> None:
+    assert find_packages([tmp_path]) is None
+    make_packages(tmp_path)
+    core = tmp_path / "node_modules" / "@litertjs" / "core"
+    for place in (tmp_path, tmp_path / "node_modules", core):
+        found = find_packages([tmp_path / "none", place])
+        assert found is not None
+        assert found[PACKAGES[0]] == core.resolve()
+
+
+# === A learned prior, whose draws need its own file ===
+
+
+def test_draws_of_a_learned_prior_of_labels_come_from_a_file(
+    digits: np.ndarray, tmp_path: Path
+) -> None:
+    keras.utils.set_random_seed(2)
+    labels = np.arange(len(digits)) % 3 + 4
+    model = kvae.VAE.for_data(digits, 3, labels, conditional_prior=True, seed=1)
+    model.compile(optimizer="adam")
+    model.fit({"x": digits, "condition": labels}, epochs=1, verbose=0)
+    given = {"x": digits[:32], "condition": labels[:32]}
+    kvae.export.export(model, tmp_path / "out", given)
+    explorer = open_export(tmp_path / "out", make_packages(tmp_path / "npm"))
+    assert explorer.about["latents"] == "file"
+    assert explorer.about["condition"] == {
+        "shape": [],
+        "dtype": "int32",
+        "classes": [4, 5, 6],
+    }
+    given = {
+        "seed": np.array([9, 0], np.int32),
+        "temperature": np.float32(0.5),
+        "condition": np.full(16, 5, np.int32),
+    }
+    z = litert_runner(explorer.model_files["latents"])("generate", given)["z"]
+    x = model.sample(16, 9, 5, 0.5)
+    run = litert_runner(explorer.model_files["decode"])
+    for code, expected in zip(z, x, strict=True):
+        inputs = {"z": code[None], "condition": np.array([5], np.int32)}
+        np.testing.assert_allclose(
+            run("decode", inputs)["mean"][0], expected, atol=1e-5
+        )
+
+
+# === Mistakes ===
+
+
+def test_without_litertjs_the_ways_to_it_are_named(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"npm install @litertjs/core.*--litertjs PATH"
+    ):
+        open_export(directory)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ValueError, match=r"--fetch needs npm, which is not on PATH"):
+        open_export(directory, fetch=True)
+
+
+def test_a_failing_npm_is_quoted(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "npm").write_text("#!/bin/sh\necho 'npm error code E404' >&2\nexit 1\n")
+    (tmp_path / "npm").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ValueError, match=r"could not install.*npm error code E404"):
+        open_export(directory, fetch=True)
+
+
+def test_a_folder_that_is_no_export_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is no finished export"):
+        open_export(tmp_path)
+
+
+def test_a_tampered_export_is_refused(exported: Any, tmp_path: Path) -> None:
+    shutil.copytree(exported[0], tmp_path / "bad")
+    with (tmp_path / "bad" / "saved_model/1/saved_model.pb").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ValueError, match=r"not the file that was exported.*damaged"):
+        open_export(tmp_path / "bad")
+
+
+def test_a_taken_port_is_said(explorer: Explorer) -> None:
+    with explorer.serve() as server, pytest.raises(ValueError, match="cannot be had"):
+        explorer.serve(server.server_port)
+
+
+def test_the_command_prints_where_the_page_is_and_ends_by_ctrl_c(
+    directory: Path,
+    explorer: Explorer,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(self: PageServer) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PageServer, "serve_forever", interrupted)
+    modules = str(explorer.packages[PACKAGES[0]].parent.parent)
+    assert cli.main(["explore", str(directory), "--litertjs", modules]) == 0
+    assert "http://127.0.0.1:" in capsys.readouterr().out
+    assert cli.main(["explore", str(directory / "none")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+    assert cli.main(["explore", str(directory), "--port", "70000"]) == 2
+    assert "expected a port" in capsys.readouterr().err
+    assert "explore" in verbs.VERBS

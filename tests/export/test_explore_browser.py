@@ -1,0 +1,167 @@
+"""The page of an export in a real headless browser, compared with Python.
+
+It needs Chromium, Node.js and the npm packages playwright-core and @litertjs/core, in
+./node_modules or in the folder that KVAE_NODE_MODULES names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import kvae
+import kvae.export
+from kvae.endpoints import decode
+from kvae.export.explore import open_export
+from kvae.export.explore.litertjs import find_packages
+
+MODULES = Path(os.environ.get("KVAE_NODE_MODULES", "node_modules")).absolute()
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    None,
+)
+NODE = shutil.which("node")
+
+
+def missing() -> str:
+    """What the machine lacks, in words."""
+    if CHROMIUM is None:
+        return "Chromium is not on PATH"
+    if NODE is None:
+        return "Node.js is not on PATH"
+    if find_packages([MODULES]) is None:
+        return f"@litertjs/core is not in {MODULES}"
+    if not (MODULES / "playwright-core").is_dir():
+        return f"playwright-core is not in {MODULES}"
+    return ""
+
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "all is there")
+
+
+def drive(directory: Path, folder: Path) -> dict[str, Any]:
+    """Serves a page, runs explore_page.mjs on it, and returns what that saw."""
+    folder.mkdir(exist_ok=True, parents=True)
+    with open_export(directory, MODULES).serve() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        script = Path(__file__).parent / "explore_page.mjs"
+        done = subprocess.run(
+            [str(NODE), script, MODULES, str(CHROMIUM), server.url, folder],
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        server.shutdown()
+        thread.join()
+    assert done.returncode == 0, done.stderr[-3000:]
+    seen: dict[str, Any] = json.loads(done.stdout)
+    assert seen["problems"] == []
+    assert seen["elsewhere"] == []
+    return seen
+
+
+@pytest.fixture(scope="module")
+def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where they go: into the folder KVAE_SCREENSHOTS to be looked at."""
+    kept = os.environ.get("KVAE_SCREENSHOTS")
+    return Path(kept) if kept else tmp_path_factory.mktemp("screenshots")
+
+
+@pytest.fixture(scope="module")
+def seen(
+    exported: Any, screenshots: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    copy = tmp_path_factory.mktemp("browser") / "digits"
+    shutil.copytree(exported[0], copy)
+    return drive(copy, screenshots / "digits")
+
+
+def pixels(x: np.ndarray) -> np.ndarray:
+    """(N, 8, 8, 1) means as the bytes of a canvas, (N, 8 * 8 * 4)."""
+    grey = np.floor(255 * np.clip(x.astype("float64"), 0, 1) + 0.5)
+    opaque = np.full_like(grey, 255)
+    return np.concatenate([grey] * 3 + [opaque], -1).reshape(len(x), -1)
+
+
+def assert_same_pictures(view: dict[str, Any], x: np.ndarray) -> float:
+    """The numbers agree to 1e-6, and no pixel is off by more than one level."""
+    means = np.array(view["means"]).reshape(x.shape)
+    gap = float(np.abs(means - x).max())
+    assert gap <= 1e-6
+    off = np.abs(np.array(view["gridPixels"]) - pixels(x)).max()
+    assert off <= 1
+    print(f"largest difference: {gap:.2g} in a mean, {off:.0f} levels in a pixel")
+    return gap
+
+
+def test_a_seed_shows_the_images_that_python_draws(seen: Any, vae: Any) -> None:
+    assert_same_pictures(seen["first"], vae.sample(16, seed=0))
+    assert_same_pictures(seen["seeded"], vae.sample(16, seed=11, temperature=0.5))
+
+
+def test_latents_are_the_same_bits(exported: Any, seen: Any, vae: Any) -> None:
+    run = kvae.export.verification.saved_model_runner(exported[0] / "saved_model" / "1")
+    for name, seed, temperature in (("first", 0, 1.0), ("seeded", 11, 0.5)):
+        key = np.array([seed, 0], np.int32)
+        given = {
+            "num": np.int32(16),
+            "seed": key,
+            "temperature": np.float32(temperature),
+        }
+        z = run("generate", given)["z"]
+        got = np.array(seen[name]["latents"], np.float32).reshape(z.shape)
+        assert got.tobytes() == z.tobytes()
+
+
+def test_controls_move_the_code_and_its_picture(seen: Any, vae: Any) -> None:
+    latents = np.reshape(seen["seeded"]["latents"], (16, -1))
+    z = latents[3].copy()
+    np.testing.assert_array_equal(seen["chosen"]["z"], z)
+    z[0] = 1.5
+    np.testing.assert_array_equal(seen["slid"]["z"], z)
+    # The map reaches from -span to span; the finger stopped at (3/4, 1/4) of it.
+    across, up = seen["dragged"]["z"][:2]
+    assert across == pytest.approx(up, abs=0.05)
+    assert across == pytest.approx(1.5, abs=0.05)
+    np.testing.assert_array_equal(seen["dragged"]["z"][2:], z[2:])
+    for name in ("chosen", "slid", "dragged"):
+        view = seen[name]
+        code = np.array(view["z"], np.float32)[None]
+        mean = decode(vae, code)["mean"].numpy()
+        np.testing.assert_allclose(np.ravel(mean), view["single"], atol=1e-6)
+        assert np.abs(pixels(mean)[0] - view["singlePixels"]).max() <= 1
+    assert seen["slid"]["single"] != seen["chosen"]["single"]
+    assert seen["slid"]["mapPixels"] != seen["seeded"]["mapPixels"]
+
+
+def test_a_phone_needs_no_sideways_scrolling(seen: Any, screenshots: Path) -> None:
+    assert seen["phone"]["innerWidth"] == 360
+    assert seen["phone"]["scrollWidth"] == 360
+    assert (screenshots / "digits" / "phone.png").stat().st_size > 5000
+
+
+def test_labels_and_a_learned_prior(
+    digits: np.ndarray, tmp_path: Path, screenshots: Path
+) -> None:
+    keras.utils.set_random_seed(2)
+    labels = (digits.mean(axis=(1, 2, 3)) > 0.3).astype(int) + 4
+    model = kvae.VAE.for_data(digits, 20, labels, conditional_prior=True, seed=1)
+    model.compile(optimizer=keras.optimizers.Adam(3e-3))
+    model.fit({"x": digits, "condition": labels}, epochs=3, verbose=0)
+    given = {"x": digits[:32], "condition": labels[:32]}
+    kvae.export.export(model, tmp_path / "out", given)
+    seen = drive(tmp_path / "out", screenshots / "labels")
+    x = model.sample(16, 0, 4)
+    assert_same_pictures(seen["first"], x)
+    assert_same_pictures(seen["seeded"], model.sample(16, 11, 5, 0.5))
