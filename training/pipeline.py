@@ -12,6 +12,8 @@ from kvae.types import Tensor
 TEST_BINARISATION_SEED = 20160301
 """The test set is binarised once, with this seed in every run, so runs compare."""
 
+_PIXELS = 0xB1  # tells the pixels of a step from the model's latents of the same step
+
 
 def training_batches(
     x: np.ndarray,
@@ -59,6 +61,7 @@ def training_batches(
         chosen = tf.gather(pixels, rows)
         if binarise:
             key = tf.stack([seed, tf.cast(step, tf.int32)])
+            key = tf.random.experimental.stateless_fold_in(key, _PIXELS)
             chosen = draw_pixels(chosen, key)
         chosen = tf.ensure_shape(chosen, (None, *x.shape[1:]))
         return (

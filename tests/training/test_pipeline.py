@@ -4,7 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from kvae.noise import Noise
 from kvae.training.pipeline import binarise_once, steps_per_epoch, training_batches
 
 X = np.arange(10, dtype="float32")[:, None]
@@ -62,6 +64,22 @@ def test_pixels_are_drawn_anew_with_their_probability() -> None:
     assert (np.abs(drawn.mean(0) - probability) <= 5 * error).all()
     changes = np.mean(drawn[1:, 2] != drawn[:-1, 2])
     assert changes == pytest.approx(0.5, abs=5 * 0.5 / np.sqrt(4000))
+
+
+def test_pixels_are_independent_of_the_latents_of_the_same_step() -> None:
+    """A model with the run's seed draws its latents under the key [seed, step].
+
+    Out of one key they would be the same random bits: |noise|^2 of a pair of entries is
+    -2 log of the uniform number that decides the pixel of the first.
+    """
+    grey = np.full((64, 32), 0.5, "float32")
+    pixels, squares = [], []
+    for step, batch in enumerate(batches(100, x=grey, batch_size=64, binarise=True)):
+        noise = Noise(tf.constant([0, step])).normal(1, 64, 32).numpy().ravel()
+        squares.append(np.square(noise[::2]) + np.square(noise[1::2]))
+        pixels.append(batch.ravel()[::2])
+    correlation = np.corrcoef(np.concatenate(squares), np.concatenate(pixels))[0, 1]
+    assert abs(correlation) < 5 / np.sqrt(100 * 1024)
 
 
 def test_the_test_set_is_binarised_once_for_all() -> None:
