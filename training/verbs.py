@@ -7,18 +7,23 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from kvae.export import PRECISIONS, ParityFailed
 from kvae.export import export as export_model
 from kvae.export import verify as verify_export
 from kvae.export.explore import open_export
 from kvae.inputs import Inputs
+from kvae.training.completing import (
+    inputs_for_test,
+    read_images,
+    read_mask,
+    save_completions,
+)
 from kvae.training.config import Config
-from kvae.training.errors import UserError, nearest, user_errors
+from kvae.training.errors import UserError, user_errors
 from kvae.training.extras import require
 from kvae.training.load_recipe import load_recipe
-from kvae.training.pictures import save_examples
+from kvae.training.pictures import is_image, save_examples
+from kvae.training.read_condition import read_condition
 from kvae.training.run_directory import RunDirectory
 from kvae.training.runner import Run, measure_test, open_run
 from kvae.training.runner import train as train_run
@@ -108,18 +113,49 @@ def sample(
     directory = RunDirectory.open(path)
     given = "" if condition is None else f"-of-{condition}"
     out = out or directory.path / f"samples-{num}{given}-seed-{seed}.png"
-    if out.suffix not in (".png", ".npy"):
-        raise UserError(f"--out takes a .png or a .npy file; received {out}.")
-    if out.exists():
-        raise UserError(f"{out} exists; choose another --out.")
-    if not out.parent.is_dir():
-        raise UserError(f"there is no folder {out.parent}; make it first.")
+    _new_file(out)
     vae = directory.load_model()
     with user_errors():
         wanted = read_condition(vae, directory, condition)
         x = vae.sample(num, seed, wanted, temperature, mean)
     save_examples(out, x, directory.pixel_range())
     print(f"{num} samples lie in {out}")
+
+
+def complete(
+    path: pathlib.Path,
+    images: list[pathlib.Path],
+    mask: str | None = None,
+    num: int = 8,
+    seed: int = 0,
+    out: pathlib.Path | None = None,
+) -> None:
+    """Completes images with a run's model.
+
+    Args:
+        path: of the run.
+        images: files of the size that the model takes.
+        mask: the name of a family, or an image, white where visible; the run's own masks
+            if None.
+        num: completions of each image.
+        seed: of masks and completions.
+        out: a .png or .npy file; in the run if None.
+    """
+    directory = RunDirectory.open(path)
+    out = _new_file(out or directory.path / f"completed-{images[0].stem}-{seed}.png")
+    wanted = directory.read_config().complete if mask is None else mask
+    if wanted is None:
+        raise UserError("say what is hidden, for example --mask left-half.")
+    vae = directory.load_model()
+    pixel_range = directory.pixel_range()
+    if not is_image(vae.data_shape):
+        raise UserError(f"the model of {path} takes no images, but {vae.data_shape}.")
+    x = read_images(images, vae.data_shape, pixel_range)
+    if mask is not None:
+        wanted = read_mask(mask, len(x), vae.data_shape)
+    with user_errors():
+        save_completions(out, vae, x, wanted, num, seed, pixel_range)
+    print(f"{num} completions of each of {len(x)} images lie in {out}")
 
 
 def export(
@@ -204,6 +240,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "train": train,
     "evaluate": evaluate,
     "sample": sample,
+    "complete": complete,
     "export": export,
     "verify": verify,
     "explore": explore,
@@ -224,45 +261,22 @@ def show_metrics(metrics: dict[str, Any], name: str) -> None:
         print(f"  {title:13} {value:>16} {row['unit']}  ({row['estimator']})")
 
 
-def read_condition(vae: Any, directory: RunDirectory, text: str | None) -> Any:
-    """Reads a condition as it is typed.
-
-    Args:
-        vae: the model of the run.
-        directory: of the run, which knows the names of its labels.
-        text: numbers or names of labels, separated by commas, or None.
-
-    Returns:
-        condition: for `VAE.sample`.
-
-    Raises:
-        UserError: if the text is neither a number nor the name of a label.
-    """
-    if text is None:
-        return None
-    labels = vae.condition is not None and vae.condition.classes is not None
-    names = directory.label_names()
-    found: list[float] = []
-    for word in text.split(","):
-        word = word.strip()
-        try:
-            found.append(names.index(word) if word in names else float(word))
-        except ValueError:
-            hint = nearest(word, names) if names else "Give its number."
-            raise UserError(
-                f"--condition takes numbers or labels; {word!r} is none. {hint}"
-            ) from None
-    whole = labels and all(number.is_integer() for number in map(float, found))
-    array = np.array(found, "int32" if whole else "float32")
-    return array if array.size > 1 or not labels else array[0]
-
-
 def _export(run: Run, out: pathlib.Path, **options: Any) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
-    test = Inputs.of(run.data.inputs("test", run.config.condition)).to_dict()
+    test = Inputs.of(inputs_for_test(run.data, run.config)).to_dict()
     examples = {key: value[:640] for key, value in test.items()}
     report = export_model(run.vae, out, examples, **options)
     print(f"\nExported to {out}; the files compute what Keras computes:\n{report}")
+
+
+def _new_file(out: pathlib.Path) -> pathlib.Path:
+    if out.suffix not in (".png", ".npy"):
+        raise UserError(f"--out takes a .png or a .npy file; received {out}.")
+    if out.exists():
+        raise UserError(f"{out} exists; choose another --out.")
+    if not out.parent.is_dir():
+        raise UserError(f"there is no folder {out.parent}; make it first.")
+    return out
 
 
 def _name(recipe: str | None, config: Config) -> str:

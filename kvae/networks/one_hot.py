@@ -32,8 +32,10 @@ class OneHot(keras.layers.Layer):
     def __init__(self, classes: int | tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.classes = classes
-        count = isinstance(classes, (int, np.integer))
-        self.labels = tuple(range(classes)) if count else tuple(map(int, classes))
+        if isinstance(classes, (int, np.integer)):
+            self.labels = tuple(range(classes))
+        else:
+            self.labels = tuple(map(int, classes))
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise ValueError(
                 "OneHot expects a positive number of classes, or different integers; "

@@ -193,7 +193,7 @@ def test_conditions_are_part_of_the_signatures(tmp_path: Path) -> None:
     )
     vae.compile(optimizer="adam")
     vae.fit({"x": x, "condition": labels}, epochs=1, verbose=0)
-    with pytest.raises(ValueError, match="have no condition. Pass a dict"):
+    with pytest.raises(ValueError, match="received no condition. Pass a dict"):
         kvae.export.export(vae, tmp_path / "out", x)
     data = {"x": x, "condition": labels}
     report = kvae.export.export(vae, tmp_path / "out", data, whole_model=True)

@@ -75,7 +75,7 @@ def test_the_launcher_runs_the_command(
 def test_a_real_process_is_quiet_and_exits_with_2(tmp_path: pathlib.Path) -> None:
     """TensorFlow's greetings stay off the screen; the sentence is all there is."""
     done = subprocess.run(
-        [sys.executable, ROOT / "kvae_launcher.py", "train", "digit"],
+        [sys.executable, ROOT / "kvae_launcher.py", "train", "fashion_mnis"],
         cwd=tmp_path,
         env={"PYTHONPATH": str(ROOT), "PATH": ""},
         capture_output=True,
@@ -84,8 +84,8 @@ def test_a_real_process_is_quiet_and_exits_with_2(tmp_path: pathlib.Path) -> Non
     )
     assert done.returncode == 2
     assert done.stderr == (
-        "kvae: there is no recipe 'digit'. Did you mean digits? Or give the path of a "
-        ".toml file.\n"
+        "kvae: there is no recipe 'fashion_mnis'. Did you mean fashion_mnist? Or give "
+        "the path of a .toml file.\n"
     )
     assert not list(tmp_path.iterdir())
 
