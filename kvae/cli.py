@@ -178,6 +178,13 @@ def _parser() -> argparse.ArgumentParser:
             "kvae sample runs/mnist --num 100 --seed 1 --out more.png",
         )
     )
+    _add_complete(
+        verb(
+            "complete",
+            "Complete images of which a part is hidden.",
+            "kvae complete runs/mnist_half image.png --mask left-half",
+        )
+    )
     ship = verb(
         "export",
         "Export a run's model for servers and phones, and prove the files equal.",
@@ -250,6 +257,21 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--draw-pixels", dest="mean", action="store_false", help="draws, not means"
     )
+    parser.add_argument("--out", type=_PATH, help="a .png, or a .npy for the numbers")
+
+
+def _add_complete(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "path", metavar="RUN", type=_PATH, help="a folder of kvae train"
+    )
+    parser.add_argument("images", metavar="IMAGE", type=_PATH, nargs="+")
+    parser.add_argument(
+        "--mask",
+        help="what is hidden: left-half, right-half, top-half, bottom-half, any-half, "
+        "rectangle, random, or an image, white where visible (the run's own)",
+    )
+    parser.add_argument("--num", type=_positive, default=8, help="of each image (8)")
+    parser.add_argument("--seed", type=_seed, default=0, help="of the draws (0)")
     parser.add_argument("--out", type=_PATH, help="a .png, or a .npy for the numbers")
 
 

@@ -44,7 +44,7 @@ def build_completing(config: Config, x: Any, given: dict[str, Any]) -> VAE:
             "complete takes from encoder only filters and units, for all its networks; "
             f"received {config.encoder!r}."
         )
-    sizes = {key: tuple(value) for key, value in widths.items()}
+    sizes: dict[str, Any] = {key: tuple(value) for key, value in widths.items()}
     with user_errors():
         family = masks.as_family(config.complete)
         return presets.completing_vae(

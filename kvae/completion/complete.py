@@ -93,7 +93,7 @@ def complete(
         num=int(num), mean=bool(mean),
     )  # fmt: skip
     check_possible(drawn["log_weights"])
-    visible = inputs.mask.astype(bool)[:, None]
+    visible = np.asarray(inputs.mask, bool)[:, None]
     completed = np.where(visible, inputs.x[:, None], drawn["x"])
     log_weights = drawn["log_weights"]
     if diverse:

@@ -123,7 +123,7 @@ def impute(
         num=num_imputations,
     )
     check_possible(drawn["single"])
-    known = inputs.mask.astype(bool)
+    known = np.asarray(inputs.mask, bool)
     sizes = drawn["ess"].astype("float64")
     multiple = None
     if num_imputations:

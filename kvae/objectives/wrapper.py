@@ -38,11 +38,7 @@ class Wrapper(Objective, abc.ABC):
                 f"{type(self).__name__} wraps a kvae objective, for example "
                 f"kvae.objectives.ELBO(); received {objective!r}."
             )
-
-    @property
-    def makes_condition(self) -> bool:
-        """Whether the wrapped objective makes the model's condition of x."""
-        return self.objective.makes_condition
+        self.makes_condition |= self.objective.makes_condition
 
     def attach(self, model: Any) -> None:
         """Tells the wrapped objective of the model."""

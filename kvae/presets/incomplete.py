@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def completing_vae(
     seen = visible_shape(shape)
     latent_dim = getattr(parts.get("posterior"), "latent_dim", latent_dim)
     upwards = (*filters[::-1], max(8, filters[0] // 4))
-    chosen = {
+    chosen: dict[str, Callable[[], Any]] = {
         "encoder": lambda: networks.visible_encoder(shape, seen, filters, units),
         "decoder": lambda: networks.visible_decoder(
             latent_dim, shape, seen, upwards, units
@@ -83,7 +84,7 @@ def miwae_imputer(
     """
     x = np.nan_to_num(np.asarray(x, "float32"))
     latent_dim = getattr(parts.get("posterior"), "latent_dim", latent_dim)
-    chosen = {
+    chosen: dict[str, Callable[[], Any]] = {
         "encoder": lambda: networks.mlp(x.shape[1:], units, "tanh"),
         "decoder": lambda: networks.mlp((latent_dim,), units, "tanh", role="decoder"),
         "likelihood": lambda: StudentT(
