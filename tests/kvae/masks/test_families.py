@@ -26,7 +26,9 @@ FAMILIES = [
     masks.OneOf([masks.Half("top"), masks.Rectangle(), masks.RandomEntries()]),
     masks.FromFunction(first_rows),
 ]
-EACH = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: type(family).__name__)
+EACH = pytest.mark.parametrize(
+    "family", FAMILIES, ids=lambda family: type(family).__name__
+)
 
 
 @EACH
