@@ -1,0 +1,164 @@
+"""Does each variation do on MNIST what its paper says, at an equal budget?
+
+    python benchmarks/variations.py --data-dir DIR --out variations.json
+
+Trains one model per line of the table below: the same networks, batches, epochs and
+learning rates, pixels of MNIST drawn anew each epoch, and measures the importance-weighted
+bound on test examples. Differences come with their paired standard error, because every
+model is measured on the same examples. What is in --out already is not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import pathlib
+import time
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+import kvae
+from kvae import evaluation, likelihoods, networks, objectives, posteriors, priors
+from kvae.training import binarise_once, load_data, training_batches
+
+LATENT = 40
+LEVELS = (30, 10)
+UNITS = (300, 300)
+SHAPE = (28, 28, 1)
+
+
+def mlp_vae(x: np.ndarray, **parts: Any) -> kvae.VAE:
+    """Makes the common model, but for the parts that are given."""
+    common = {
+        "encoder": networks.mlp(SHAPE, UNITS, "gelu"),
+        "decoder": networks.mlp((LATENT,), UNITS, "gelu", role="decoder"),
+        "posterior": posteriors.DiagonalNormal(LATENT),
+        "likelihood": likelihoods.Bernoulli(SHAPE),
+        "prior": priors.StandardNormal(LATENT),
+    }
+    return kvae.VAE(**{**common, **parts}, seed=0)
+
+
+def vamp(x: np.ndarray) -> kvae.VAE:
+    """VampPrior with the paper's 500 pseudo-examples, started at real ones."""
+    prior = priors.VampPrior(LATENT, SHAPE, 500)
+    model = mlp_vae(x, prior=prior, objective=objectives.ELBO(kl="sampled"))
+    prior.initialise(x)
+    return model
+
+
+def two_levels(x: np.ndarray) -> kvae.VAE:
+    """Two stochastic layers with as many latents together as the others have in one."""
+    decoder = keras.Sequential(
+        [
+            keras.Input((sum(LEVELS),), name="z"),
+            networks.TakeFirst(LEVELS[0]),
+            networks.mlp((LEVELS[0],), UNITS, "gelu", role="decoder"),
+        ]
+    )
+    return mlp_vae(
+        x,
+        decoder=decoder,
+        posterior=posteriors.TopDown(LEVELS, (200,), "gelu"),
+        prior=priors.Hierarchical(LEVELS, (200,), "gelu"),
+        objective=objectives.ELBO(kl="sampled"),
+    )
+
+
+BINARY = {
+    "baseline": mlp_vae,
+    "VampPrior": vamp,
+    "IAF posterior": lambda x: mlp_vae(
+        x,
+        posterior=posteriors.InverseAutoregressiveFlow(LATENT, 2, (320,)),
+        objective=objectives.ELBO(kl="sampled"),
+    ),
+    "IWAE(5)": lambda x: mlp_vae(x, objective=objectives.IWAE(5)),
+    "IWAE(5) DReG": lambda x: mlp_vae(x, objective=objectives.IWAE(5, "dreg")),
+    "two stochastic layers": two_levels,
+}
+GREY = {
+    "Normal, scale 1": lambda x: mlp_vae(x, likelihood=likelihoods.Normal(SHAPE, 1.0)),
+    "Normal, scale 0.1": lambda x: mlp_vae(
+        x, likelihood=likelihoods.Normal(SHAPE, 0.1)
+    ),
+    "Normal, learned scale": lambda x: mlp_vae(
+        x, likelihood=likelihoods.Normal(SHAPE, "learned")
+    ),
+}
+
+
+def run(name: str, options: argparse.Namespace, data: Any) -> dict[str, Any]:
+    """Trains and measures one line of the table."""
+    keras.utils.set_random_seed(0)
+    binary = name in BINARY
+    vae = (BINARY | GREY)[name](data.train)
+    steps = math.ceil(len(data.train) / options.batch_size)
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, steps * options.epochs)
+    vae.compile(keras.optimizers.Adam(rate), jit_compile=True, steps_per_execution=50)
+    batches = training_batches(data.train, options.batch_size, 1, binarise=binary)
+    began = time.monotonic()
+    vae.fit(batches, epochs=options.epochs, steps_per_epoch=steps, verbose=0)
+    seconds = time.monotonic() - began
+    test = data.test[: options.examples]
+    test = binarise_once(test) if binary else test
+    result = evaluation.log_likelihood(vae, test, options.samples)
+    elbo = vae.elbo(data.test if not binary else binarise_once(data.test))
+    return {
+        "log_likelihood": result.log_likelihood.to_dict(),
+        "elbo": float(elbo.mean()),
+        "per_example": [float(value) for value in result.per_example],
+        "seconds": seconds,
+    }
+
+
+def table(results: dict[str, Any], names: list[str]) -> str:
+    """Lays out log-likelihoods and paired differences to the first line."""
+    lines = [
+        f"{'':24s}{'log p(x)':>10s}{'difference':>12s}{'+-':>7s}{'ELBO':>10s}{'s':>7s}"
+    ]
+    done = [name for name in names if name in results]
+    for name in done:
+        values = np.array(results[name]["per_example"])
+        gain = values - np.array(results[done[0]]["per_example"])
+        error = gain.std(ddof=1) / math.sqrt(len(gain))
+        lines.append(
+            f"{name:24s}{values.mean():10.2f}{gain.mean():+12.2f}{error:7.2f}"
+            f"{results[name]['elbo']:10.2f}{results[name]['seconds']:7.0f}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Runs what is missing and prints both tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", help="of TensorFlow Datasets")
+    parser.add_argument("--out", type=pathlib.Path, default="variations.json")
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--batch-size", type=int, default=200)
+    parser.add_argument("--examples", type=int, default=1000, help="test examples")
+    parser.add_argument("--samples", type=int, default=1000, help="K of the bound")
+    parser.add_argument("--only", nargs="*", help="names of lines")
+    options = parser.parse_args()
+    results = json.loads(options.out.read_text()) if options.out.exists() else {}
+    data = load_data("mnist", options.data_dir, 0)
+    for name in options.only or [*BINARY, *GREY]:
+        if name not in results:
+            results[name] = run(name, options, data)
+            options.out.write_text(json.dumps(results))
+            print(name, results[name]["log_likelihood"], flush=True)
+    print(
+        f"\n{options.epochs} epochs, K = {options.samples}, {options.examples} examples"
+    )
+    print(table(results, list(BINARY)))
+    print(table(results, list(GREY)))
+
+
+if __name__ == "__main__":
+    main()
