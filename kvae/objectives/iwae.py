@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -87,11 +88,14 @@ class IWAE(Objective):
         """Computes the bound of each example, (B,) nats, as the data term."""
         log_weights: list[Tensor] = []  # filled below, read when gradients flow back
         sampler = None
+        latents: list[Tensor] = []  # before their gradient is steered
         if self.gradient != "plain":
-            sampler = self._sampler(model.posterior, log_weights)
+            sampler = self._sampler(model, log_weights, latents)
         total = self.groups * self.num_samples
         draw = model.draw(inputs, noise, total, training, sampler)
         log_weights.append(draw.log_likelihood + draw.log_prior - draw.log_posterior)
+        if latents:  # a term that a wrapper adds at the latents is no part of the bound
+            draw = dataclasses.replace(draw, z=latents[0])
         bound = self._bound(log_weights[0])
         return LossParts(
             distortion=-tf.reduce_mean(draw.log_likelihood, axis=0),
@@ -119,8 +123,11 @@ class IWAE(Objective):
             log_weights, (self.groups, self.num_samples, tf.shape(log_weights)[1])
         )
 
-    def _sampler(self, posterior: Any, log_weights: list[Tensor]) -> Sampler:
+    def _sampler(
+        self, model: Any, log_weights: list[Tensor], latents: list[Tensor]
+    ) -> Sampler:
         """Makes latents whose log q has a gradient through the latents alone."""
+        posterior = model.posterior
 
         def factor() -> Tensor:
             # What arrives at z is d bound / d log w; this turns it into DReG's share,
@@ -135,10 +142,11 @@ class IWAE(Objective):
 
         def sample(params: Params, base: Tensor) -> tuple[Tensor, Tensor]:
             z = posterior.sample(params, base)
+            latents.append(z)
             if self.gradient == "dreg":
                 z = scale_gradient(z, factor)
             still = {name: tf.stop_gradient(value) for name, value in params.items()}
-            with stopped(posterior):
+            with stopped(model):  # q may use weights of other parts, as TopDown does
                 return z, posterior.log_prob(still, z)
 
         return sample

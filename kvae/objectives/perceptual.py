@@ -12,6 +12,7 @@ import tensorflow as tf
 from kvae.inputs import Inputs
 from kvae.noise import Noise
 from kvae.objectives.base import Objective
+from kvae.objectives.iwae import IWAE
 from kvae.objectives.weight import Schedule, Weight
 from kvae.objectives.wrapper import Wrapper
 from kvae.types import LossParts, Tensor
@@ -42,7 +43,7 @@ class Perceptual(Wrapper):
     Raises:
         TypeError: if `feature_model` is not a Keras model.
         ValueError: if a weight is out of range; when the VAE is built, if the model takes
-            another input shape.
+            another input shape, or the wrapped objective is `IWAE(gradient="dreg")`.
 
     Source: Hou et al. 2017, "Deep feature consistent variational autoencoder",
         arXiv:1610.00291.
@@ -103,6 +104,11 @@ class Perceptual(Wrapper):
         self, model: Any, inputs: Inputs, noise: Noise, training: bool
     ) -> LossParts:
         """Adds the feature distance to the data term, (B,)."""
+        if self._steers_gradients():
+            raise ValueError(
+                'Perceptual cannot wrap IWAE(gradient="dreg"), which scales what flows '
+                'back from the decoder to q(z|x). Take gradient="stl" or "plain".'
+            )
         parts, draw = self.wrapped_parts(model, inputs, noise, training)
         seen = model.likelihood.mean(draw.likelihood)  # (K, B, *data_shape)
         x = tf.cast(inputs.x, seen.dtype)
@@ -127,6 +133,12 @@ class Perceptual(Wrapper):
                 **self._weight.metrics(model),
             },
         )
+
+    def _steers_gradients(self) -> bool:
+        objective = self.objective
+        while isinstance(objective, Wrapper):
+            objective = objective.objective
+        return isinstance(objective, IWAE) and objective.gradient == "dreg"
 
     def _features(self, x: Tensor) -> list[Tensor]:
         """Computes the features of images (K, B, *data_shape), each (K * B, ...)."""

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from kvae.inputs import Inputs
 from kvae.noise import Noise
-from kvae.objectives import ELBO, Perceptual
+from kvae.objectives import ELBO, IWAE, MMD, Perceptual
 
 
 def feature_model(shape=(6,)):
@@ -67,3 +67,10 @@ def test_wrong_arguments_are_refused(small_vae):
         Perceptual(feature_model=feature_model(), data_weight=-1)
     with pytest.raises(ValueError, match=r"shape \(7,\), but examples have .*\(6,\)"):
         small_vae(Perceptual(feature_model=feature_model((7,))))
+
+
+def test_an_objective_that_scales_the_decoders_gradient_is_refused(small_vae):
+    for objective in (IWAE(3, "dreg"), MMD(IWAE(3, "dreg"))):
+        with pytest.raises(ValueError, match='cannot wrap IWAE.gradient="dreg"'):
+            small_vae(Perceptual(objective, feature_model()))
+    small_vae(Perceptual(IWAE(3, "stl"), feature_model()))
