@@ -71,10 +71,10 @@ def read_array_file(path: pathlib.Path) -> Raw:
 
 
 def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
-    loaded: Any = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return {"train": loaded}
-    with loaded:
+    with path.open("rb") as file:  # NumPy leaves a damaged archive open
+        loaded: Any = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"train": loaded}
         return {name: loaded[name] for name in loaded.files}
 
 

@@ -224,8 +224,9 @@ def _scale(
 ) -> tuple[dict[str, np.ndarray], tuple[float, float]]:
     """Casts to float32, dividing integers by what a pixel can reach."""
     present = [a for a in arrays.values() if a is not None and a.size]
-    low = float(min(np.nanmin(a) for a in present))
-    high = float(max(np.nanmax(a) for a in present))
+    # fmin and fmax pass NaN over, and say nothing where there is nothing else.
+    low = float(min(np.fmin.reduce(a, axis=None) for a in present))
+    high = float(max(np.fmax.reduce(a, axis=None) for a in present))
     reach = raw.pixel_max if pixel_max is None else pixel_max
     integer = raw.train.dtype.kind in "iu"
     if reach is None and integer and (low < 0 or high > 1):
