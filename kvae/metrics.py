@@ -35,18 +35,21 @@ class ActiveUnits(keras.metrics.Metric):
         super().__init__(name=name, **kwargs)
         self.latent_dim = latent_dim
         self.threshold = threshold
-        self._count = self.add_variable((), "zeros", name="count")
-        self._sum = self.add_variable((latent_dim,), "zeros", name="sum")
-        self._squares = self.add_variable((latent_dim,), "zeros", name="squares")
+        # In float32 the variance is lost to cancellation where means are in the hundreds.
+        self._count = self.add_variable((), "zeros", "float64", name="count")
+        self._sum = self.add_variable((latent_dim,), "zeros", "float64", name="sum")
+        self._squares = self.add_variable(
+            (latent_dim,), "zeros", "float64", name="squares"
+        )
 
     def update_state(
         self, posterior_mean: Tensor, sample_weight: Tensor | None = None
     ) -> None:
         """Adds a batch of posterior means, (B, D)."""
-        means = tf.cast(posterior_mean, self.dtype)
+        means = tf.cast(posterior_mean, tf.float64)
         weight = tf.ones_like(means[:, :1])
         if sample_weight is not None:
-            weight = tf.cast(sample_weight, self.dtype)[:, None]
+            weight = tf.cast(sample_weight, means.dtype)[:, None]
         self._count.assign_add(tf.reduce_sum(weight))
         self._sum.assign_add(tf.reduce_sum(weight * means, axis=0))
         self._squares.assign_add(tf.reduce_sum(weight * tf.square(means), axis=0))

@@ -17,6 +17,16 @@ def test_active_units_counts_the_variances_above_the_threshold():
     assert float(metric.result()) == 2
 
 
+def test_active_units_far_from_zero():
+    far = (means() + 1000.0).astype("float32")
+    metric = ActiveUnits(4)
+    for batch in np.split(np.tile(far, (20, 1)), 20):
+        metric.update_state(batch)
+    variance = metric._squares / metric._count - (metric._sum / metric._count) ** 2
+    np.testing.assert_allclose(variance, far.astype("float64").var(axis=0), atol=1e-6)
+    assert float(metric.result()) == 2
+
+
 def test_active_units_weighs_examples():
     metric = ActiveUnits(4)
     metric.update_state(means(), sample_weight=np.eye(100)[0])
