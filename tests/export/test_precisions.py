@@ -119,7 +119,12 @@ def test_card_travels_inside_the_file(bundle: Any, tmp_path: Path) -> None:
 
 def test_decoders_run_wholly_accelerated(bundle: Any) -> None:
     outside = {f["path"]: f["outside_xnnpack"] for f in bundle[1].files[1:]}
-    assert all(not operations for operations in outside.values()), outside
+    # XNNPACK has no kernel for GELU on integers; docs/export.md says what to use there.
+    left = {path: set(operations) - {"GELU"} for path, operations in outside.items()}
+    assert all(not operations for operations in left.values()), outside
+    floats = [path for path in outside if "int8." not in path]
+    assert len(floats) == 6
+    assert not any(outside[path] for path in floats), outside
 
 
 @pytest.mark.parametrize("batch", [None, 1])
