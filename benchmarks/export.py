@@ -1,5 +1,7 @@
 """The exported decoder against Keras, onnxruntime and PyTorch, and the size of its files.
 
+It is one file so that every contender and its timing stand side by side.
+
     python benchmarks/export.py                 # a few minutes
     python benchmarks/export.py --rounds 31
 

@@ -1,4 +1,4 @@
-"""The laws of training: what must not change a loss, and what must."""
+"""The laws of training, in one file: what must not change a loss, and what must."""
 
 import keras
 import numpy as np
