@@ -60,7 +60,9 @@ def vae(compile: dict[str, Any] | None = None, **parts: Any) -> kvae.VAE:
         "likelihood": lambda: kvae.likelihoods.Bernoulli((DIM,)),
         "seed": lambda: 5,
     }
-    parts = {name: make() for name, make in defaults.items() if name not in parts} | parts
+    parts = {
+        name: make() for name, make in defaults.items() if name not in parts
+    } | parts
     model = kvae.VAE(**parts)
     model.compile(**({"optimizer": keras.optimizers.Adam(0.01)} | (compile or {})))
     return model

@@ -18,6 +18,7 @@ MODULES = {
     "Objectives": kvae.objectives,
     "Schedules": kvae.schedules,
     "Networks": kvae.networks,
+    "Corruptions": kvae.corruptions,
 }
 COMPLETE = [kind for kind in MODULES if kind != "Networks"]
 ARXIV = re.compile(r"arXiv:\d{4}\.\d{5}")

@@ -79,7 +79,9 @@ def test_a_linear_vae_reaches_the_likelihood_of_probabilistic_pca(trained):
 
 def test_the_tolerance_would_notice_a_latent_that_is_not_used():
     x = data()
-    assert PCA(LATENT).fit(x).score(x) - PCA(LATENT - 1).fit(x).score(x) > 10 * TOLERANCE
+    assert (
+        PCA(LATENT).fit(x).score(x) - PCA(LATENT - 1).fit(x).score(x) > 10 * TOLERANCE
+    )
 
 
 def test_elbo_below_log_likelihood_below_probabilistic_pca(trained):

@@ -51,7 +51,9 @@ def test_threefry_equals_its_definition_on_random_words():
     rng = np.random.default_rng(0)
     key = rng.integers(0, 2**32, (2, 200), np.uint32)
     counter = rng.integers(0, 2**32, (2, 200), np.uint32)
-    found = threefry2x32(*(tuple(map(tf.constant, w.view(np.int32))) for w in (key, counter)))
+    found = threefry2x32(
+        *(tuple(map(tf.constant, w.view(np.int32))) for w in (key, counter))
+    )
     wanted = [
         reference(tuple(map(int, k)), tuple(map(int, c)))
         for k, c in zip(key.T, counter.T, strict=True)
