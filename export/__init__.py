@@ -5,8 +5,9 @@
     kvae.export.verify("digits").ok                      # again, on any machine
 
 `export` raises `ParityFailed` (its message holds the table), `ExportRefused`,
-`FileExistsError` or `ImportError`, each with one clear sentence first; then nothing
-stands under the directory's name. `saved_model` and `litert` write one artefact alone.
+`FileExistsError`, `WriteError` or `ImportError`, each with one clear sentence first; then
+nothing stands under the directory's name. `saved_model` and `litert` write one artefact
+alone.
 """
 
 from kvae.export.artefact import export as export
@@ -14,6 +15,7 @@ from kvae.export.card import read_card as read_card
 from kvae.export.checking import verify as verify
 from kvae.export.errors import ExportRefused as ExportRefused
 from kvae.export.errors import ParityFailed as ParityFailed
+from kvae.export.errors import WriteError as WriteError
 from kvae.export.litert_files import PRECISIONS as PRECISIONS
 from kvae.export.litert_files import litert as litert
 from kvae.export.report import ExportReport as ExportReport

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import shutil
-import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
@@ -32,6 +31,7 @@ from kvae.export.report import ExportReport
 from kvae.export.servable import write_archive
 from kvae.export.signatures import signatures
 from kvae.export.warmup import write_server_files, write_warmup
+from kvae.export.writing import staged
 
 
 def export(
@@ -83,6 +83,7 @@ def export(
         ValueError: if the model is not built or trained; as `ExportRefused`, if a part
             of it has no form on a target.
         FileExistsError: if the directory exists.
+        WriteError: if the disk is full or read-only.
         ParityFailed: if a file computes something else; the message holds the table.
     """
     start = time.perf_counter()
@@ -97,10 +98,7 @@ def export(
     model = as_float32(vae)
     cases = record(model, x)
 
-    stage = Path(
-        tempfile.mkdtemp(prefix=f".{directory.name}.partial.", dir=directory.parent)
-    )
-    try:
+    with staged(directory) as stage:
         np.savez_compressed(stage / "parity.npz", **cases)  # type: ignore[arg-type]
         shutil.copyfile(verification.__file__, stage / "verify.py")
         about = _about(vae)
@@ -135,12 +133,6 @@ def export(
                 f"was not written.\n{report.table()}"
             )
         _write_json(stage / "export.json", manifest | {"parity": report.to_dict()})
-        stage.chmod(0o755)
-        check_new(directory)  # a rename would take an empty directory's place
-        os.rename(stage, directory)
-    except BaseException:
-        shutil.rmtree(stage, ignore_errors=True)
-        raise
     return report
 
 

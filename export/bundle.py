@@ -9,9 +9,10 @@ from kvae.export.card import attach_card, make_card
 from kvae.export.cost import measure
 from kvae.export.delegation import outside_xnnpack
 from kvae.export.errors import ExportRefused
-from kvae.export.litert_files import PRECISIONS, check_runs, convert, write_new
+from kvae.export.litert_files import PRECISIONS, check_runs, convert
 from kvae.export.signatures import NAMES, Signature, signatures
 from kvae.export.verification import compare, litert_runner, load_cases
+from kvae.export.writing import write_new
 
 LIMITS = {"float32": 1e-5, "float16": 1e-2, "int8_dynamic": 0.1, "int8": 0.25}
 """The largest difference to Keras, times max(1, largest value). For float32 it holds

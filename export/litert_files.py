@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,12 +14,18 @@ import tensorflow as tf
 
 from kvae.export.errors import ExportRefused
 from kvae.export.float32_copy import as_float32
-from kvae.export.model_checks import check_built, check_new, require_litert
+from kvae.export.model_checks import (
+    check_built,
+    check_new,
+    check_trained,
+    require_litert,
+)
 from kvae.export.parity_cases import random_inputs, real_inputs
 from kvae.export.refusals import explain
 from kvae.export.servable import write_archive
 from kvae.export.signatures import Signature, signatures
 from kvae.export.verification import BATCHES, litert_runner
+from kvae.export.writing import explained, write_new
 
 PRECISIONS = ("float32", "float16", "int8_dynamic", "int8")
 _CALIBRATION = 128  # examples; more did not change the digits model
@@ -33,6 +38,8 @@ def litert(
     signatures: tuple[str, ...] = ("decode",),
     batch: int | None = None,
     x: Any = None,
+    *,
+    allow_untrained: bool = False,
 ) -> Path:
     """Writes a .tflite file of LiteRT built-in operations alone.
 
@@ -48,6 +55,7 @@ def litert(
         batch: a fixed number of examples per call, or None for any.
         x: (N, *data_shape) real examples that calibrate "int8", next to draws from the
             model itself.
+        allow_untrained: write a model that never saw a training step.
 
     Returns:
         path: of the file.
@@ -55,10 +63,14 @@ def litert(
     Raises:
         ImportError: if the LiteRT runtime is not installed.
         FileExistsError: if the path is taken.
-        ValueError: for an unknown precision or signature; as `ExportRefused`, naming
-            part, operation and way out, if the model does not convert.
+        WriteError: if the disk is full or read-only.
+        ValueError: for an untrained model, an unknown precision or signature; as
+            `ExportRefused`, naming part, operation and way out, if the model does not
+            convert.
     """
     check_built(vae)
+    if not allow_untrained:
+        check_trained(vae)
     require_litert()
     if Path(path).suffix != ".tflite":
         raise ValueError(f"a LiteRT file is named *.tflite; received {str(path)!r}.")
@@ -66,7 +78,8 @@ def litert(
     model = as_float32(vae)
     content = convert(model, precision, signatures, batch, x)
     check_runs(model, content, signatures, batch)
-    write_new(path, content)
+    with explained(path):
+        write_new(path, content)
     return path
 
 
@@ -185,17 +198,3 @@ def check_runs(
                         f"free batch size. Leave {endpoint.name} out of signatures=; a "
                         "SavedModel of this model does offer it."
                     )
-
-
-def write_new(path: Path, content: bytes) -> None:
-    """Writes a file so that its name appears only once all of it is on the disk."""
-    descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(partial, 0o644)
-        os.link(partial, path)  # unlike a rename it never replaces a file
-    finally:
-        os.unlink(partial)

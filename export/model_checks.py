@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import kvae
+from kvae.export.errors import WriteError
 
 
 def check_built(vae: Any) -> None:
@@ -52,14 +53,19 @@ def check_new(path: Any) -> Path:
 
     Raises:
         FileExistsError: if something is there; it is never overwritten.
-        OSError: if the parent cannot be made or written.
+        WriteError: if the parent cannot be made or written.
     """
     path = Path(path).absolute()
     if os.path.lexists(path):
         raise FileExistsError(f"{path} exists. Choose a new name, or remove it first.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(
+            f"{path.parent} cannot be made ({error.strerror}). Choose another place."
+        ) from error
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise PermissionError(
+        raise WriteError(
             f"{path.parent} cannot be written to. Choose a directory that can."
         )
     return path

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from kvae.export.float32_copy import as_float32
-from kvae.export.model_checks import check_built
+from kvae.export.model_checks import check_built, check_new, check_trained
 from kvae.export.signatures import Signature, signatures
+from kvae.export.writing import staged
 
 
-def saved_model(vae: Any, directory: Any, version: int | None = None) -> Path:
+def saved_model(
+    vae: Any,
+    directory: Any,
+    version: int | None = None,
+    *,
+    allow_untrained: bool = False,
+) -> Path:
     """Writes a SavedModel as a new version of a servable.
 
     It offers the signatures decode, generate, encode, reconstruct and score, in
@@ -26,16 +30,20 @@ def saved_model(vae: Any, directory: Any, version: int | None = None) -> Path:
         vae: a built `kvae.VAE`.
         directory: the servable's directory; made if missing.
         version: a positive integer; the next free one if None.
+        allow_untrained: write a model that never saw a training step.
 
     Returns:
         path: directory/version.
 
     Raises:
-        ValueError: if the model is not built, or the version is not positive.
+        ValueError: if the model is not built or trained, or the version is not positive.
         FileExistsError: if the version is there already.
+        WriteError: if the disk is full or read-only.
     """
     check_built(vae)
-    directory = Path(directory)
+    if not allow_untrained:
+        check_trained(vae)
+    directory = Path(directory).absolute()
     if version is None:
         version = max(versions(directory), default=0) + 1
     if not isinstance(version, int) or version < 1:
@@ -45,16 +53,9 @@ def saved_model(vae: Any, directory: Any, version: int | None = None) -> Path:
         raise FileExistsError(
             f"{path} exists. Leave version out to get the next free one."
         )
-    directory.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{version}.partial.", dir=directory))
-    try:
-        model = as_float32(vae)
-        write_archive(signatures(model), partial)
-        partial.chmod(0o755)
-        os.rename(partial, path)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    check_new(path)
+    with staged(path) as stage:
+        write_archive(signatures(as_float32(vae)), stage)
     return path
 
 

@@ -59,6 +59,9 @@ def damage(directory: Path, manifest: dict[str, Any]) -> list[str]:
             found.append(f"{name} is missing")
         elif sha256(path) != expected:
             found.append(f"{name} is not the file that was exported (checksum)")
+    for path in (file["path"] for file in manifest["files"]):
+        if not any(f"{name}/".startswith(f"{path}/") for name in manifest["sha256"]):
+            found.append(f"{path} has no checksum")
     return found
 
 

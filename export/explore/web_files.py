@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.export.errors import ExportRefused, ParityFailed
-from kvae.export.litert_files import archive, write_new
+from kvae.export.litert_files import archive
 from kvae.export.model_checks import require_litert
 from kvae.export.signatures import Signature
 from kvae.export.verification import litert_runner, load_cases
+from kvae.export.writing import write_new
 
 NUM = 16
 """Samples on the page; as many as an export records, so all of them are compared."""

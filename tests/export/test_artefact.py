@@ -108,6 +108,41 @@ def test_scores_of_one_image_do_not_depend_on_its_batch(
     np.testing.assert_allclose(whole[:3], part, rtol=1e-6)
 
 
+def kvae_launcher_status(directory: Path) -> subprocess.CompletedProcess[str]:
+    """Runs `kvae verify` where TensorFlow may not be imported by the command itself."""
+    program = (
+        "import sys, kvae_launcher; status = kvae_launcher.main(); "
+        "sys.exit(9 if {'tensorflow', 'kvae'} & set(sys.modules) else status)"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program, "verify", str(directory)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_needs_no_library(exported: Any, tmp_path: Path) -> None:
+    done = kvae_launcher_status(exported[0])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"litert/decoder.tflite\s+decode\.mean\s+real .* ok", done.stdout)
+    done = kvae_launcher_status(tmp_path / "none")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no folder" in done.stderr
+
+
+def test_a_file_without_a_checksum_is_not_run(exported: Any, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(exported[0], copy)
+    manifest = json.loads((copy / "export.json").read_text())
+    del manifest["sha256"]["litert/decoder.tflite"]
+    (copy / "export.json").write_text(json.dumps(manifest))
+    report = kvae.export.verify(copy)
+    assert report.problems == ("litert/decoder.tflite has no checksum",)
+    assert report.rows == ()
+
+
 def test_verify_passes_and_finds_tampering(exported: Any, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(exported[0], copy)
@@ -119,6 +154,9 @@ def test_verify_passes_and_finds_tampering(exported: Any, tmp_path: Path) -> Non
     report = kvae.export.verify(copy)
     assert not report.ok
     assert "decoder.tflite is not the file that was exported" in str(report)
+    status = kvae_launcher_status(copy)
+    assert status.returncode == 1
+    assert "decoder.tflite is not the file that was exported" in status.stdout
 
     # With a checksum that fits, the comparison itself has to find it.
     altered = bytearray(content)
@@ -191,6 +229,10 @@ def test_unready_models_are_refused(vae: Any, tmp_path: Path) -> None:
     fresh = kvae.VAE.from_config(vae.get_config())
     with pytest.raises(ValueError, match="was never trained.*allow_untrained=True"):
         kvae.export.export(fresh, tmp_path / "out")
+    with pytest.raises(ValueError, match="was never trained"):
+        kvae.export.saved_model(fresh, tmp_path / "served")
+    with pytest.raises(ValueError, match="was never trained"):
+        kvae.export.litert(fresh, tmp_path / "a.tflite")
     encoder = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(4)])
     decoder = keras.Sequential([keras.layers.Dense(4)])
     unbuilt = kvae.VAE(

@@ -5,12 +5,11 @@ The same tests run against a real `tensorflow_model_server` where one is on PATH
 
 from __future__ import annotations
 
-import http.server
-import json
+import contextlib
 import shutil
 import socket
 import subprocess
-import threading
+import sys
 import time
 from collections.abc import Iterator
 from concurrent import futures
@@ -26,74 +25,11 @@ from kvae.export.verification import saved_model_runner
 from kvae.export.warmup import write_server_files, write_warmup
 
 pytest.importorskip("tensorflow_serving.apis", reason="needs the extra `serving`")
+import loopback_server
+
 from kvae.export.serving import Client, ServingError
 
 SERVER = shutil.which("tensorflow_model_server")
-
-
-class Loopback:
-    """Both protocols over one SavedModel, in this process."""
-
-    def __init__(self, base: Path) -> None:
-        import grpc
-        from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
-
-        newest = max(int(p.name) for p in base.iterdir() if p.name.isdigit())
-        run = saved_model_runner(base / str(newest))
-
-        class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
-            def Predict(self, request: Any, context: Any) -> Any:
-                if request.model_spec.name != "digits":
-                    context.abort(grpc.StatusCode.NOT_FOUND, "Servable not found")
-                given = {k: tf.make_ndarray(v) for k, v in request.inputs.items()}
-                try:
-                    outputs = run(request.model_spec.signature_name, given)
-                except tf.errors.InvalidArgumentError as error:
-                    context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
-                answer = predict_pb2.PredictResponse()
-                for key, value in outputs.items():
-                    answer.outputs[key].CopyFrom(tf.make_tensor_proto(value))
-                return answer
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                length = int(self.headers["Content-Length"])
-                body = json.loads(self.rfile.read(length))
-                given = {
-                    k: np.asarray(v, np.int32 if k in ("num", "seed") else np.float32)
-                    for k, v in body["inputs"].items()
-                }
-                try:
-                    outputs = run(body["signature_name"], given)
-                    lists = {k: v.tolist() for k, v in outputs.items()}
-                    only = next(iter(lists.values())) if len(lists) == 1 else lists
-                    status, content = 200, {"outputs": only}
-                except tf.errors.InvalidArgumentError as error:
-                    status, content = 400, {"error": error.message}
-                self.send_response(status)
-                self.end_headers()
-                self.wfile.write(json.dumps(content).encode())
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.grpc = grpc.server(futures.ThreadPoolExecutor(8))
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            Service(), self.grpc
-        )
-        port = self.grpc.add_insecure_port("127.0.0.1:0")
-        self.grpc.start()
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        self.addresses = {
-            "grpc": f"127.0.0.1:{port}",
-            "rest": f"http://127.0.0.1:{self.http.server_address[1]}",
-        }
-
-    def stop(self) -> None:
-        self.grpc.stop(None).wait()
-        self.http.shutdown()
-        self.http.server_close()
 
 
 class ModelServer:
@@ -146,7 +82,7 @@ def base(vae: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=["loopback", "tensorflow_model_server"])
 def server(request: pytest.FixtureRequest, base: Path) -> Iterator[Any]:
     if request.param == "loopback":
-        server: Any = Loopback(base)
+        server: Any = loopback_server.Loopback(base)
     elif SERVER is None:
         pytest.skip("no tensorflow_model_server on PATH")
     else:
@@ -214,6 +150,53 @@ def test_versions_count_up_and_appear_whole(vae: Any, base: Path) -> None:
         kvae.export.saved_model(vae, base, version=7)
     with pytest.raises(ValueError, match="version must be a positive integer"):
         kvae.export.saved_model(vae, base, version=0)
+
+
+@contextlib.contextmanager
+def process_serving(base: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A loopback server in a process of its own, which can be killed; its address."""
+    command = [sys.executable, loopback_server.__file__, str(base)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process, process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+def test_a_killed_server_comes_back_with_the_new_version(
+    vae: Any, tmp_path: Path
+) -> None:
+    base = tmp_path / "digits"
+    kvae.export.saved_model(vae, base)
+    z = np.random.default_rng(0).normal(size=(2, 5)).astype("float32")
+    first, changed = (model.decode(z).mean().numpy() for model in (vae, other(vae)))
+    assert np.abs(changed - first).max() > 0.01
+    with process_serving(base) as (process, address):
+        with Client(address, "digits") as client:
+            np.testing.assert_allclose(client.decode(z)["mean"], first, atol=1e-6)
+            kvae.export.saved_model(other(vae), base)
+            # What a killed export leaves must not be found by the next server.
+            (base / ".3.partial.x").mkdir()
+            np.testing.assert_allclose(client.decode(z)["mean"], first, atol=1e-6)
+            process.kill()
+            process.wait()
+            with pytest.raises(ServingError, match="decode of model 'digits'.*UNAVAIL"):
+                client.decode(z)
+    with process_serving(base) as (_, address):
+        with Client(address, "digits") as client:
+            np.testing.assert_allclose(client.decode(z)["mean"], changed, atol=1e-6)
+        with Client(address, "digits", version=1) as client:
+            with pytest.raises(ServingError, match="NOT_FOUND"):
+                client.decode(z)
+
+
+def other(vae: Any) -> Any:
+    """The same model with other weights."""
+    copy = kvae.VAE.from_config(vae.get_config())
+    copy.build((None, *vae.data_shape))
+    copy.set_weights([0.5 * np.asarray(weight) for weight in vae.get_weights()])
+    return copy
 
 
 def test_failed_write_leaves_no_version(
