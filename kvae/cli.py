@@ -18,6 +18,7 @@ import contextlib
 import logging
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -36,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         arguments = _parser().parse_args(argv)
+        if arguments.verb == "verify":
+            return _verify(arguments.path)
         _show_log(arguments.quiet)
         with _quiet_import():
             from kvae.training.verbs import VERBS
@@ -54,6 +57,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:
         return _explain(error)
+
+
+def _verify(path: pathlib.Path) -> int:
+    """Repeats the checks of an export in a process that admits neither kvae nor keras.
+
+    It goes around the library, because the checks need one runtime only and are meant
+    for machines that have nothing more.
+    """
+    if not path.is_dir():
+        print(f"kvae: there is no folder {path}.", file=sys.stderr)
+        return 2
+    script = pathlib.Path(__file__).with_name("export") / "verification.py"
+    sys.stdout.flush()
+    command = [sys.executable, "-P", str(script), str(path)]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        print(done.stderr, end="", file=sys.stderr)
+    return done.returncode
 
 
 # === What a user sees ===

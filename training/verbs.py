@@ -7,9 +7,8 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from kvae.export import PRECISIONS, ParityFailed
+from kvae.export import PRECISIONS
 from kvae.export import export as export_model
-from kvae.export import verify as verify_export
 from kvae.export.explore import open_export
 from kvae.inputs import Inputs
 from kvae.training.completing import (
@@ -196,20 +195,6 @@ def export(
     )
 
 
-def verify(path: pathlib.Path) -> None:
-    """Repeats the parity checks of an export, from its folder alone.
-
-    Args:
-        path: what `export` made.
-    """
-    if not path.is_dir():
-        raise UserError(f"there is no folder {path}.")
-    report = verify_export(path)
-    if not report.ok:
-        raise ParityFailed(f"{path} is not what was exported, or differs.\n{report}")
-    print(report)
-
-
 def explore(
     path: pathlib.Path,
     litertjs: pathlib.Path | None = None,
@@ -242,7 +227,6 @@ VERBS: dict[str, Callable[..., None]] = {
     "sample": sample,
     "complete": complete,
     "export": export,
-    "verify": verify,
     "explore": explore,
 }
 
@@ -262,7 +246,6 @@ def show_metrics(metrics: dict[str, Any], name: str) -> None:
 
 
 def _export(run: Run, out: pathlib.Path, **options: Any) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
     test = Inputs.of(inputs_for_test(run.data, run.config)).to_dict()
     examples = {key: value[:640] for key, value in test.items()}
     report = export_model(run.vae, out, examples, **options)
