@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from typing import Any
@@ -87,7 +88,9 @@ class TrainableModel(DensityModel):
                 else that Keras takes.
             y: must stay None; labels go in as {"x": x, "condition": labels}.
             *args: as in Keras.
-            **kwargs: as in Keras; `validation_data` takes the forms of x.
+            **kwargs: as in Keras; `validation_data` takes the forms of x. A callback with
+                a method `around_fit(model, arguments)`, a context manager that yields
+                arguments, runs around the whole fit.
 
         Returns:
             history: a Keras `History`.
@@ -98,7 +101,12 @@ class TrainableModel(DensityModel):
         """
         method = keras.Model.fit
         arguments = prepare_fit_arguments(self, method, (x, y, *args), kwargs)
-        return super().fit(**arguments)
+        with contextlib.ExitStack() as stack:
+            for callback in keras.tree.flatten(arguments.get("callbacks") or []):
+                if hasattr(callback, "around_fit"):
+                    around = callback.around_fit(self, arguments)
+                    arguments = stack.enter_context(around)
+            return super().fit(**arguments)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Measures the loss and its parts: `keras.Model.evaluate` without targets.
@@ -225,12 +233,14 @@ class TrainableModel(DensityModel):
         if sample_weight is not None:
             loss = loss * tf.cast(sample_weight, loss.dtype)
         self._trackers["loss"].update_state(loss + regularisers)
-        bits = -parts.elbo / (math.log(2.0) * math.prod(self.data_shape))
+        entries = None if parts.draw is None else parts.draw.entries
+        if entries is None:
+            entries = tf.fill(tf.shape(parts.elbo), float(math.prod(self.data_shape)))
+        self._update_bits(parts.elbo, tf.cast(entries, parts.elbo.dtype), sample_weight)
         values = {
             "elbo": parts.elbo,
             "rate": parts.rate,
             "distortion": parts.distortion,
-            "bits_per_dim": bits,
             "active_units": parts.posterior_mean,
             **parts.metrics,
         }
@@ -238,6 +248,15 @@ class TrainableModel(DensityModel):
             weight = sample_weight if value.shape.rank else None
             self._trackers[name].update_state(value, sample_weight=weight)
         return self.get_metrics_result()
+
+    def _update_bits(
+        self, elbo: Tensor, entries: Tensor, sample_weight: Tensor | None
+    ) -> None:
+        """Adds a batch to the bits of all examples over all their observed entries."""
+        bits = -tf.math.divide_no_nan(elbo, entries) / math.log(2.0)
+        if sample_weight is not None:
+            entries *= tf.cast(sample_weight, entries.dtype)
+        self._trackers["bits_per_dim"].update_state(bits, sample_weight=entries)
 
     @property
     def metrics(self) -> list[Any]:

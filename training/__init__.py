@@ -1,5 +1,6 @@
 """kvae.training: data sources, recipes, runs and their directories."""
 
+from kvae.training.checkpoint import Checkpoint as Checkpoint
 from kvae.training.config import Config as Config
 from kvae.training.errors import UserError as UserError
 from kvae.training.extras import MissingExtra as MissingExtra

@@ -39,11 +39,21 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
         with beside.open("rb+") as file:
             os.fsync(file.fileno())
         beside.replace(path)
+        _flush_folder(path.parent)
     except OSError as error:
         raise WriteError(_explain(path, error)) from error
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def _flush_folder(path: pathlib.Path) -> None:
+    # Without it a power cut may undo the rename.
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def write_text(path: pathlib.Path, text: str) -> None:

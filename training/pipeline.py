@@ -22,11 +22,12 @@ def training_batches(
     binarise: bool = False,
     first_epoch: int = 0,
     condition: np.ndarray | None = None,
+    first_batch: int = 0,
 ) -> tf.data.Dataset:
     """Makes an endless data set of batches, a new order (and new pixels) each epoch.
 
     Batch s of epoch e depends on (seed, e, s) alone: nothing is drawn from a state, so
-    a run can be repeated, or continued from `first_epoch`, to the bit. The last batch
+    a run can be repeated, or continued from `first_batch`, to the bit. The last batch
     of an epoch holds what is left over.
 
     Args:
@@ -36,6 +37,7 @@ def training_batches(
         binarise: draw each pixel as 1 with probability x, else 0.
         first_epoch: where to begin.
         condition: (N, ...) what goes along with each example, or None.
+        first_batch: how many batches, of `first_epoch` and after, are left out.
 
     Returns:
         dataset: of (B, *shape) float32, or with a condition of dicts of "x" and
@@ -70,8 +72,10 @@ def training_batches(
             else {"x": chosen, "condition": tf.gather(given, rows)}
         )
 
-    epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int32).max)
-    rows = epochs.flat_map(epoch_rows)
+    left_out, within = divmod(first_batch, steps)
+    begin = first_epoch + left_out
+    epochs = tf.data.Dataset.range(begin, np.iinfo(np.int32).max)
+    rows = epochs.flat_map(epoch_rows).skip(within)
     mapped = rows.map(batch, num_parallel_calls=2, deterministic=True)
     options = tf.data.Options()
     options.autotune.enabled = False
