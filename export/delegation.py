@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 
-def outside_xnnpack(path: Path, batch: int = 1) -> list[str]:
-    """Names the operations of a file's first signature that XNNPACK leaves out.
+def outside_xnnpack(path: Path, batch: int = 1) -> dict[str, list[str]]:
+    """Names the operations that XNNPACK leaves out, for each signature of a file.
 
     A delegate node computes its outputs from its inputs, so it covers every operation
     that lies between them. What it does not cover runs in the plain interpreter, and
@@ -18,11 +18,28 @@ def outside_xnnpack(path: Path, batch: int = 1) -> list[str]:
         batch: examples per call, for a file of free batch size.
 
     Returns:
-        operations: by name, in the order of execution; empty if all is accelerated.
+        operations: by signature and in the order of execution; an empty list if all of
+            it is accelerated.
     """
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    content = path.read_bytes()
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    found = {}
+    for entry in model.signatureDefs:
+        # The interpreter lists the operations of the first subgraph alone.
+        graphs, index = model.subgraphs, entry.subgraphIndex
+        graphs[0], graphs[index] = graphs[index], graphs[0]
+        first = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+        graphs[0], graphs[index] = graphs[index], graphs[0]
+        found[entry.signatureKey.decode()] = _outside(first, batch)
+    return found
+
+
+def _outside(content: bytes, batch: int) -> list[str]:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_path=str(path), num_threads=1)
+    interpreter = Interpreter(model_content=content, num_threads=1)
     for detail in interpreter.get_input_details():
         signature = detail["shape_signature"]
         if len(signature) and signature[0] == -1:

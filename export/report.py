@@ -79,7 +79,18 @@ def _sizes(files: tuple[dict[str, Any], ...]) -> str:
                 f"{cost['elbo_change']:+.4f} of {cost['elbo']:.2f}",
                 f"{cost['budget']:.3g} {keeps}",
                 f"{cost['microseconds']:.0f}",
-                ", ".join(file["outside_xnnpack"]) or "nothing",
+                _outside(file["outside_xnnpack"]),
             )
         )
     return columns(lines)
+
+
+def _outside(operations: dict[str, list[str]]) -> str:
+    """The operations of the networks; the noise of the others is never in XNNPACK."""
+    networks = ("decode", "encode", "reconstruct")
+    shown = [
+        f"{name}: {', '.join(dict.fromkeys(operations[name]))}"
+        for name in networks
+        if operations.get(name)
+    ]
+    return "; ".join(shown) or "nothing"
