@@ -4,7 +4,7 @@
     kvae train mnist --out runs/mnist
 
 Exit status: 0 done; 1 something failed; 2 a mistake in what was asked for, with one
-sentence on standard error; 130 interrupted.
+sentence on standard error; 130 interrupted; 143 stopped by SIGTERM, training saved.
 
 This file imports only the standard library before it has read the arguments, so help
 and refusals come at once. `kvae_launcher` runs it without importing the
@@ -181,7 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(
         verb(
             "train",
-            "Train a model by a recipe or on a data source.",
+            "Train a model by a recipe or on a data source, or go on with a run.",
             "kvae train mnist --set epochs=20 --out runs/mnist",
         )
     )
@@ -259,6 +259,12 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(changes={})
     _add_settings(parser)
     parser.add_argument("--out", type=_PATH, help="folder of the run (runs/NAME)")
+    parser.add_argument(
+        "--resume",
+        type=_PATH,
+        metavar="RUN",
+        help="go on with an interrupted run, bit for bit; nothing else but --data-dir",
+    )
 
 
 def _add_sample(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ from kvae.training.pipeline import training_batches as training_batches
 from kvae.training.run_directory import RunDirectory as RunDirectory
 from kvae.training.runner import Run as Run
 from kvae.training.runner import open_run as open_run
+from kvae.training.runner import resume as resume
 from kvae.training.runner import train as train
 from kvae.training.sources import DataSet as DataSet
 from kvae.training.sources import load_data as load_data

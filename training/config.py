@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kvae.training.errors import UserError, nearest
+from kvae.training.interval import Interval
 
 Check = Callable[[Any], str | None]
 """Takes a value; says what was expected instead, or None if it is right."""
@@ -61,6 +62,14 @@ def _part(value: Any) -> str | None:
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return None
     return 'a name, or a table such as {name = "...", ...} with the arguments'
+
+
+def _interval(value: Any) -> str | None:
+    try:
+        Interval.of(value)
+    except UserError:
+        return 'an interval, such as "5 minutes", "500 steps", "2 epochs", or "never"'
+    return None
 
 
 def _key(default: Any, check: Check, doc: str) -> Any:
@@ -138,6 +147,9 @@ class Config:
         "float32",
         _choice("float32", "mixed_bfloat16", "mixed_float16", "float64"),
         "of the networks; densities never have less than float32",
+    )
+    checkpoint: str = _key(
+        "1 minute", _interval, "how often to save what --resume goes on from"
     )
     eval_samples: int = _key(1, _whole(1), "latents per example in the test ELBO")
     seed: int = _key(0, _whole(0), "of weights, noise, order and binarisation")

@@ -19,6 +19,8 @@ class HistoryFile(keras.callbacks.Callback):
         path: of the CSV file.
     """
 
+    saved_attributes = ("rows",)  # a checkpoint takes them along
+
     def __init__(self, path: pathlib.Path) -> None:
         super().__init__()
         self.path = path

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import pathlib
 import platform
+import shutil
 from typing import Any
 
 import kvae
@@ -41,8 +42,14 @@ class RunDirectory:
             WriteError: if the folder cannot be made.
         """
         path = pathlib.Path(path).expanduser()
-        if path.is_dir() and any(path.iterdir()):
-            kind = "a run" if (path / "config.toml").exists() else "files"
+        run = cls(path)
+        if run.config_file.exists() and not run.is_finished():
+            raise UserError(
+                f"{path} holds a run that did not finish; go on with kvae train "
+                f"--resume {path}, choose another --out, or remove it."
+            )
+        if path.is_dir() and any(file != run.checkpoints for file in path.iterdir()):
+            kind = "a run" if run.config_file.exists() else "files"
             raise UserError(
                 f"{path} exists and holds {kind}; choose another --out, or remove it."
             )
@@ -52,11 +59,15 @@ class RunDirectory:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WriteError(f"{path} cannot be made: {error.strerror}") from error
-        return cls(path)
+        return run
 
     @classmethod
-    def open(cls, path: Any) -> RunDirectory:
-        """Finds the folder of a finished run.
+    def open(cls, path: Any, finished: bool = True) -> RunDirectory:
+        """Finds the folder of a run.
+
+        Args:
+            path: of the folder.
+            finished: whether the run must have a model.
 
         Raises:
             UserError: if it is not there, or not one of a run.
@@ -70,17 +81,26 @@ class RunDirectory:
                 f"{path} is no run: it holds no config.toml; give the --out of kvae "
                 "train."
             )
-        if not run.model_file.is_file():
+        if finished and not run.model_file.is_file():
             raise UserError(
-                f"{path} holds no model.keras, so its training did not finish; train "
-                f"again with kvae train {run.config_file} --out NEW."
+                f"{path} holds no model.keras, so its training did not finish; go on "
+                f"with kvae train --resume {path}."
             )
         return run
+
+    def is_finished(self) -> bool:
+        """Whether the run has its model, and nothing is left to go on from."""
+        return self.model_file.is_file() and not any(self.checkpoints.glob("*.npz"))
 
     @property
     def config_file(self) -> pathlib.Path:
         """The full configuration; `kvae train config.toml` repeats the run."""
         return self.path / "config.toml"
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        """What to go on from; gone when the run is finished."""
+        return self.path / "checkpoints"
 
     @property
     def model_file(self) -> pathlib.Path:
@@ -111,6 +131,25 @@ class RunDirectory:
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Writes metrics.json."""
         write_json(self.metrics_file, metrics)
+
+    def check_versions(self) -> list[str]:
+        """Says what is other than when the run began, from run.json."""
+        try:
+            facts = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+            before = dict(facts["versions"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ["run.json is missing or damaged"]
+        now = versions()
+        names = sorted(set(before) | set(now))
+        return [
+            f"{name} was {before.get(name)} and is {now.get(name)}"
+            for name in names
+            if before.get(name) != now.get(name)
+        ]
+
+    def finish(self) -> None:
+        """Removes the checkpoints: the model stands."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def read_config(self) -> Config:
         """Reads config.toml back.

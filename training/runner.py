@@ -5,24 +5,21 @@ from __future__ import annotations
 import dataclasses
 import logging
 import pathlib
-import time
 from typing import Any
 
 import keras
-import numpy as np
 
 from kvae.training.completing import inputs_for_test, save_completions
 from kvae.training.config import Config
 from kvae.training.errors import UserError, user_errors
 from kvae.training.extras import require
-from kvae.training.history import HistoryFile
+from kvae.training.fitting import conditions_of, fit
 from kvae.training.measure import measure
-from kvae.training.optimise import make_optimizer
 from kvae.training.parts import build_model
 from kvae.training.pictures import is_image, save_curves, save_pictures
-from kvae.training.pipeline import binarise_once, steps_per_epoch, training_batches
-from kvae.training.progress import Progress
+from kvae.training.pipeline import binarise_once
 from kvae.training.run_directory import RunDirectory
+from kvae.training.run_lock import run_lock
 from kvae.training.sources import DataSet, load_data
 
 _LOG = logging.getLogger("kvae")
@@ -65,15 +62,48 @@ def train(config: Config, out: pathlib.Path | str) -> Run:
     """
     require("matplotlib.figure", "drawing the pictures of a run")
     directory = RunDirectory.create(out)
+    with run_lock(directory.checkpoints / "lock"):
+        return _train(config, directory, True)
+
+
+def resume(path: pathlib.Path | str, changes: dict[str, Any] | None = None) -> Run:
+    """Goes on with a run that was interrupted, bit for bit as if it had not been.
+
+    Args:
+        path: the run directory.
+        changes: keys of the configuration that do not change the numbers: `data_dir`,
+            `checkpoint`.
+
+    Returns:
+        run: finished; at once, if it was.
+
+    Raises:
+        UserError: if there is no run, another process works on it, its data are gone,
+            or all its checkpoints are damaged.
+    """
+    directory = RunDirectory.open(path, finished=False)
+    if directory.is_finished():
+        _LOG.info("%s is finished: there is nothing to go on with.", directory.path)
+        return open_run(path, changes)
+    require("matplotlib.figure", "drawing the pictures of a run")
+    config = dataclasses.replace(directory.read_config(), **(changes or {}))
+    with run_lock(directory.checkpoints / "lock"):
+        for difference in directory.check_versions():
+            _LOG.warning(
+                "%s: the run goes on, but perhaps not bit for bit.", difference
+            )
+        return _train(config, directory, False)
+
+
+def _train(config: Config, directory: RunDirectory, new: bool) -> Run:
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
     data = load_run_data(config)
-    conditions = _conditions(data, config)
+    conditions = conditions_of(data, config)
     vae = build_model(config, data.train, conditions["train"])
-    directory.write_config(config, data.describe())
-    began = time.monotonic()
-    history = fit(vae, config, data, directory)
-    seconds = time.monotonic() - began
+    if new:
+        directory.write_config(config, data.describe())
+    history, seconds = fit(vae, config, data, directory)
     directory.write_model(vae)
     test = measure_test(vae, data, config)
     metrics = {
@@ -95,6 +125,7 @@ def train(config: Config, out: pathlib.Path | str) -> Run:
         save_pictures(directory.path, vae, shown, config.seed, data.pixel_range)
     else:
         _LOG.info("examples of shape %s are no images: no pictures of them", data.shape)
+    directory.finish()
     return Run(directory, config, vae, data, metrics)
 
 
@@ -157,72 +188,6 @@ def load_run_data(config: Config) -> DataSet:
     )
 
 
-def fit(
-    vae: Any, config: Config, data: DataSet, directory: RunDirectory
-) -> list[dict[str, float]]:
-    """Trains a model as a configuration says.
-
-    Args:
-        vae: built.
-        config: of the run.
-        data: of the run.
-        directory: receives history.csv.
-
-    Returns:
-        history: one dict per epoch.
-
-    Raises:
-        UserError: if the loss stops being a number.
-    """
-    steps = steps_per_epoch(len(data.train), config.batch_size)
-    vae.compile(
-        optimizer=make_optimizer(config, steps * config.epochs),
-        jit_compile=config.jit_compile,
-        steps_per_execution=min(config.steps_per_execution, steps),
-    )
-    progress = Progress(config.epochs, steps, config.batch_size)
-    history = HistoryFile(directory.history_file)
-    callbacks: list[Any] = [progress, history, keras.callbacks.TerminateOnNaN()]
-    if config.early_stopping:
-        callbacks.append(
-            keras.callbacks.EarlyStopping(
-                "val_elbo",
-                mode="max",
-                patience=config.early_stopping,
-                restore_best_weights=True,
-            )
-        )
-    with user_errors():  # the model checks the data before it builds a graph
-        validation = _validation(vae, config, data)
-        batches = training_batches(
-            data.train,
-            config.batch_size,
-            config.seed,
-            config.binarise == "dynamic",
-            condition=_conditions(data, config)["train"],
-        )
-    try:
-        vae.fit(
-            batches,
-            epochs=config.epochs,
-            steps_per_epoch=steps,
-            validation_data=validation,
-            validation_batch_size=max(config.batch_size, 256),
-            callbacks=callbacks,
-            shuffle=False,  # the pipeline has shuffled
-            verbose=0,
-        )
-    finally:
-        progress.close()
-    if not history.rows or not np.isfinite(history.rows[-1]["loss"]):
-        raise UserError(
-            f"training diverged in epoch {max(1, len(history.rows))}: the loss is not "
-            "a number; lower the learning rate (--set learning_rate="
-            f"{config.learning_rate / 10:g}) or clip gradients (--set clip_norm=100)."
-        )
-    return history.rows
-
-
 def measure_test(
     vae: Any, data: DataSet, config: Config, num_samples: int | None = None
 ) -> dict[str, Any]:
@@ -235,21 +200,3 @@ def measure_test(
         **metrics,
         "pixels": "binarised once, fixed seed" if drawn else "as they are",
     }
-
-
-def _validation(vae: Any, config: Config, data: DataSet) -> Any:
-    # The training set goes in as a pipeline, of which Keras sees only batches: check
-    # the arrays it is made from, once.
-    for part in ("train", "test"):
-        with user_errors(f"{data.name}, {part} part"):
-            vae.check_inputs(data.inputs(part, config.condition))
-    if not len(data.validation):
-        return None
-    return data.inputs("validation", config.condition)
-
-
-def _conditions(data: DataSet, config: Config) -> dict[str, Any]:
-    """What goes along with each part, and that every part has it; None without."""
-    parts = ("train", "test", *(["validation"] if len(data.validation) else []))
-    given = {part: data.inputs(part, config.condition) for part in parts}
-    return {p: v["condition"] if config.condition else None for p, v in given.items()}

@@ -25,6 +25,7 @@ from kvae.training.pictures import is_image, save_examples
 from kvae.training.read_condition import read_condition
 from kvae.training.run_directory import RunDirectory
 from kvae.training.runner import Run, measure_test, open_run
+from kvae.training.runner import resume as resume_run
 from kvae.training.runner import train as train_run
 
 _DECIMALS = {"bits_per_dim": 4}
@@ -50,8 +51,9 @@ def train(
     changes: dict[str, Any],
     settings: list[str] | None,
     out: pathlib.Path | None,
+    resume: pathlib.Path | None = None,
 ) -> None:
-    """Trains a model by a recipe or on a data source.
+    """Trains a model by a recipe or on a data source, or goes on with a run.
 
     Args:
         recipe: a name or path; None uses the defaults for `changes["data"]`, or the
@@ -59,7 +61,13 @@ def train(
         changes: values by key of the configuration; None leaves the recipe's.
         settings: "key=value" changes, applied last.
         out: the folder to make; runs/NAME if None.
+        resume: the folder of an interrupted run, which has its own recipe.
     """
+    if resume is not None:
+        run = _resumed(resume, recipe, changes, settings, out)
+        show_metrics(run.metrics["test"], run.data.name)
+        print(f"\nThe run lies in {run.directory.path}")
+        return
     if recipe is None and changes.get("data") is None:
         recipe = "digits"
     config = load_recipe(recipe, changes, settings)
@@ -243,6 +251,21 @@ def show_metrics(metrics: dict[str, Any], name: str) -> None:
             value = f"{row['value']:.{digits}f} ± {row['standard_error']:.{digits}f}"
         title = "ELBO" if key == "elbo" else key.replace("_", " ")
         print(f"  {title:13} {value:>16} {row['unit']}  ({row['estimator']})")
+
+
+def _resumed(
+    path: pathlib.Path,
+    recipe: str | None,
+    changes: dict[str, Any],
+    settings: list[str] | None,
+    out: pathlib.Path | None,
+) -> Run:
+    if recipe or settings or out or set(changes) - {"data_dir"}:
+        raise UserError(
+            f"--resume goes on with {path} as it began, by its own config.toml; give "
+            "nothing with it but --data-dir."
+        )
+    return resume_run(path, _changes(changes.get("data_dir")))
 
 
 def _export(run: Run, out: pathlib.Path, **options: Any) -> None:

@@ -1,0 +1,115 @@
+"""From a built model and a configuration to a trained one."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kvae.training.checkpoint import Checkpoint
+from kvae.training.config import Config
+from kvae.training.errors import UserError, user_errors
+from kvae.training.history import HistoryFile
+from kvae.training.optimise import make_optimizer
+from kvae.training.pipeline import steps_per_epoch, training_batches
+from kvae.training.progress import Progress
+from kvae.training.run_directory import RunDirectory
+from kvae.training.sources import DataSet
+
+
+def fit(
+    vae: Any, config: Config, data: DataSet, directory: RunDirectory
+) -> tuple[list[dict[str, float]], float]:
+    """Trains a model as a configuration says, from the run's last checkpoint if any.
+
+    Args:
+        vae: built.
+        config: of the run.
+        data: of the run.
+        directory: receives history.csv and checkpoints; its lock is held.
+
+    Returns:
+        history: one dict per epoch.
+        seconds: of training, those before an interruption too.
+
+    Raises:
+        UserError: if the loss stops being a number.
+    """
+    steps = steps_per_epoch(len(data.train), config.batch_size)
+    vae.compile(
+        optimizer=make_optimizer(config, steps * config.epochs),
+        jit_compile=config.jit_compile,
+        steps_per_execution=min(config.steps_per_execution, steps),
+    )
+    progress = Progress(config.epochs, steps, config.batch_size)
+    history = HistoryFile(directory.history_file)
+    callbacks: list[Any] = [progress, history, keras.callbacks.TerminateOnNaN()]
+    if config.early_stopping:
+        callbacks.append(
+            keras.callbacks.EarlyStopping(
+                "val_elbo",
+                mode="max",
+                patience=config.early_stopping,
+                restore_best_weights=True,
+            )
+        )
+    with user_errors():  # the model checks the data before it builds a graph
+        validation = _validation(vae, config, data)
+        with tf.device("cpu"):  # one copy, however often batches are made of it
+            x = tf.constant(data.train, tf.float32)
+
+        def batches_from(first: int) -> tf.data.Dataset:
+            return training_batches(
+                x,
+                config.batch_size,
+                config.seed,
+                config.binarise == "dynamic",
+                condition=conditions_of(data, config)["train"],
+                first_batch=first,
+            )
+
+    checkpoint = Checkpoint(
+        directory.path, config.checkpoint, batches_from=batches_from, lock=False
+    )
+    began = time.monotonic()
+    try:
+        vae.fit(
+            batches_from(0),
+            epochs=config.epochs,
+            steps_per_epoch=steps,
+            validation_data=validation,
+            validation_batch_size=max(config.batch_size, 256),
+            callbacks=[*callbacks, checkpoint],
+            shuffle=False,  # the pipeline has shuffled
+            verbose=0,
+        )
+    finally:
+        progress.close()
+    if not history.rows or not np.isfinite(history.rows[-1]["loss"]):
+        raise UserError(
+            f"training diverged in epoch {max(1, len(history.rows))}: the loss is not "
+            "a number; lower the learning rate (--set learning_rate="
+            f"{config.learning_rate / 10:g}) or clip gradients (--set clip_norm=100)."
+        )
+    return history.rows, checkpoint.seconds + time.monotonic() - began
+
+
+def conditions_of(data: DataSet, config: Config) -> dict[str, Any]:
+    """What goes along with each part, and that every part has it; None without."""
+    parts = ("train", "test", *(["validation"] if len(data.validation) else []))
+    given = {part: data.inputs(part, config.condition) for part in parts}
+    return {p: v["condition"] if config.condition else None for p, v in given.items()}
+
+
+def _validation(vae: Any, config: Config, data: DataSet) -> Any:
+    # The training set goes in as a pipeline, of which Keras sees only batches: check
+    # the arrays it is made from, once.
+    for part in ("train", "test"):
+        with user_errors(f"{data.name}, {part} part"):
+            vae.check_inputs(data.inputs(part, config.condition))
+    if not len(data.validation):
+        return None
+    return data.inputs("validation", config.condition)
