@@ -48,7 +48,7 @@ class ExportReport:
     def table(self) -> str:
         """The comparison as text, one line per output, then files and problems."""
         parts = [table(list(self.rows))] if self.rows else []
-        parts.append(_sizes(self.files))
+        parts.append(_sizes(self.files, self.rows))
         parts += [
             f"{name} is not in LiteRT: {why}" for name, why in self.refused.items()
         ]
@@ -60,22 +60,30 @@ class ExportReport:
         return self.table()
 
 
-def _sizes(files: tuple[dict[str, Any], ...]) -> str:
-    """Size, cost in nats and speed of each file, side by side."""
-    lines = [
-        ("file", "KiB", "ELBO change, nats", "budget", "us/image", "outside XNNPACK")
-    ]
+def _sizes(files: tuple[dict[str, Any], ...], rows: tuple[dict[str, Any], ...]) -> str:
+    """Size, pixel difference, cost in nats and speed of each file, side by side."""
+    title = ("file", "KiB", "pixels", "distortion", "ELBO change, nats")
+    lines = [(*title, "budget", "us/image", "outside XNNPACK")]
     for file in files:
         size = f"{file['bytes'] / 1024:.0f}"
+        gaps = [
+            row["max"]
+            for row in rows
+            if row["file"] == file["path"] and row["output"] in ("mean", "x")
+            if "max" in row
+        ]
+        images = f"{max(gaps):.1e}" if gaps else ""
         cost = file.get("cost")
         if cost is None:
-            lines.append((file["path"], size, "", "", "", ""))
+            lines.append((file["path"], size, images, "", "", "", "", ""))
             continue
         keeps = "kept" if cost["within_budget"] else "EXCEEDED"
         lines.append(
             (
                 file["path"],
                 size,
+                images,
+                f"{cost['distortion_change']:+.4f}",
                 f"{cost['elbo_change']:+.4f} of {cost['elbo']:.2f}",
                 f"{cost['budget']:.3g} {keeps}",
                 f"{cost['microseconds']:.0f}",

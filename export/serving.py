@@ -12,7 +12,7 @@ import numpy as np
 from kvae.export.model_checks import require_serving
 from kvae.export.warmup import predict_request
 
-_DTYPES = {"seed": np.int32, "num": np.int32}
+_WHOLE = ("seed", "num")
 _LABELS = "condition"  # whole numbers there are labels
 _CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", 1 << 30),
@@ -99,6 +99,7 @@ class Client:
             outputs: arrays by name.
 
         Raises:
+            TypeError: if a seed or num is not whole; ValueError: if it exceeds 32 bits.
             ServingError: if the server is not there, takes too long or refuses.
         """
         arrays = {key: _array(key, value) for key, value in inputs.items()}
@@ -172,10 +173,12 @@ def _array(name: str, value: Any) -> np.ndarray:
     array = np.asarray(value)
     if array.dtype.kind == "f" or name in ("x", "z", "temperature"):
         array = array.astype(np.float32)
-    if name == _LABELS and array.dtype.kind in "iu":
-        array = array.astype(np.int32)
-    if name in _DTYPES:
-        if array.dtype.kind not in "iu":
-            raise TypeError(f"{name} must be whole; received dtype {array.dtype}.")
-        array = array.astype(_DTYPES[name])
-    return array
+    labels = name == _LABELS and array.dtype.kind in "iu"
+    if name not in _WHOLE and not labels:
+        return array
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be whole; received dtype {array.dtype}.")
+    small = array.astype(np.int32)
+    if not np.array_equal(small, array):  # it would wrap around, to other noise
+        raise ValueError(f"{name} must fit 32 bits; received {array.tolist()}.")
+    return small

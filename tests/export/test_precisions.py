@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,9 @@ def bundle(
         directory,
         digits,
         precisions=kvae.export.PRECISIONS,
+        batches=(None, 1),
         whole_model=True,
         licence="CC0-1.0",
-        serving=False,
     )
     return directory, report
 
@@ -53,11 +54,41 @@ def test_int8_leaves_out_what_integers_cannot_say(bundle: Any) -> None:
     assert offered["model_int8.tflite"] == {"decode", "encode", "reconstruct"}
 
 
+def test_every_combination_was_compared_and_has_a_card(bundle: Any) -> None:
+    directory, report = bundle
+    assert report.ok
+    assert not report.refused
+    seen = {(r["file"], r["signature"]): r["batches"] for r in report.rows}
+    every = ("decode", "generate", "encode", "reconstruct", "score")
+    for precision, batch in itertools.product(kvae.export.PRECISIONS, (None, 1)):
+        part = "" if precision == "float32" else f"_{precision}"
+        part += "" if batch is None else f"_batch{batch}"
+        whole = [
+            n for n in every if precision != "int8" or n not in ("generate", "score")
+        ]
+        for stem, names in (("decoder", ["decode"]), ("model", whole)):
+            path = f"litert/{stem}{part}.tflite"
+            compared = {name: b for (file, name), b in seen.items() if file == path}
+            assert compared == dict.fromkeys(
+                names, [1, 3, 16] if batch is None else [1]
+            )
+            card = kvae.export.read_card(directory / path)
+            assert (card["precision"], card["batch"]) == (precision, batch)
+            assert set(card["signatures"]) == set(names)
+            assert card["cost"]["elbo_change"] == pytest.approx(
+                card["cost"]["distortion_change"] * -1 - card["cost"]["rate_change"]
+            )
+
+
 def test_a_seed_means_the_same_latents_at_every_precision(bundle: Any) -> None:
     rows = [r for r in bundle[1].rows if r["output"] == "z"]
     assert {r["file"] for r in rows} == {
         "saved_model/1",
-        *(f"litert/model{p}.tflite" for p in ("", "_float16", "_int8_dynamic")),
+        *(
+            f"litert/model{precision}{batch}.tflite"
+            for precision in ("", "_float16", "_int8_dynamic")
+            for batch in ("", "_batch1")
+        ),
     }
     assert all(row["identical"] for row in rows)
 
@@ -96,7 +127,8 @@ def test_cost_in_nats_is_the_change_of_the_distortion(
 
 def test_budgets_are_said_for_every_file(bundle: Any) -> None:
     costs = {f["path"]: f["cost"] for f in bundle[1].files if f["kind"] == "litert"}
-    assert len(costs) == 8
+    assert len(costs) == 16
+    assert all(path in str(bundle[1]) for path in costs)
     assert all(cost["within_budget"] for cost in costs.values())
     assert abs(costs["litert/decoder.tflite"]["elbo_change"]) < 1e-4
     saved = json.loads((bundle[0] / "export.json").read_text())

@@ -117,8 +117,15 @@ def test_refusals_reach_the_caller(server: Any, protocol: str) -> None:
             ServingError, match="(?s)generate of model 'digits'.*num must be"
         ):
             client.generate(0)
+        with pytest.raises(ServingError, match="(?s)num must be from 1"):
+            client.generate(10**9)
+        with pytest.raises(ServingError, match="z must be finite"):
+            client.decode(np.full((1, 5), np.nan))
         with pytest.raises(TypeError, match="seed must be whole; received dtype float"):
             client.call("score", {"x": np.zeros((1, 8, 8, 1)), "seed": [0.5, 1.0]})
+        for big in ({"num": 2**32 + 1}, {"num": 1, "seed": 2**32}):
+            with pytest.raises(ValueError, match=r"must fit 32 bits; received .*42949"):
+                client.generate(**big)
 
 
 def test_many_clients_get_their_own_answers(server: Any, vae: Any) -> None:
