@@ -53,7 +53,7 @@ async function look(name) {
       single: Array.from(state?.single ?? []),
       singlePixels: pixels(document.getElementById("single")),
       gridPixels: [...document.querySelectorAll("#grid canvas")].map(pixels),
-      mapPixels: pixels(document.getElementById("map")).filter((_, i) => i % 997 === 0),
+      map: pixels(document.getElementById("map")).filter((_, i) => i % 4 === 1), // green
       scrollWidth: document.documentElement.scrollWidth,
       innerWidth: globalThis.innerWidth,
     };

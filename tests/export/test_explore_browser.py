@@ -23,6 +23,8 @@ import kvae.export
 from kvae.endpoints import decode
 from kvae.export.explore import open_export
 from kvae.export.explore.litertjs import find_packages
+from kvae.training.load_recipe import load_recipe
+from kvae.training.runner import train
 
 MODULES = Path(os.environ.get("KVAE_NODE_MODULES", "node_modules")).absolute()
 CHROMIUM = next(
@@ -79,12 +81,28 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def seen(
-    exported: Any, screenshots: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Any]:
-    copy = tmp_path_factory.mktemp("browser") / "digits"
-    shutil.copytree(exported[0], copy)
-    return drive(copy, screenshots / "digits")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The quickstart's model: its digits can be read, so that pictures can be judged."""
+    return train(load_recipe("digits"), tmp_path_factory.mktemp("run") / "digits")
+
+
+@pytest.fixture(scope="module")
+def vae(run: Any) -> Any:
+    """In place of the folder's model, which was hardly trained."""
+    return run.vae
+
+
+@pytest.fixture(scope="module")
+def exported(
+    run: Any, digits: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Any]:
+    directory = tmp_path_factory.mktemp("browser") / "digits"
+    return directory, kvae.export.export(run.vae, directory, digits)
+
+
+@pytest.fixture(scope="module")
+def seen(exported: Any, screenshots: Path) -> dict[str, Any]:
+    return drive(exported[0], screenshots / "digits")
 
 
 def pixels(x: np.ndarray) -> np.ndarray:
@@ -105,8 +123,13 @@ def assert_same_pictures(view: dict[str, Any], x: np.ndarray) -> float:
     return gap
 
 
-def test_a_seed_shows_the_images_that_python_draws(seen: Any, vae: Any) -> None:
-    assert_same_pictures(seen["first"], vae.sample(16, seed=0))
+def test_a_seed_shows_the_images_that_python_draws(
+    seen: Any, vae: Any, digits: np.ndarray
+) -> None:
+    x = vae.sample(16, seed=0)
+    # Pictures worth comparing: they differ from one another as digits do.
+    assert x.std(axis=0).mean() > 0.5 * digits.std(axis=0).mean()
+    assert_same_pictures(seen["first"], x)
     assert_same_pictures(seen["seeded"], vae.sample(16, seed=11, temperature=0.5))
 
 
@@ -142,7 +165,32 @@ def test_controls_move_the_code_and_its_picture(seen: Any, vae: Any) -> None:
         np.testing.assert_allclose(np.ravel(mean), view["single"], atol=1e-6)
         assert np.abs(pixels(mean)[0] - view["singlePixels"]).max() <= 1
     assert seen["slid"]["single"] != seen["chosen"]["single"]
-    assert seen["slid"]["mapPixels"] != seen["seeded"]["mapPixels"]
+    assert seen["slid"]["map"] != seen["seeded"]["map"]
+
+
+def test_the_map_shows_the_decoded_codes(seen: Any, vae: Any) -> None:
+    view = seen["slid"]
+    cells = 9
+    places = 3.0 * ((2 * np.arange(cells) + 1) / cells - 1)
+    z = np.tile(np.array(view["z"], np.float32), (cells, cells, 1))
+    z[..., 0] = places[None, :]
+    z[..., 1] = -places[:, None]
+    mean = decode(vae, z.reshape(cells**2, -1))["mean"].numpy()
+    grey = pixels(mean).reshape(cells, cells, 8, 8, 4)[..., 1]
+    shown = np.array(view["map"]).reshape(630, 630)
+    gap = 2  # pixels between the pictures
+    step = 630 / (cells * (8 + gap))
+    centre = (
+        (np.arange(cells)[:, None] * (8 + gap) + gap / 2) + np.arange(8) + 0.5
+    ) * step
+    at = centre.astype(int)
+    got = shown[at[:, None, :, None], at[None, :, None, :]]
+    # The marker of the chosen code hides what is under it.
+    x, y = 315 * (1 + view["z"][0] / 3), 315 * (1 - view["z"][1] / 3)
+    row, column = at[:, None, :, None], at[None, :, None, :]
+    seen_there = np.hypot(column - x, row - y) > 25
+    assert seen_there.mean() > 0.98
+    assert np.abs(got - grey)[np.broadcast_to(seen_there, got.shape)].max() <= 1
 
 
 def test_a_phone_needs_no_sideways_scrolling(seen: Any, screenshots: Path) -> None:
