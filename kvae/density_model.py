@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kvae.conditions import Condition, check_condition
 from kvae.corruptions import Corruption
-from kvae.inputs import Inputs, check_arrays
+from kvae.inputs import Inputs, check_arrays, count_observed
 from kvae.kinds import KINDS, check_kinds
 from kvae.likelihoods import Likelihood
 from kvae.maths import maths_dtype
@@ -202,6 +202,7 @@ class DensityModel(keras.Model):
             log_likelihood=self.likelihood.log_prob(likelihood, inputs.x, inputs.mask),
             log_prior=self.prior.log_prob(prior, z),
             log_posterior=log_posterior,
+            entries=count_observed(inputs.mask, self.maths_dtype),
         )
 
     # === Building and saving ===

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from kvae.types import Tensor
 
@@ -62,10 +64,24 @@ class Inputs:
         fields = {key: getattr(self, key) for key in _KEYS}
         return {key: value for key, value in fields.items() if value is not None}
 
+    def mean_entries(self, data_shape: tuple[int, ...]) -> float:
+        """How many entries of an example its density is of, on average over arrays."""
+        if self.mask is None:
+            return float(math.prod(data_shape))
+        return float(np.count_nonzero(self.mask)) / len(self.x)
+
     def to_keras(self) -> Any:
         """The form that Keras takes: x alone, or a dict."""
         present = self.to_dict()
         return self.x if len(present) == 1 else present
+
+
+def count_observed(mask: Tensor | None, dtype: str) -> Tensor | None:
+    """Counts the observed entries of each example, (B,); None if there is no mask."""
+    if mask is None:
+        return None
+    observed = tf.cast(tf.cast(mask, tf.bool), dtype)
+    return tf.reduce_sum(observed, axis=range(1, len(mask.shape)))
 
 
 def check_arrays(

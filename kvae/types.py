@@ -28,6 +28,7 @@ class Draw:
         log_likelihood: (K, B) log p(x|z), nats, over observed entries.
         log_prior: (K, B) log p(z), nats.
         log_posterior: (K, B) log q(z|x), nats.
+        entries: (B,) how many entries of x `log_likelihood` is of; None if of all.
     """
 
     z: Tensor
@@ -37,6 +38,7 @@ class Draw:
     log_likelihood: Tensor
     log_prior: Tensor
     log_posterior: Tensor
+    entries: Tensor | None = None
 
 
 @dataclasses.dataclass(frozen=True)

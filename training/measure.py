@@ -40,10 +40,8 @@ def measure(vae: Any, x: Any, num_samples: int = 1, seed: int = 0) -> dict[str, 
     key = tf.constant([seed, 0], tf.int32)
     parts = map_batches(score, inputs, _BATCH, key)
     counts = {"num_samples": num_samples, "num_examples": len(inputs.x)}
-    dims: float = math.prod(vae.data_shape)
-    if inputs.mask is not None:  # the ELBO is that of the entries asked for
-        dims = float(inputs.mask.sum()) / len(inputs.x)
-    to_bits = 1.0 / (math.log(2.0) * max(dims, 1.0))
+    entries = inputs.mean_entries(vae.data_shape)
+    to_bits = 1.0 / (math.log(2.0) * max(entries, 1.0))
     sampled = (
         f"mean over {num_samples} latent{'s' if num_samples > 1 else ''} per example"
     )

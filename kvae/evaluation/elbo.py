@@ -10,6 +10,7 @@ import numpy as np
 
 from kvae.evaluation.examples import check_count, example_draws
 from kvae.evaluation.result import Estimate, Result
+from kvae.inputs import Inputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +21,7 @@ class ELBOResult(Result):
         elbo: -(rate + distortion), mean over examples with std / sqrt(N) as error.
         rate: KL(q(z|x) || p(z)), mean over examples.
         distortion: -E_q[log p(x|z)], mean over examples.
-        bits_per_dim: -elbo / (ln 2 * data dimensions).
+        bits_per_dim: -elbo / (ln 2 * entries), the observed ones.
         monte_carlo_error: standard error of the mean from the finite number of latents;
             NaN with one latent.
         num_examples: N.
@@ -86,13 +87,13 @@ def elbo(
         variances.append(terms.var(ddof=1) if num_samples > 1 else math.nan)
     values = -(np.array(rates) + np.array(distortions))
     mean = Estimate.mean_of(values)
-    dims = math.prod(vae.data_shape)
+    entries = Inputs.of(x).mean_entries(vae.data_shape)
     how = "in closed form" if exact else "from the same latents"
     return ELBOResult(
         elbo=mean,
         rate=Estimate.mean_of(np.array(rates)),
         distortion=Estimate.mean_of(np.array(distortions)),
-        bits_per_dim=-mean.value / (math.log(2.0) * dims),
+        bits_per_dim=-mean.value / (math.log(2.0) * entries),
         monte_carlo_error=math.sqrt(sum(variances) / num_samples) / len(values),
         num_examples=len(values),
         num_samples=num_samples,

@@ -10,6 +10,7 @@ import numpy as np
 
 from kvae.evaluation.examples import check_count, example_draws
 from kvae.evaluation.result import Estimate, Result
+from kvae.inputs import Inputs
 
 _FEW = 10.0  # effective samples below which one estimate is not to be trusted
 
@@ -24,7 +25,7 @@ class LogLikelihoodResult(Result):
         monte_carlo_error: standard error of that mean from the finite number of latents.
         bias: by how much the mean is expected to lie below log p(x), to second order,
             -mean( (1/ESS - 1/K) / 2 ); meaningless where the weights are degenerate.
-        bits_per_dim: -log_likelihood / (ln 2 * data dimensions).
+        bits_per_dim: -log_likelihood / (ln 2 * entries), the observed ones.
         effective_sample_size: mean over examples of (sum w)^2 / sum w^2, from 1 to K.
         smallest_effective_sample_size: the least over examples.
         num_examples: N.
@@ -83,7 +84,8 @@ def log_likelihood(
     draws = example_draws(vae, x, num_samples, seed, positions)
     pairs = [importance_estimate(draw.log_weights) for draw in draws]
     values, sizes = (np.array(column) for column in zip(*pairs, strict=True))
-    return summarise(values, sizes, num_samples, seed, math.prod(vae.data_shape))
+    entries = Inputs.of(x).mean_entries(vae.data_shape)
+    return summarise(values, sizes, num_samples, seed, entries)
 
 
 def importance_estimate(log_weights: np.ndarray) -> tuple[float, float]:
@@ -108,7 +110,7 @@ def importance_estimate(log_weights: np.ndarray) -> tuple[float, float]:
 
 
 def summarise(
-    values: np.ndarray, sizes: np.ndarray, num_samples: int, seed: int, dims: int
+    values: np.ndarray, sizes: np.ndarray, num_samples: int, seed: int, entries: float
 ) -> LogLikelihoodResult:
     """Makes the result from the estimate and the effective sample size per example."""
     relative_variance = 1.0 / sizes - 1.0 / num_samples
@@ -117,7 +119,7 @@ def summarise(
         log_likelihood=mean,
         monte_carlo_error=float(np.sqrt(relative_variance.sum()) / len(values)),
         bias=float(-0.5 * relative_variance.mean()),
-        bits_per_dim=-mean.value / (math.log(2.0) * dims),
+        bits_per_dim=-mean.value / (math.log(2.0) * entries),
         effective_sample_size=float(sizes.mean()),
         smallest_effective_sample_size=float(sizes.min()),
         num_examples=len(values),

@@ -76,6 +76,23 @@ def test_a_mask_may_be_of_any_dtype(dtype):
     np.testing.assert_array_equal(found, wanted)
 
 
+def test_bits_are_per_observed_entry():
+    model = small.vae()
+    data = {"x": with_holes(0), "mask": MASK}
+    logs = model.evaluate(data, batch_size=2, verbose=0, return_dict=True)
+    observed = np.sum(MASK) / len(MASK)
+    assert 0 < observed < MASK[0].size
+    wanted = -logs["elbo"] / (np.log(2) * observed)
+    np.testing.assert_allclose(logs["bits_per_dim"], wanted, rtol=1e-5)
+    for result in (
+        kvae.evaluation.elbo(model, data, 2),
+        kvae.evaluation.log_likelihood(model, data, 2),
+    ):
+        mean = result.elbo if hasattr(result, "elbo") else result.log_likelihood
+        wanted = -mean.value / (np.log(2) * observed)
+        np.testing.assert_allclose(result.bits_per_dim, wanted, rtol=1e-6)
+
+
 def test_masked_arrays_go_through_fit_evaluate_predict_and_datasets():
     model = small.vae()
     data = {"x": with_holes(np.nan), "mask": MASK}
