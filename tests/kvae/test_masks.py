@@ -7,6 +7,7 @@ import small
 import tensorflow as tf
 
 import kvae
+from kvae import evaluation
 from kvae.inputs import Inputs
 from kvae.noise import Noise
 
@@ -85,8 +86,8 @@ def test_bits_are_per_observed_entry():
     wanted = -logs["elbo"] / (np.log(2) * observed)
     np.testing.assert_allclose(logs["bits_per_dim"], wanted, rtol=1e-5)
     for result in (
-        kvae.evaluation.elbo(model, data, 2),
-        kvae.evaluation.log_likelihood(model, data, 2),
+        evaluation.elbo(model, data, 2),
+        evaluation.log_likelihood(model, data, 2),
     ):
         mean = result.elbo if hasattr(result, "elbo") else result.log_likelihood
         wanted = -mean.value / (np.log(2) * observed)
