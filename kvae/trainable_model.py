@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from kvae.density_model import DensityModel
 from kvae.fit_data import prepare_fit_arguments, unpack_batch
+from kvae.gradient_guard import GradientGuard
 from kvae.inputs import Inputs
 from kvae.metrics import ActiveUnits
 from kvae.noise import Noise
@@ -34,6 +35,8 @@ class TrainableModel(DensityModel):
         self.noise_seed = self._counter("noise_seed", first)
         self.step = self._counter("step", 0)
         self._evaluated = self._counter("evaluated", 0)
+        self._guard: GradientGuard | None = None
+        self._skipped_steps = keras.metrics.Sum(name="skipped_steps")
         self._trackers: dict[str, Any] = {
             name: keras.metrics.Mean(name=name)
             for name in ("loss", "elbo", "rate", "distortion", "bits_per_dim")
@@ -53,6 +56,7 @@ class TrainableModel(DensityModel):
         optimizer: Any = "adam",
         loss: Any = None,
         metrics: Any = None,
+        max_gradient_norm: float | None = None,
         **kwargs: Any,
     ) -> None:
         """Configures training, as in Keras; the loss is the objective's.
@@ -61,10 +65,13 @@ class TrainableModel(DensityModel):
             optimizer: any Keras optimizer.
             loss: must stay None.
             metrics: must stay None.
+            max_gradient_norm: steps whose gradient has a larger norm over all weights
+                are left out and counted in the metric `skipped_steps`; None: no such
+                limit.
             **kwargs: passed to `keras.Model.compile`.
 
         Raises:
-            ValueError: if a loss or metrics are given.
+            ValueError: if a loss or metrics are given, or the limit is not above 0.
         """
         weighted = kwargs.get("weighted_metrics") or kwargs.get("loss_weights")
         if loss is not None or metrics or weighted:
@@ -73,6 +80,16 @@ class TrainableModel(DensityModel):
                 "metrics. Choose likelihood= and objective= when building the model."
             )
         super().compile(optimizer=optimizer, **kwargs)
+        self._guard = None
+        if max_gradient_norm is not None:
+            self._guard = GradientGuard(self.optimizer, max_gradient_norm)
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Returns the arguments of `compile`, for saving."""
+        config = super().get_compile_config()
+        if config and self._guard is not None:
+            config["max_gradient_norm"] = self._guard.limit
+        return config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles a loaded model as the saved one was."""
@@ -129,7 +146,12 @@ class TrainableModel(DensityModel):
             scaled = self.optimizer.scale_loss(loss)
         regularisers = self._added_losses(loss.dtype)[1]  # before the weights change
         variables = self.trainable_variables
-        self.optimizer.apply(tape.gradient(scaled, variables), variables)
+        gradients = tape.gradient(scaled, variables)
+        if self._guard is None:
+            self.optimizer.apply(gradients, variables)
+        else:
+            skipped = self._guard.apply(gradients, variables)
+            self._skipped_steps.update_state(skipped)
         self.step.assign_add(1)
         return self._report(parts, sample_weight, regularisers)
 
@@ -261,7 +283,8 @@ class TrainableModel(DensityModel):
     @property
     def metrics(self) -> list[Any]:
         """The metrics that `fit` and `evaluate` report."""
-        return list(self._trackers.values())
+        guarded = [] if self._guard is None else [self._skipped_steps]
+        return [*self._trackers.values(), *guarded]
 
     def reset_metrics(self) -> None:
         """Starts an epoch or an evaluation: metrics at zero, noise at the first example."""

@@ -2,6 +2,8 @@
 
 from kvae.training.checkpoint import Checkpoint as Checkpoint
 from kvae.training.config import Config as Config
+from kvae.training.divergence import Diverged as Diverged
+from kvae.training.divergence import StopOnDivergence as StopOnDivergence
 from kvae.training.errors import UserError as UserError
 from kvae.training.extras import MissingExtra as MissingExtra
 from kvae.training.load_recipe import load_recipe as load_recipe

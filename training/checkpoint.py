@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import pathlib
 import time
 from collections.abc import Callable, Iterator
@@ -15,11 +14,13 @@ import tensorflow as tf
 
 from kvae.training.callback_state import callback_states, set_callback_states
 from kvae.training.checkpoint_folder import CheckpointFolder, Position
-from kvae.training.divergence import Diverged
+from kvae.training.diagnosis import diagnose
+from kvae.training.divergence import ADVICE, Diverged, StopOnDivergence
 from kvae.training.errors import UserError
 from kvae.training.interval import Interval
 from kvae.training.repeatable import RepeatableData
 from kvae.training.run_lock import run_lock
+from kvae.training.skipped_steps import SkippedSteps
 from kvae.training.stop_signals import StopSignals
 from kvae.training.training_state import (
     bad_variables,
@@ -85,11 +86,12 @@ class Checkpoint(keras.callbacks.Callback):
         self._data: Any = None
         self._others: list[Any] = []
         self._resumed: tuple[Position, list[Any], dict[str, Any]] | None = None
-        self._position = self._saved = Position()
+        self._position = Position()
+        self._saved: Position | None = None
         self._began = self._saved_at = 0.0
         self._steps = 0  # since the last checkpoint
         self._reached = 0  # steps of this epoch, once those under way are done
-        self._train_function: Any = None  # of Keras, while ours stands in its place
+        self._skipped: SkippedSteps | None = None
 
     @contextlib.contextmanager
     def around_fit(
@@ -119,41 +121,39 @@ class Checkpoint(keras.callbacks.Callback):
             stack.enter_context(self._signals.caught())
             try:
                 yield arguments
+            except Diverged as error:
+                self._stop_skipping()
+                raise self._explained(model, error) from error
             finally:
-                self._stop_skipping(model)
+                self._stop_skipping()
 
     def _placed(self, model: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-        position, first_batch = Position(), 0
-        first_epoch = arguments.get("initial_epoch") or 0
+        given = keras.tree.flatten(arguments.get("callbacks") or [])
+        self._others = [callback for callback in given if callback is not self]
+        begins: dict[str, Any] = {}
+        position = Position(arguments.get("initial_epoch") or 0)
         if self._resumed is not None:
             position, arrays, facts = self._resumed
+            self._compare(model, position, facts)
             state, _ = state_variables(model)
             write(state, arrays[: facts["state"]])
             set_random_states(facts["random"])
             self.seconds = facts["seconds"]
-            self._compare(model, position, facts)
-            arguments["initial_epoch"] = (
-                arguments.get("epochs", 1) if facts["stopped"] else position.epoch
-            )
-            per_execution = model.steps_per_execution
-            per_epoch = math.ceil(
-                (arguments.get("steps_per_epoch") or 0) / per_execution
-            )
-            executions = (position.epoch - first_epoch) * per_epoch
-            executions += math.ceil(position.step / per_execution)
-            first_batch = executions * per_execution
+            last = arguments.get("epochs", 1)
+            begins["initial_epoch"] = last if facts["stopped"] else position.epoch
             _LOG.info("going on from %s", position)
-        if self.batches_from is not None:
-            arguments["x"] = self.batches_from(first_batch)
-            first_batch = 0
         seed = int(model.noise_seed.numpy()) % 2**31
-        self._data = RepeatableData(arguments, seed, first_batch)
-        given = keras.tree.flatten(arguments.get("callbacks") or [])
-        self._others = [callback for callback in given if callback is not self]
-        self._position = self._saved = position
+        per_execution = model.steps_per_execution
+        self._data = RepeatableData(arguments, seed, per_execution, self.batches_from)
+        self._position, self._saved = position, None
         # First in the list: what others do to the weights for their own ends, such as
         # putting averages in place while an epoch is measured, comes after.
-        return {**self._data.arguments, "callbacks": [self, *self._others]}
+        callbacks = [self, *self._others]
+        return {
+            **self._data.arguments_at(position),
+            **begins,
+            "callbacks": callbacks,
+        }
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts the clock."""
@@ -163,10 +163,12 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Puts callbacks and metrics back, or saves what the epoch before has ended."""
         self._data.begin(epoch)
+        self._reached = 0
         if self._resumed is not None:
             self._restore()
             if self._position.step:
-                self._skip(self._position.step)
+                steps, draws = self._position.step, self._data.draws
+                self._skipped = SkippedSteps(self.model, steps, draws)
             return
         self._position = Position(epoch, 0)
         self._save_if_due()
@@ -188,7 +190,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Notes that the epoch has ended; it is saved when all callbacks have."""
-        self._stop_skipping(self.model)
+        self._stop_skipping()
         self._position = Position(epoch + 1, 0)
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -200,9 +202,12 @@ class Checkpoint(keras.callbacks.Callback):
         self._signals.act()
 
     def _save_if_due(self) -> None:
-        waited = time.monotonic() - self._saved_at
-        epochs = self._position.epoch - self._saved.epoch
-        due = self.every.passed(epochs, self._steps, waited)
+        if self._saved is None:  # the start, to go back to if training diverges
+            due = True
+        else:
+            waited = time.monotonic() - self._saved_at
+            epochs = self._position.epoch - self._saved.epoch
+            due = self.every.passed(epochs, self._steps, waited)
         if due or self._signals.pending is not None:
             self._save()
             self._signals.act()
@@ -232,7 +237,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _restore(self) -> None:
         assert self._resumed is not None
-        _, arrays, facts = self._resumed
+        self._saved, arrays, facts = self._resumed
         self._resumed = None
         _, metrics = state_variables(self.model)
         end = facts["state"] + facts["metrics"]
@@ -240,29 +245,32 @@ class Checkpoint(keras.callbacks.Callback):
         callbacks = [*self._others, self.model.history]
         set_callback_states(callbacks, facts["callbacks"], arrays)
 
-    def _skip(self, steps: int) -> None:
-        """Lets the batches go by that were trained on before."""
-        per_execution = self.model.steps_per_execution
-        left = math.ceil(steps / per_execution)
-        logs = self.model.get_metrics_result()
-        self._train_function = self.model.train_function
+    def _stop_skipping(self) -> None:
+        if self._skipped is not None:
+            self._skipped.stop()
+            self._skipped = None
 
-        def train_function(iterator: Any) -> Any:
-            nonlocal left
-            left -= 1
-            if self._data.draws:
-                for _ in range(per_execution):
-                    next(iterator, None)
-            if not left:
-                self._stop_skipping(self.model)
-            return logs
-
-        self.model.train_function = train_function
-
-    def _stop_skipping(self, model: Any) -> None:
-        if self._train_function is not None:
-            model.train_function = self._train_function
-            self._train_function = None
+    def _explained(self, model: Any, error: Diverged) -> Diverged:
+        """Goes back to the last checkpoint and finds the step and layer from there."""
+        loaded = self.folder.load()
+        if loaded is None:
+            return error
+        good, arrays, facts = loaded
+        state, _ = state_variables(model)
+        write(state, arrays[: facts["state"]])
+        stop = next((c for c in self._others if isinstance(c, StopOnDivergence)), None)
+        watch = StopOnDivergence() if stop is None else StopOnDivergence(stop.growth)
+        if stop is not None and good != Position():  # else the first loss comes again
+            watch.first = stop.first
+        end = Position(self._position.epoch, max(self._reached, self._position.step))
+        found = diagnose(model, self._data.between(good, end), watch.is_bad)
+        kept = f"The weights before it are kept; {self.folder.path} holds {good}."
+        if found is None:
+            return Diverged(f"{error} It was not repeated from {good} on. {kept}")
+        return Diverged(
+            f"training diverged at step {found.step}: the loss of its batch is "
+            f"{found.loss:g}, and {found.place}. {ADVICE} {kept}"
+        )
 
     def _fit_facts(self, model: Any) -> dict[str, Any]:
         return {

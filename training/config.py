@@ -138,6 +138,9 @@ class Config:
     clip_norm: float | None = _key(
         None, _optional(_number(above=0)), "largest norm of the whole gradient"
     )
+    max_gradient_norm: float | None = _key(
+        None, _optional(_number(above=0)), "steps with a larger gradient are left out"
+    )
     early_stopping: int = _key(
         0, _whole(0), "epochs without a better validation ELBO before stopping; 0: off"
     )

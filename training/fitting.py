@@ -6,12 +6,12 @@ import time
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kvae.training.checkpoint import Checkpoint
 from kvae.training.config import Config
-from kvae.training.errors import UserError, user_errors
+from kvae.training.divergence import Diverged, StopOnDivergence
+from kvae.training.errors import user_errors
 from kvae.training.history import HistoryFile
 from kvae.training.optimise import make_optimizer
 from kvae.training.pipeline import steps_per_epoch, training_batches
@@ -36,17 +36,18 @@ def fit(
         seconds: of training, those before an interruption too.
 
     Raises:
-        UserError: if the loss stops being a number.
+        Diverged: if the loss stops being a number, or explodes.
     """
     steps = steps_per_epoch(len(data.train), config.batch_size)
     vae.compile(
         optimizer=make_optimizer(config, steps * config.epochs),
         jit_compile=config.jit_compile,
         steps_per_execution=min(config.steps_per_execution, steps),
+        max_gradient_norm=config.max_gradient_norm,
     )
     progress = Progress(config.epochs, steps, config.batch_size)
     history = HistoryFile(directory.history_file)
-    callbacks: list[Any] = [progress, history, keras.callbacks.TerminateOnNaN()]
+    callbacks: list[Any] = [progress, history, StopOnDivergence()]
     if config.early_stopping:
         callbacks.append(
             keras.callbacks.EarlyStopping(
@@ -86,14 +87,11 @@ def fit(
             shuffle=False,  # the pipeline has shuffled
             verbose=0,
         )
+    except Diverged as error:
+        directory.write_last_good(vae)
+        raise Diverged(f"{error} They are in {directory.last_good_file}.") from error
     finally:
         progress.close()
-    if not history.rows or not np.isfinite(history.rows[-1]["loss"]):
-        raise UserError(
-            f"training diverged in epoch {max(1, len(history.rows))}: the loss is not "
-            "a number; lower the learning rate (--set learning_rate="
-            f"{config.learning_rate / 10:g}) or clip gradients (--set clip_norm=100)."
-        )
     return history.rows, checkpoint.seconds + time.monotonic() - began
 
 

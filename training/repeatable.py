@@ -1,14 +1,16 @@
-"""Batches whose order is a function of seed and epoch, so that they can be had again."""
+"""The data of a fit, had again from any place."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from kvae.training.checkpoint_folder import Position
 from kvae.training.errors import UserError
 from kvae.types import Tensor
 
@@ -23,11 +25,11 @@ class RepeatableData:
     Args:
         arguments: of `fit`, with the data checked.
         seed: of the order of arrays.
-        first_batch: how many batches were taken from a data set that goes on from one
-            epoch to the next, as it does with `steps_per_epoch`.
+        per_execution: steps per execution of the model.
+        batches_from: makes a data set that goes on from one epoch to the next, from a
+            given batch on.
 
     Attributes:
-        arguments: of `fit`, with the data replaced.
         draws: whether the batches that were taken in a begun epoch are still to be
             drawn from the iterator of that epoch.
 
@@ -36,34 +38,66 @@ class RepeatableData:
     """
 
     def __init__(
-        self, arguments: dict[str, Any], seed: int, first_batch: int = 0
+        self,
+        arguments: dict[str, Any],
+        seed: int,
+        per_execution: int,
+        batches_from: Callable[[int], tf.data.Dataset] | None = None,
     ) -> None:
         with tf.device("cpu"):
             self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.draws = True
+        self._first_epoch = arguments.get("initial_epoch") or 0
+        self._per_execution = per_execution
+        self._arguments = arguments
+        self._endless = batches_from
         x = arguments.get("x")
+        steps = arguments.get("steps_per_epoch")
+        if batches_from is not None and not steps:
+            raise UserError("batches_from needs steps_per_epoch; give both.")
         if isinstance(x, tf.data.Dataset):
-            if arguments.get("steps_per_epoch"):
-                endless = x if x.cardinality() == tf.data.INFINITE_CARDINALITY else None
-                x = (x.repeat() if endless is None else x).skip(first_batch)
-                self.draws = False
-            self.arguments = {**arguments, "x": x}
-        elif isinstance(x, keras.utils.PyDataset):
-            self.arguments = arguments
+            if steps and batches_from is None:
+                endless = x.cardinality() == tf.data.INFINITE_CARDINALITY
+                self._endless = (x if endless else x.repeat()).skip
         elif isinstance(x, dict) or hasattr(x, "__array__"):
-            self.arguments = self._arrays(arguments, seed)
-        else:
+            self._arguments = self._of_arrays(arguments, seed)
+        elif not isinstance(x, keras.utils.PyDataset):
             raise UserError(
                 f"a {type(x).__name__} cannot be read again from its start, so a run "
                 "on it cannot be resumed; pass arrays or a tf.data.Dataset, such as "
                 "kvae.training.training_batches."
             )
+        self.draws = self._endless is None
 
     def begin(self, epoch: int) -> None:
         """Chooses the order of an epoch, before its iterator is made."""
         self._epoch.assign(epoch)
 
-    def _arrays(self, arguments: dict[str, Any], seed: int) -> dict[str, Any]:
+    def arguments_at(self, position: Position) -> dict[str, Any]:
+        """The arguments of a `fit` that goes on from a position."""
+        if self._endless is None:
+            return self._arguments
+        return {**self._arguments, "x": self._endless(self._taken(position))}
+
+    def between(self, start: Position, end: Position) -> Iterator[Any]:
+        """The batches that were taken between two positions; none of a `PyDataset`."""
+        if self._endless is not None:
+            first, last = self._taken(start), self._taken(end)
+            yield from self._endless(first).take(last - first)
+        elif isinstance(self._arguments["x"], tf.data.Dataset):
+            for epoch in range(start.epoch, end.epoch + 1):
+                self.begin(epoch)
+                last = end.step if epoch == end.epoch else -1
+                batches = self._arguments["x"].take(last)
+                yield from batches.skip(start.step if epoch == start.epoch else 0)
+
+    def _taken(self, position: Position) -> int:
+        """Batches of an endless data set; the last execution of an epoch is whole."""
+        executions = math.ceil(position.step / self._per_execution)
+        per_epoch = math.ceil(self._arguments["steps_per_epoch"] / self._per_execution)
+        executions += (position.epoch - self._first_epoch) * per_epoch
+        return executions * self._per_execution
+
+    def _of_arrays(self, arguments: dict[str, Any], seed: int) -> dict[str, Any]:
         given = dict(arguments)
         parts = tuple(given.pop(name, None) for name in ("x", "y", "sample_weight"))
         data = parts if parts[2] is not None else parts[0]
@@ -75,11 +109,8 @@ class RepeatableData:
         size = given.pop("batch_size", None) or 32  # Keras' own default
         given.setdefault("validation_batch_size", size)
         shuffle = bool(given.pop("shuffle", True))
-        given |= {
-            "x": _batches(data, size, seed, shuffle, self._epoch),
-            "shuffle": False,
-        }
-        return given
+        x = _batches(data, size, seed, shuffle, self._epoch)
+        return {**given, "x": x, "shuffle": False}
 
 
 def _batches(

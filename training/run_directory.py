@@ -108,6 +108,11 @@ class RunDirectory:
         return self.path / "model.keras"
 
     @property
+    def last_good_file(self) -> pathlib.Path:
+        """What is left of a training that diverged."""
+        return self.path / "last_good.keras"
+
+    @property
     def history_file(self) -> pathlib.Path:
         """One row per epoch."""
         return self.path / "history.csv"
@@ -126,6 +131,11 @@ class RunDirectory:
     def write_model(self, vae: Any) -> None:
         """Writes model.keras."""
         with replacing(self.model_file) as beside:
+            vae.save(beside)
+
+    def write_last_good(self, vae: Any) -> None:
+        """Writes last_good.keras: the model before training diverged."""
+        with replacing(self.last_good_file) as beside:
             vae.save(beside)
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
