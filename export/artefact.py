@@ -49,7 +49,8 @@ def export(
     """Exports a model and proves that the files compute what Keras computes.
 
         directory/saved_model/1/         signatures decode, generate, encode,
-                                         reconstruct, score; for TF Serving
+                                         reconstruct, score, and complete where
+                                         the model has it; for TF Serving
         directory/litert/decoder.tflite  decode, in built-in operations; for phones
         directory/litert/...             further precisions and fixed batch sizes
         directory/export.json            what is in it, checksums, the parity table

@@ -10,7 +10,7 @@ from kvae.export.cost import measure
 from kvae.export.delegation import outside_xnnpack
 from kvae.export.errors import ExportRefused
 from kvae.export.litert_files import PRECISIONS, check_runs, convert
-from kvae.export.signatures import NAMES, Signature, signatures
+from kvae.export.signatures import Signature, offered, signatures
 from kvae.export.verification import compare, litert_runner, load_cases
 from kvae.export.writing import write_new
 
@@ -19,8 +19,9 @@ LIMITS = {"float32": 1e-5, "float16": 1e-2, "int8_dynamic": 0.1, "int8": 0.25}
 for every output. For the others it holds for images and only tells a rounded file from
 a broken one; what the rounding costs is said in nats."""
 
-_NOT_IN_INT8 = ("generate", "score")
-"""In integers a seed would give other latents, and nats would have 256 levels."""
+_NOT_IN_INT8 = ("generate", "score", "complete")
+"""In integers a seed would give other latents, nats would have 256 levels, and what is
+visible would be rounded."""
 
 
 def check_choices(precisions: tuple[str, ...], batches: tuple[int | None, ...]) -> None:
@@ -104,19 +105,20 @@ def describe(endpoints: list[Signature]) -> dict[str, Any]:
 
 def _convertible(model: Any) -> tuple[tuple[str, ...], dict[str, str]]:
     """Which endpoints LiteRT can run, and why not the others."""
+    every = offered(model)
     try:
-        content = convert(model, "float32", NAMES)
-        check_runs(model, content, NAMES, None)
+        content = convert(model, "float32", every)
+        check_runs(model, content, every, None)
     except ExportRefused:
         refused = {}
-        for name in NAMES:
+        for name in every:
             try:
                 content = convert(model, "float32", (name,))
                 check_runs(model, content, (name,), None)
             except ExportRefused as error:
                 refused[name] = str(error)
-        return tuple(name for name in NAMES if name not in refused), refused
-    return NAMES, {}
+        return tuple(name for name in every if name not in refused), refused
+    return every, {}
 
 
 def _file_name(stem: str, precision: str, batch: int | None) -> str:

@@ -15,7 +15,7 @@ _UNITS = {
     "seed": "two words that name the noise; same seed, same latents",
     "temperature": "factor on the spread of the prior; 1 draws from it",
     "condition": "what the model is conditioned on",
-    "mask": "1 where x is observed, 0 where it is missing",
+    "mask": "1 where x is observed or visible, 0 where it is missing or hidden",
     "elbo": "nats per example; low means unusual",
     "rate": "nats per example",
     "distortion": "nats per example",

@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from kvae import endpoints
-from kvae.export.signatures import NAMES, signatures
+from kvae.export.signatures import signatures
 from kvae.inputs import Inputs
+from kvae.objectives import is_completing
 
 ROWS = 16
 _SEED = 2024
@@ -37,7 +38,7 @@ def record(model: Any, x: Any = None) -> dict[str, np.ndarray]:
             sources = {"real": real_inputs(model, x, ROWS)} | sources
         cases: dict[str, np.ndarray] = {}
         for data, inputs in sources.items():
-            for endpoint in signatures(model, NAMES, "keras"):
+            for endpoint in signatures(model, target="keras"):
                 if data == "real" and endpoint.name == "generate":
                     continue  # its input is a seed; nothing is real about it
                 given = {spec.name: inputs[spec.name] for spec in endpoint.inputs}
@@ -59,6 +60,9 @@ def real_inputs(model: Any, x: Any, count: int) -> dict[str, np.ndarray]:
         )
         for key, value in inputs.to_dict().items()
     }
+    if is_completing(model):  # its mask beside the data says what is hidden
+        visible = np.split(arrays["condition"], 2, axis=-1)[1]
+        arrays["mask"] = visible.reshape(arrays["x"].shape)
     arrays.setdefault("mask", np.ones_like(arrays["x"]))
     params = endpoints.encode(model, Inputs(**_used(model, arrays)))
     return {

@@ -132,6 +132,7 @@ def _stages(model: Any, name: str) -> list[_Stage]:
         "generate": [("prior", "sampling", prior_sample, [prior_noise]), decode],
         "encode": [encode],
         "reconstruct": [encode, decode],
+        "complete": [("prior", "sampling", prior_sample, [prior_noise]), decode],
     }
     return stages[name]
 

@@ -22,9 +22,10 @@ def saved_model(
 ) -> Path:
     """Writes a SavedModel as a new version of a servable.
 
-    It offers the signatures decode, generate, encode, reconstruct and score, in
-    float32, and loads without kvae, keras or TFP. The version directory appears
-    complete, by a rename, so a server that polls `directory` never sees half a model.
+    It offers decode, generate, encode, reconstruct and score, and complete where the
+    model has it, in float32, and loads without kvae, keras or TFP. The version directory
+    appears complete, by a rename, so a server that polls `directory` never sees half a
+    model.
 
     Args:
         vae: a built `kvae.VAE`.

@@ -88,6 +88,18 @@ class Client:
         """Scores examples: "elbo", "rate" and "distortion", (B,) nats each."""
         return self.call("score", {"x": x, "seed": [seed, 0], **inputs})
 
+    def complete(
+        self, x: Any, mask: Any, seed: int = 0, **inputs: Any
+    ) -> dict[str, np.ndarray]:
+        """Fills in where the mask is 0, by draws given the rest: "x", and its "z".
+
+        `x` and `mask` are (B, *data_shape), the mask 1 where x is visible. Same seed,
+        same completions: the first of those of `kvae.VAE.complete`.
+        """
+        return self.call(
+            "complete", {"x": x, "mask": mask, "seed": [seed, 0], **inputs}
+        )
+
     def call(self, signature: str, inputs: dict[str, Any]) -> dict[str, np.ndarray]:
         """Calls any signature.
 
@@ -171,7 +183,7 @@ class Client:
 
 def _array(name: str, value: Any) -> np.ndarray:
     array = np.asarray(value)
-    if array.dtype.kind == "f" or name in ("x", "z", "temperature"):
+    if array.dtype.kind == "f" or name in ("x", "z", "mask", "temperature"):
         array = array.astype(np.float32)
     labels = name == _LABELS and array.dtype.kind in "iu"
     if name not in _WHOLE and not labels:

@@ -10,10 +10,13 @@ import tensorflow as tf
 
 from kvae import endpoints
 from kvae.inputs import Inputs
+from kvae.masks import visible_part
 from kvae.networks import declared_inputs
+from kvae.objectives import is_completing
 from kvae.types import Tensor
 
-NAMES = ("decode", "generate", "encode", "reconstruct", "score")
+NAMES = ("decode", "generate", "encode", "reconstruct", "score", "complete")
+_MASKED = ("score", "complete")  # of a completing model
 MAX_NUM = 4096
 """The most images one `generate` request to a server may ask for."""
 
@@ -33,9 +36,14 @@ class Signature:
     inputs: tuple[tf.TensorSpec, ...]
 
 
+def offered(model: Any) -> tuple[str, ...]:
+    """The endpoints that a model has: `complete` needs a prior given what is visible."""
+    return NAMES if is_completing(model) else NAMES[:-1]
+
+
 def signatures(
     model: Any,
-    names: tuple[str, ...] = NAMES,
+    names: tuple[str, ...] | None = None,
     target: str = "server",
     batch: int | None = None,
 ) -> list[Signature]:
@@ -49,7 +57,7 @@ def signatures(
 
     Args:
         model: a built `kvae.VAE` in float32.
-        names: which endpoints, in this order.
+        names: which endpoints, in this order; all that are `offered` if None.
         target: "server" (SavedModel), "device" (LiteRT), or "keras": unchecked, with
             scalars, for running the endpoints in Keras itself.
         batch: a fixed number of examples, or None for any.
@@ -58,12 +66,19 @@ def signatures(
         signatures: one per name.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name, or one that the model does not offer.
     """
+    names = offered(model) if names is None else names
     unknown = sorted(set(names) - set(NAMES))
     if unknown or not names:
         raise ValueError(
             f"signatures are chosen from {', '.join(NAMES)}; received {names!r}."
+        )
+    if set(names) - set(offered(model)):
+        raise ValueError(
+            "complete is offered by models trained with objectives.Completion, such as "
+            "kvae.presets.completing_vae makes; this one has "
+            f"{type(model.objective).__name__}. In Keras, vae.complete takes any model."
         )
     return [_signature(model, name, target, batch) for name in names]
 
@@ -75,7 +90,7 @@ def _signature(model: Any, name: str, target: str, batch: int | None) -> Signatu
     def function(*tensors: Tensor) -> dict[str, Tensor]:
         given = dict(zip(keys, tensors, strict=True))
         if target == "server":
-            given = _checked(name, given, model.condition)
+            given = _checked(name, given, model)
         if name == "generate" and batch is not None:
             given["num"] = tf.constant(batch, tf.int32)
         return _call(model, name, given)
@@ -96,18 +111,21 @@ def _specs(
         if batch is None:
             main = [tf.TensorSpec(scalar, tf.int32, "num"), *main]
     else:
-        main = [x, seed] if name == "score" else [x]
+        main = [x, seed] if name in ("score", "complete") else [x]
     return (*main, *_optional_specs(model, name, batch))
 
 
 def _optional_specs(model: Any, name: str, batch: int | None) -> list[tf.TensorSpec]:
     """Condition and mask, where this model has them and this endpoint needs them."""
     specs = []
+    mask = tf.TensorSpec((batch, *model.data_shape), tf.float32, "mask")
+    if is_completing(model) and name in _MASKED:
+        return [mask]  # the visible part, which is the condition, is made of it
     if (condition := model.condition) is not None:
         dtype = tf.int32 if condition.classes else tf.float32
         specs.append(tf.TensorSpec((batch, *condition.shape), dtype, "condition"))
     if name in ("encode", "reconstruct", "score") and takes_mask(model):
-        specs.append(tf.TensorSpec((batch, *model.data_shape), tf.float32, "mask"))
+        specs.append(mask)
     return specs
 
 
@@ -124,18 +142,28 @@ def _call(model: Any, name: str, given: dict[str, Tensor]) -> dict[str, Tensor]:
         num = tf.reshape(given["num"], ())
         temperature = tf.reshape(given["temperature"], ())
         return endpoints.generate(model, num, given["seed"], temperature, condition)
-    inputs = Inputs(given["x"], condition, given.get("mask"))
+    x = given["x"]
+    if name == "complete":
+        return endpoints.complete(model, Inputs(x, None, given["mask"]), given["seed"])
+    inputs = Inputs(x, condition, given.get("mask"))
     if name == "score":
+        if is_completing(model):
+            mask = given["mask"]
+            inputs = Inputs(x, visible_part(x, mask), 1.0 - mask)
         return endpoints.score(model, inputs, given["seed"])
     return getattr(endpoints, name)(model, inputs)
 
 
-def _checked(name: str, given: dict[str, Tensor], condition: Any) -> dict[str, Tensor]:
+def _checked(name: str, given: dict[str, Tensor], model: Any) -> dict[str, Tensor]:
     """Adds the checks that a server runs on each request."""
-    if condition is not None:
-        given["condition"] = condition.guard(given["condition"])
+    if "condition" in given:
+        given["condition"] = model.condition.guard(given["condition"])
+    if "mask" in given:
+        given["mask"] = _checked_mask(name, given["x"], given["mask"])
+    # What is missing may hold anything, but not where it is scored given the rest.
+    whole = name == "score" and is_completing(model)
     for key, value in given.items():
-        masked = key == "x" and "mask" in given  # missing entries may hold anything
+        masked = key == "x" and "mask" in given and not whole
         if value.dtype.is_floating and not masked:
             message = f"{name}: {key} must be finite"
             given[key] = tf.debugging.assert_all_finite(value, message)
@@ -153,3 +181,22 @@ def _checked(name: str, given: dict[str, Tensor], condition: Any) -> dict[str, T
         with tf.control_dependencies(checks):
             given["num"] = tf.identity(num)
     return given
+
+
+def _checked_mask(name: str, x: Tensor, mask: Tensor) -> Tensor:
+    visible = tf.cast(mask, tf.bool)
+    finite = tf.math.is_finite(tf.where(visible, x, tf.zeros_like(x)))
+    checks = {
+        "mask must have a row for each of x": tf.shape(x)[0] == tf.shape(mask)[0],
+        "mask must hold only 0 and 1": tf.reduce_all((mask == 0) | (mask == 1)),
+        "x must be finite where mask is 1": tf.reduce_all(finite),
+    }
+    if name == "complete":
+        seen = tf.reduce_any(visible, axis=list(range(1, len(mask.shape))))
+        checks["mask leaves an example without a visible entry"] = tf.reduce_all(seen)
+    guards = [
+        tf.debugging.Assert(right, [f"{name}: {message}"])
+        for message, right in checks.items()
+    ]
+    with tf.control_dependencies(guards):
+        return tf.identity(mask)

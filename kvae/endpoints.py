@@ -13,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from kvae.inputs import Inputs
+from kvae.masks import visible_part
 from kvae.noise import Noise
 from kvae.types import Tensor
 
@@ -111,3 +112,27 @@ def score(
     distortion = -tf.reduce_mean(draw.log_likelihood, axis=0)
     rate = model.objective.rate(model, draw)
     return {"elbo": -(rate + distortion), "rate": rate, "distortion": distortion}
+
+
+def complete(
+    model: Any, inputs: Inputs, seed: Tensor, first: Tensor | int = 0
+) -> dict[str, Tensor]:
+    """Draws z from p(z|visible) and fills in what is hidden by the mean of p(x|z,visible).
+
+    The first of the completions that `VAE.complete` returns for the same seed.
+
+    Args:
+        model: a `kvae.VAE`, trained with `objectives.Completion`.
+        inputs: one batch with a mask, 1 where x is visible; what is hidden may hold
+            anything.
+        seed: (2,) int32; completion i depends on the seed and i alone.
+        first: scalar int32, position of the first example.
+
+    Returns:
+        outputs: "x" (B, *data_shape), visible entries as they came, and its "z" (B, D).
+    """
+    x = tf.cast(inputs.x, model.maths_dtype)
+    given = visible_part(x, inputs.mask)
+    z = latents(model, tf.shape(x)[0], seed, 1.0, given, first)
+    mean = tf.cast(decode(model, z, given)["mean"], x.dtype)
+    return {"x": tf.where(tf.cast(inputs.mask, tf.bool), x, mean), "z": z}

@@ -10,11 +10,12 @@ from kvae.training.errors import UserError, nearest
 from kvae.training.toml import assign, parse_setting, read_toml
 
 _FOLDER = pathlib.Path(__file__).parent / "recipes"
+_ALIASES = {"mnist_complete": "mnist_half"}
 
 
 def recipe_names() -> list[str]:
-    """The recipes that kvae brings."""
-    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+    """The recipes that kvae brings, by all their names."""
+    return sorted([*(path.stem for path in _FOLDER.glob("*.toml")), *_ALIASES])
 
 
 def load_recipe(
@@ -52,7 +53,7 @@ def load_recipe(
 
 
 def _find(recipe: str) -> pathlib.Path:
-    shipped = _FOLDER / f"{recipe}.toml"
+    shipped = _FOLDER / f"{_ALIASES.get(recipe, recipe)}.toml"
     if recipe in recipe_names():
         return shipped
     path = pathlib.Path(recipe).expanduser()

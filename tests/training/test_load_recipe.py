@@ -27,6 +27,12 @@ def test_every_recipe_builds_its_model(name: str) -> None:
     assert vae.latent_dim == config.latent_dim
 
 
+def test_a_recipe_may_have_a_second_name() -> None:
+    assert load_recipe("mnist_complete") == load_recipe("mnist_half")
+    assert load_recipe("mnist_half").complete == "left_half"
+    assert "mnist_complete" in recipe_names()
+
+
 def test_changes_and_settings_override_in_this_order() -> None:
     config = load_recipe(
         "digits",
