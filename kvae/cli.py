@@ -192,6 +192,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_run(judge)
     judge.add_argument("--num-samples", type=_positive, help="latents per example")
+    judge.add_argument(
+        "--only",
+        metavar="NAME,NAME",
+        help="other numbers than the ELBO of training: log_likelihood, elbo, information, "
+        "latents, gaps, ais, samples",
+    )
+    _add_examples(judge, None)
+    page = verb(
+        "report",
+        "Write one HTML page about a run: every evaluation with its error, and pictures.",
+        "kvae report runs/mnist --out mnist.html",
+    )
+    _add_run(page)
+    _add_importance(page, 5000)
+    page.add_argument("--out", type=_PATH, help="the page (RUN/report.html)")
+    several = verb(
+        "compare",
+        "Compare runs on the same test examples, with paired standard errors.",
+        "kvae compare runs/mnist runs/other --out compared.html",
+    )
+    several.add_argument(
+        "paths", metavar="RUN", type=_PATH, nargs="+", help="folders of kvae train"
+    )
+    several.add_argument("--data-dir", help="where TFDS keeps its data")
+    _add_importance(several, 1000)
+    several.add_argument("--out", type=_PATH, help="a page with pictures too")
     _add_sample(
         verb(
             "sample",
@@ -307,6 +333,23 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "path", metavar="RUN", type=_PATH, help="a folder of kvae train"
     )
     parser.add_argument("--data-dir", help="where TFDS keeps its data")
+
+
+def _add_examples(parser: argparse.ArgumentParser, num: int | None) -> None:
+    words = "how many test examples, the first ones"
+    parser.add_argument(
+        "--examples", type=_positive, default=num, help=f"{words} ({num or 'all'})"
+    )
+
+
+def _add_importance(parser: argparse.ArgumentParser, samples: int) -> None:
+    parser.add_argument(
+        "--num-samples",
+        type=_positive,
+        default=samples,
+        help=f"latents per example for log p(x) ({samples})",
+    )
+    _add_examples(parser, 1000)
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:

@@ -20,15 +20,15 @@ from kvae.training.completing import (
 from kvae.training.config import Config
 from kvae.training.errors import UserError, user_errors
 from kvae.training.extras import require
+from kvae.training.judging import compare, evaluate, report, show_metrics
 from kvae.training.load_recipe import load_recipe
+from kvae.training.output import changed_data, new_file
 from kvae.training.pictures import is_image, save_examples
 from kvae.training.read_condition import read_condition
 from kvae.training.run_directory import RunDirectory
-from kvae.training.runner import Run, measure_test, open_run
+from kvae.training.runner import Run, open_run
 from kvae.training.runner import resume as resume_run
 from kvae.training.runner import train as train_run
-
-_DECIMALS = {"bits_per_dim": 4}
 
 
 def quickstart(out: pathlib.Path, settings: list[str] | None = None) -> None:
@@ -77,25 +77,6 @@ def train(
     print(f"\nThe run lies in {run.directory.path}")
 
 
-def evaluate(
-    path: pathlib.Path, data_dir: str | None = None, num_samples: int | None = None
-) -> None:
-    """Measures a run on its test set and adds the numbers to its metrics.json.
-
-    Args:
-        path: of the run.
-        data_dir: where TFDS keeps its data now; None is where it was.
-        num_samples: K, latents per example; None is as in training.
-    """
-    run = open_run(path, _changes(data_dir))
-    samples = num_samples or run.config.eval_samples
-    test = measure_test(run.vae, run.data, run.config, samples)
-    show_metrics(test, run.data.name)
-    name = "test" if samples == run.config.eval_samples else f"test_{samples}_samples"
-    run.directory.write_metrics({**run.metrics, name: test})
-    print(f"\nAdded to {run.directory.metrics_file}")
-
-
 def sample(
     path: pathlib.Path,
     num: int = 64,
@@ -120,7 +101,7 @@ def sample(
     directory = RunDirectory.open(path)
     given = "" if condition is None else f"-of-{condition}"
     out = out or directory.path / f"samples-{num}{given}-seed-{seed}.png"
-    _new_file(out)
+    new_file(out)
     vae = directory.load_model()
     with user_errors():
         wanted = read_condition(vae, directory, condition)
@@ -149,7 +130,7 @@ def complete(
         out: a .png or .npy file; in the run if None.
     """
     directory = RunDirectory.open(path)
-    out = _new_file(out or directory.path / f"completed-{images[0].stem}-{seed}.png")
+    out = new_file(out or directory.path / f"completed-{images[0].stem}-{seed}.png")
     wanted = directory.read_config().complete if mask is None else mask
     if wanted is None:
         raise UserError("say what is hidden, for example --mask left-half.")
@@ -191,7 +172,7 @@ def export(
         raise UserError(
             f"--precisions takes {', '.join(PRECISIONS)}; received {unknown[0]!r}."
         )
-    run = open_run(path, _changes(data_dir))
+    run = open_run(path, changed_data(data_dir))
     _export(
         run,
         out or run.directory.path / "export",
@@ -232,25 +213,13 @@ VERBS: dict[str, Callable[..., None]] = {
     "quickstart": quickstart,
     "train": train,
     "evaluate": evaluate,
+    "report": report,
+    "compare": compare,
     "sample": sample,
     "complete": complete,
     "export": export,
     "explore": explore,
 }
-
-
-def show_metrics(metrics: dict[str, Any], name: str) -> None:
-    """Prints the numbers of metrics.json, each with its error and estimator."""
-    rows = {key: row for key, row in metrics.items() if isinstance(row, dict)}
-    count = next(iter(rows.values()))["num_examples"]
-    print(f"\n{name}: {count} test examples, pixels {metrics['pixels']}")
-    for key, row in rows.items():
-        digits = _DECIMALS.get(key, 2)
-        value = f"{row['value']:g}"
-        if row["standard_error"] is not None:
-            value = f"{row['value']:.{digits}f} ± {row['standard_error']:.{digits}f}"
-        title = "ELBO" if key == "elbo" else key.replace("_", " ")
-        print(f"  {title:13} {value:>16} {row['unit']}  ({row['estimator']})")
 
 
 def _resumed(
@@ -265,7 +234,7 @@ def _resumed(
             f"--resume goes on with {path} as it began, by its own config.toml; give "
             "nothing with it but --data-dir."
         )
-    return resume_run(path, _changes(changes.get("data_dir")))
+    return resume_run(path, changed_data(changes.get("data_dir")))
 
 
 def _export(run: Run, out: pathlib.Path, **options: Any) -> None:
@@ -275,20 +244,6 @@ def _export(run: Run, out: pathlib.Path, **options: Any) -> None:
     print(f"\nExported to {out}; the files compute what Keras computes:\n{report}")
 
 
-def _new_file(out: pathlib.Path) -> pathlib.Path:
-    if out.suffix not in (".png", ".npy"):
-        raise UserError(f"--out takes a .png or a .npy file; received {out}.")
-    if out.exists():
-        raise UserError(f"{out} exists; choose another --out.")
-    if not out.parent.is_dir():
-        raise UserError(f"there is no folder {out.parent}; make it first.")
-    return out
-
-
 def _name(recipe: str | None, config: Config) -> str:
     given = pathlib.Path(recipe or config.data)
     return given.parent.name if given.name == "config.toml" else given.stem
-
-
-def _changes(data_dir: str | None) -> dict[str, Any]:
-    return {} if data_dir is None else {"data_dir": data_dir}

@@ -10,6 +10,7 @@ from kvae.evaluation.bidirectional import (
 )
 from kvae.evaluation.compare import Comparison as Comparison
 from kvae.evaluation.compare import compare as compare
+from kvae.evaluation.compare_report import compare_report as compare_report
 from kvae.evaluation.conditional_likelihood import (
     ConditionalLikelihoodResult as ConditionalLikelihoodResult,
 )

@@ -15,7 +15,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #1c2733; background: #fff;
 h1 { font-size: 1.7rem; margin-bottom: .3rem; }
 h2 { font-size: 1.2rem; margin: 2.6rem 0 .8rem; padding-bottom: .25rem;
   border-bottom: 1px solid #d5dde5; }
-h3 { font-size: 1rem; margin: 1.6rem 0 .2rem; text-transform: capitalize; }
+h3 { font-size: 1rem; margin: 1.6rem 0 .2rem; }
 p { margin: .2rem 0 .6rem; color: #44525f; }
 .cards { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1.2rem 0; }
 .card { border: 1px solid #d5dde5; border-radius: .5rem; padding: .6rem .9rem; }
@@ -25,6 +25,8 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 td { border-bottom: 1px solid #e8edf2; padding: .28rem .5rem; vertical-align: top; }
 td:first-child { color: #5b6976; width: 16rem; }
 td:last-child { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+th { text-align: left; padding: .28rem .5rem; border-bottom: 2px solid #d5dde5; }
+.grid td { font-variant-numeric: tabular-nums; }
 tr.warning td { background: #fff4e0; color: #6d4500; }
 figure { margin: 1.2rem 0; }
 figure img { max-width: 100%; height: auto; image-rendering: auto; }
@@ -65,6 +67,19 @@ class Page:
         if sentence:
             self._parts.append(f"<p>{html.escape(sentence)}</p>")
         self._parts.append(_table(result.rows()))
+
+    def text(self, sentence: str) -> None:
+        """Adds a paragraph."""
+        self._parts.append(f"<p>{html.escape(sentence)}</p>")
+
+    def grid(self, header: list[str], rows: list[list[str]]) -> None:
+        """Adds a table with a column for each thing that is compared."""
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in rows
+        )
+        self._parts.append(f'<table class="grid"><tr>{head}</tr>{body}</table>')
 
     def picture(self, png: bytes, caption: str) -> None:
         """Adds a picture with its caption, which is also what a screen reader says."""

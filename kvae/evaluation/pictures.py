@@ -57,8 +57,12 @@ def as_images(x: np.ndarray, data_shape: tuple[int, ...]) -> np.ndarray | None:
     return None
 
 
-def picture_png(picture: np.ndarray, zoom: int = 2) -> bytes:
-    """Writes a picture (H, W, 3), from 0 to 1, as PNG, each pixel `zoom` pixels wide."""
+def picture_png(picture: np.ndarray, width: int = 900) -> bytes:
+    """Writes a picture (H, W, 3), from 0 to 1, as PNG, about `width` pixels wide.
+
+    Every pixel becomes a square of whole pixels, so that nothing is blurred.
+    """
+    zoom = max(1, round(width / picture.shape[1]))
     plt_image = require("matplotlib.image", "drawing pictures")
     sharp = np.repeat(np.repeat(picture, zoom, axis=0), zoom, axis=1)
     buffer = io.BytesIO()

@@ -35,6 +35,7 @@ _EXPLAINED = {
     "samples": "Samples against data, in the features named below.",
     "disentanglement": "Does each latent hold one factor of the data? 1 is perfect.",
 }
+_HEADINGS = {"elbo": "ELBO", "ais": "AIS"}
 
 
 def report(
@@ -80,7 +81,8 @@ def report(
     _latents(page, vae, inputs, results, labels)
     page.section("Numbers")
     for name, result in results.items():
-        page.table(name.replace("_", " "), result, _EXPLAINED.get(name, ""))
+        heading = _HEADINGS.get(name, name.replace("_", " ").capitalize())
+        page.table(heading, result, _EXPLAINED.get(name, ""))
     if history:
         _training(page, history)
     html = page.html()
