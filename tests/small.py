@@ -93,16 +93,20 @@ def policy(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy("float32")
 
 
-def fresh_python(script: pathlib.Path | str, *args: Any) -> str:
-    """Runs a script, or source text, in a new process and returns what it printed."""
+def environment() -> dict[str, str]:
+    """Of a new process that imports the library and these helpers."""
     tests = pathlib.Path(__file__).parent
-    environment = {
+    return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(tests.parent), str(tests)]),
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }
+
+
+def fresh_python(script: pathlib.Path | str, *args: Any) -> str:
+    """Runs a script, or source text, in a new process and returns what it printed."""
     how = [str(script)] if isinstance(script, pathlib.Path) else ["-c", script]
     command = [sys.executable, *how, *map(str, args)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout

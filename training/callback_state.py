@@ -81,8 +81,6 @@ def _pack(value: Any, arrays: list[np.ndarray]) -> Any:
         return {str(key): _pack(item, arrays) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_pack(item, arrays) for item in value]
-    if isinstance(value, np.generic):
-        return value.item()
     if hasattr(value, "__array__"):
         arrays.append(np.asarray(value))
         return {_ARRAY: len(arrays) - 1}
@@ -92,7 +90,7 @@ def _pack(value: Any, arrays: list[np.ndarray]) -> Any:
 def _unpack(value: Any, arrays: Sequence[np.ndarray]) -> Any:
     if isinstance(value, dict):
         if set(value) == {_ARRAY}:
-            return arrays[value[_ARRAY]]
+            return arrays[value[_ARRAY]][()]  # a number of NumPy stays one
         return {key: _unpack(item, arrays) for key, item in value.items()}
     if isinstance(value, list):
         return [_unpack(item, arrays) for item in value]
