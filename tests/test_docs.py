@@ -70,6 +70,19 @@ def test_missing_data_examples_run(in_empty_folder: Path) -> None:
     assert np.isfinite(names["filled"].multiple).all()
 
 
+def test_training_examples_run_and_go_on(in_empty_folder: Path) -> None:
+    code = python_of(ROOT / "docs/training.md")
+    code = code.replace("epochs=20", "epochs=2, verbose=0")
+    names: dict[str, Any] = {}
+    exec(compile(code, "training.md", "exec"), names)
+    assert len(names["history"].history["elbo"]) == 2
+    again: dict[str, Any] = {}
+    exec(compile(code, "training.md", "exec"), again)  # finds the checkpoints
+    assert again["history"].history == names["history"].history
+    for folder in ("digits", "endless"):
+        assert list((in_empty_folder / "runs" / folder).glob("checkpoints/*.npz"))
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))
 def test_relative_links_lead_somewhere(document: Path) -> None:
     targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", document.read_text())
