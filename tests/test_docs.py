@@ -70,6 +70,17 @@ def test_missing_data_examples_run(in_empty_folder: Path) -> None:
     assert np.isfinite(names["filled"].multiple).all()
 
 
+def test_evaluation_examples_run(in_empty_folder: Path) -> None:
+    code = python_of(ROOT / "docs/evaluation.md")
+    code = code.replace("epochs=20", "epochs=2, verbose=0")
+    code = code.replace("num_steps=100", "num_steps=10")  # cheap, not to be believed
+    names: dict[str, Any] = {}
+    exec(compile(code, "evaluation.md", "exec"), names)
+    gap = names["found"].log_likelihood.value - names["bound"].elbo.value
+    assert 0 < gap < 20  # K samples beat one
+    assert (in_empty_folder / "report.html").stat().st_size > 10_000
+
+
 def test_training_examples_run_and_go_on(in_empty_folder: Path) -> None:
     code = python_of(ROOT / "docs/training.md")
     code = code.replace("epochs=20", "epochs=2, verbose=0")
