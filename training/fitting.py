@@ -89,7 +89,8 @@ def fit(
         )
     except Diverged as error:
         directory.write_last_good(vae)
-        raise Diverged(f"{error} They are in {directory.last_good_file}.") from error
+        kept = f"The model before that step is in {directory.last_good_file}."
+        raise Diverged(f"{error} {kept}") from error
     finally:
         progress.close()
     return history.rows, checkpoint.seconds + time.monotonic() - began
