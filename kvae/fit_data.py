@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvae.inputs import Inputs
+from kvae.inputs import Inputs, check_observed
 from kvae.types import Tensor
 
 _TARGETS = (
@@ -109,6 +109,8 @@ def _prepare(model: Any, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
     if not isinstance(x, dict) and not hasattr(x, "__array__"):
         return x, None  # a generator or PyDataset: the steps check what it yields
     inputs = model.check_inputs(x)
+    if inputs.mask is not None and not model.objective.makes_condition:
+        check_observed(inputs.mask)
     model._build_for(inputs)
     if sample_weight is None:
         return inputs.to_keras(), None

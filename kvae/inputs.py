@@ -136,10 +136,25 @@ def check_mask(mask: np.ndarray, shape: tuple[int, ...]) -> None:
         raise ValueError(
             f"mask must have the shape of x, {shape}; received {mask.shape}."
         )
+    if mask.dtype.kind not in "biuf":
+        raise ValueError(
+            f"mask must hold booleans or the numbers 0 and 1; received dtype={mask.dtype}."
+        )
     if not np.isin(mask, (0, 1)).all():
         raise ValueError(
             "mask must hold only 1 (observed) and 0 (missing); received "
             f"min={mask.min():.3g}, max={mask.max():.3g}."
+        )
+
+
+def check_observed(mask: np.ndarray) -> None:
+    """Raises if nothing of an example is observed."""
+    empty = ~mask.reshape(len(mask), -1).any(axis=1)
+    if empty.any():
+        raise ValueError(
+            f"{int(empty.sum())} examples have no observed entry, the first is example "
+            f"{int(np.argmax(empty))}: there is nothing to learn from them. Leave them "
+            "out; kvae.evaluation.impute fills in such rows too."
         )
 
 

@@ -235,12 +235,22 @@ class VAE(TrainableModel):
         given = None if given is None else np.asarray(given)
         if expected is not None and given is not None:
             return expected.broadcast(given, num)
+        self._need_visible_part(given)
         return check_condition(expected, given, self.built)
 
     def _map(self, function: Any, x: Any, batch_size: int, *args: Any) -> Any:
         inputs = self.check_inputs(x)
+        self._need_visible_part(inputs.condition)
         self._build_for(inputs)
         return map_batches(self._compiled(function), inputs, batch_size, *args)
+
+    def _need_visible_part(self, condition: Any) -> None:
+        if condition is None and self.objective.makes_condition:
+            raise ValueError(
+                "this model was trained to complete, so it is given the visible part; "
+                "received none. Call vae.complete(x, mask), or make the inputs with "
+                "kvae.masks.given_visible(x, mask)."
+            )
 
     def _compiled(self, function: Any) -> Any:
         return self._compiled_functions.get(functools.partial(function, self))

@@ -50,11 +50,6 @@ def masked_inputs(
         )
     if hasattr(mask, "__array__") or isinstance(mask, (list, tuple)):
         mask = np.asarray(mask)
-        if mask.dtype.kind not in "biuf":
-            raise ValueError(
-                "mask must hold booleans or the numbers 0 and 1; received "
-                f"dtype={mask.dtype}."
-            )
     else:
         drawn = as_family(mask).draw(len(inputs.x), vae.data_shape, seed)
         mask = drawn.numpy()

@@ -9,7 +9,7 @@ import numpy as np
 
 from kvae import networks, priors
 from kvae.likelihoods import StudentT
-from kvae.masks import MaskFamily, visible_shape
+from kvae.masks import MaskFamily, as_family, visible_shape
 from kvae.objectives import IWAE, Completion, Objective
 from kvae.vae import VAE
 
@@ -37,11 +37,15 @@ def completing_vae(
         objective: of the conditional model; the plain `ELBO` if None.
         **parts: further arguments of `VAE.for_data`.
 
+    Raises:
+        ValueError: if x cannot be masked so.
+
     Source: Sohn, Lee, Yan 2015, "Learning structured output representation using deep
         conditional generative models"; Doersch 2016, arXiv:1606.05908, on completing
         half digits.
     """
     shape = np.shape(x)[1:]
+    as_family(masks).num_uniforms(shape)  # refuses a shape that it cannot mask
     seen = visible_shape(shape)
     latent_dim = getattr(parts.get("posterior"), "latent_dim", latent_dim)
     upwards = (*filters[::-1], max(8, filters[0] // 4))

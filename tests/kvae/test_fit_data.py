@@ -22,6 +22,12 @@ X = small.binary()
         (X.astype(str), "x must be an array of numbers"),
         (X.tolist(), r"received list\. Convert a list with np\.asarray"),
         (None, "received NoneType"),
+        ({"x": X, "mask": X[:, :3]}, r"mask must have the shape of x, \(50, 6\)"),
+        ({"x": X, "mask": np.full(X.shape, "1")}, "booleans or the numbers 0 and 1"),
+        (
+            {"x": X, "mask": np.eye(50, 6)},
+            "44 examples have no observed.*first is .* 6",
+        ),
         ({"image": X}, r"a dict with 'x'.*received the keys \['image'\]"),
     ],
 )
