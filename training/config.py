@@ -145,7 +145,9 @@ class Config:
         0, _whole(0), "epochs without a better validation ELBO before stopping; 0: off"
     )
     jit_compile: bool = _key(False, _truth, "compile steps with XLA")
-    steps_per_execution: int = _key(1, _whole(1), "steps per call into TensorFlow")
+    steps_per_execution: int = _key(
+        1, _whole(1), "steps per call into TensorFlow, about"
+    )
     precision: str = _key(
         "float32",
         _choice("float32", "mixed_bfloat16", "mixed_float16", "float64"),

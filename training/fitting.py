@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -39,10 +40,12 @@ def fit(
         Diverged: if the loss stops being a number, or explodes.
     """
     steps = steps_per_epoch(len(data.train), config.batch_size)
+    at_once = steps_at_once(steps, config.steps_per_execution)
+    taken = math.ceil(steps / at_once) * at_once  # Keras takes the last call's whole
     vae.compile(
-        optimizer=make_optimizer(config, steps * config.epochs),
+        optimizer=make_optimizer(config, taken * config.epochs),
         jit_compile=config.jit_compile,
-        steps_per_execution=min(config.steps_per_execution, steps),
+        steps_per_execution=at_once,
         max_gradient_norm=config.max_gradient_norm,
     )
     progress = Progress(config.epochs, steps, config.batch_size)
@@ -94,6 +97,25 @@ def fit(
     finally:
         progress.close()
     return history.rows, checkpoint.seconds + time.monotonic() - began
+
+
+def steps_at_once(steps: int, wanted: int) -> int:
+    """Chooses how many steps go into one call, near what is wanted.
+
+    An epoch is a whole number of calls. So that it is as little longer than one pass over
+    the data as can be, any number from half to twice the one wanted will do.
+
+    Args:
+        steps: of one pass over the data.
+        wanted: steps per call.
+
+    Returns:
+        chosen: steps per call; a divisor of `steps` where there is one.
+    """
+    choices = range(math.ceil(wanted / 2), min(2 * wanted, steps) + 1)
+    if not choices:  # fewer steps than half of what is wanted
+        return steps
+    return min(choices, key=lambda n: (-steps % n, abs(n - wanted)))
 
 
 def conditions_of(data: DataSet, config: Config) -> dict[str, Any]:
