@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kvae.objectives import is_completing
 from kvae.training.errors import UserError, nearest
 from kvae.training.run_directory import RunDirectory
 
@@ -22,9 +23,15 @@ def read_condition(vae: Any, directory: RunDirectory, text: str | None) -> Any:
         condition: for `VAE.sample`.
 
     Raises:
-        UserError: if the text is neither a number nor the name of a label.
+        UserError: if the text is neither a number nor the name of a label, or there is
+            none and the model needs one.
     """
     if text is None:
+        if vae.condition is not None and not is_completing(vae):
+            raise UserError(
+                f"this model is conditioned on {vae.condition}; say what to draw, for "
+                "example --condition 7."
+            )
         return None
     labels = vae.condition is not None and vae.condition.classes is not None
     names = directory.label_names()

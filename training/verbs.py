@@ -11,6 +11,7 @@ from kvae.export import PRECISIONS
 from kvae.export import export as export_model
 from kvae.export.explore import open_export
 from kvae.inputs import Inputs
+from kvae.objectives import is_completing
 from kvae.training.completing import (
     inputs_for_test,
     read_images,
@@ -138,6 +139,11 @@ def complete(
     pixel_range = directory.pixel_range()
     if not is_image(vae.data_shape):
         raise UserError(f"the model of {path} takes no images, but {vae.data_shape}.")
+    if vae.condition is not None and not is_completing(vae):
+        raise UserError(
+            f"the model of {path} is conditioned on {vae.condition}, which kvae complete "
+            'does not take. In Python: vae.complete({"x": x, "condition": c}, mask).'
+        )
     x = read_images(images, vae.data_shape, pixel_range)
     if mask is not None:
         wanted = read_mask(mask, len(x), vae.data_shape)

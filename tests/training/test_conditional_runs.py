@@ -74,7 +74,10 @@ def test_samples_by_label(run: Run, tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("condition", "message"),
     [
-        ([], "conditioned on the labels 0 .. 9; received no condition"),
+        (
+            [],
+            "conditioned on the labels 0 .. 9; say what to draw, for example --condition",
+        ),
         (["--condition", "10"], "the label 10, which this model has not seen"),
         (["--condition", "1,2"], "each of the num=4 samples, or one row for all"),
         (["--condition", "1.5"], "must hold integers"),
@@ -95,6 +98,14 @@ def test_a_wrong_label_is_one_sentence(
     assert message in error
     assert error.count("\n") == 1
     assert not out.exists()
+
+
+def test_the_command_does_not_complete_with_labels(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["complete", str(run.directory.path), "x.png", "--mask", "left-half"]
+    assert cli.main(words) == 2
+    assert "labels 0 .. 9, which kvae complete does not take" in capsys.readouterr().err
 
 
 def test_data_without_labels_are_refused(tmp_path: pathlib.Path) -> None:
