@@ -87,7 +87,7 @@ def _explain(error: Exception) -> int:
     if kinds & {"UserError", "MissingExtra", "ExportRefused", "FileExistsError"}:
         print(f"kvae: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    if kinds & {"WriteError", "ParityFailed"}:
+    if kinds & {"WriteError", "ParityFailed", "WorkerLost"}:
         print(f"kvae: {error}", file=sys.stderr)
         return 1
     traceback.print_exception(error)
@@ -278,6 +278,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         ("--likelihood", str, "bernoulli, normal, ..."),
         ("--condition", str, "label: the model is given the label of each example"),
         ("--seed", int, "same seed, same numbers"),
+        ("--strategy", str, "mirrored or multi_worker: several devices, or machines"),
     ):
         of_config.add_argument(
             flag, type=kind, help=words, action=_Change, default=argparse.SUPPRESS

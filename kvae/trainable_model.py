@@ -11,19 +11,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kvae.density_model import DensityModel
+from kvae.execution import execution, left_open
 from kvae.fit_data import prepare_fit_arguments, unpack_batch
 from kvae.gradient_guard import GradientGuard
 from kvae.inputs import Inputs
 from kvae.metrics import ActiveUnits
 from kvae.noise import Noise
 from kvae.objectives import batch_mean, global_count
+from kvae.replicas import fold_replica, reducible, whole_gradients
+from kvae.replicated_model import ReplicatedModel
 from kvae.types import LossParts, Tensor
 
 _EVALUATION = 0x5EED  # second word of the key in evaluation; steps count up from 0
 
 
-class TrainableModel(DensityModel):
+class TrainableModel(ReplicatedModel):
     """Adds `compile`, `fit`, `evaluate` and their steps to the densities.
 
     The arguments are those of `VAE`.
@@ -36,6 +38,7 @@ class TrainableModel(DensityModel):
         self.step = self._counter("step", 0)
         self._evaluated = self._counter("evaluated", 0)
         self._guard: GradientGuard | None = None
+        self._left_open: tuple[str, ...] = ()
         self._skipped_steps = keras.metrics.Sum(name="skipped_steps")
         self._trackers: dict[str, Any] = {
             name: keras.metrics.Mean(name=name)
@@ -68,7 +71,8 @@ class TrainableModel(DensityModel):
             max_gradient_norm: steps whose gradient has a larger norm over all weights
                 are left out and counted in the metric `skipped_steps`; None: no such
                 limit.
-            **kwargs: passed to `keras.Model.compile`.
+            **kwargs: passed to `keras.Model.compile`; `kvae.execution` chooses
+                `jit_compile` and `steps_per_execution` for each fit if not given.
 
         Raises:
             ValueError: if a loss or metrics are given, or the limit is not above 0.
@@ -79,6 +83,7 @@ class TrainableModel(DensityModel):
                 "a VAE has no target to compare with, so compile takes neither loss nor "
                 "metrics. Choose likelihood= and objective= when building the model."
             )
+        self._left_open = left_open(kwargs)
         super().compile(optimizer=optimizer, **kwargs)
         self._guard = None
         if max_gradient_norm is not None:
@@ -89,6 +94,8 @@ class TrainableModel(DensityModel):
         config = super().get_compile_config()
         if config and self._guard is not None:
             config["max_gradient_norm"] = self._guard.limit
+        if config and "steps_per_execution" in self._left_open:
+            del config["steps_per_execution"]
         return config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -118,7 +125,8 @@ class TrainableModel(DensityModel):
         """
         method = keras.Model.fit
         arguments = prepare_fit_arguments(self, method, (x, y, *args), kwargs)
-        with contextlib.ExitStack() as stack:
+        with self._workers_named(), contextlib.ExitStack() as stack:
+            stack.enter_context(execution(self, arguments, self._left_open))
             for callback in keras.tree.flatten(arguments.get("callbacks") or []):
                 if hasattr(callback, "around_fit"):
                     around = callback.around_fit(self, arguments)
@@ -147,6 +155,7 @@ class TrainableModel(DensityModel):
         regularisers = self._added_losses(loss.dtype)[1]  # before the weights change
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, variables)
+        gradients = whole_gradients(gradients, self.optimizer)
         if self._guard is None:
             self.optimizer.apply(gradients, variables)
         else:
@@ -160,7 +169,7 @@ class TrainableModel(DensityModel):
         inputs, sample_weight = self._unpack(data)
         key = tf.stack([tf.cast(self.noise_seed.value, tf.int32), _EVALUATION])
         first_example = tf.cast(self._evaluated.value, tf.int32)
-        noise = self._fold_replica(Noise(key, first_example))
+        noise = fold_replica(Noise(key, first_example))
         parts = self._loss_parts(inputs, noise, sample_weight, False)
         regularisers = self._added_losses(parts.data_term.dtype)[1]
         self._evaluated.assign_add(
@@ -230,7 +239,7 @@ class TrainableModel(DensityModel):
 
     def _training_noise(self) -> Noise:
         seed, step = (tf.cast(v.value, tf.int32) for v in (self.noise_seed, self.step))
-        return self._fold_replica(Noise(tf.stack([seed, step])))
+        return fold_replica(Noise(tf.stack([seed, step])))
 
     def _counter(self, name: str, start: int) -> Any:
         return self.add_weight(
@@ -241,12 +250,6 @@ class TrainableModel(DensityModel):
             trainable=False,
             aggregation="only_first_replica",
         )
-
-    def _fold_replica(self, noise: Noise) -> Noise:
-        context = tf.distribute.get_replica_context()
-        if context is None or context.num_replicas_in_sync == 1:
-            return noise
-        return noise.fold(context.replica_id_in_sync_group)
 
     def _report(
         self, parts: LossParts, sample_weight: Tensor | None, regularisers: Tensor
@@ -269,7 +272,7 @@ class TrainableModel(DensityModel):
         for name, value in values.items():
             weight = sample_weight if value.shape.rank else None
             self._trackers[name].update_state(value, sample_weight=weight)
-        return self.get_metrics_result()
+        return reducible(self.get_metrics_result())
 
     def _update_bits(
         self, elbo: Tensor, entries: Tensor, sample_weight: Tensor | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import pathlib
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,7 +17,7 @@ from kvae.training.callback_state import callback_states, set_callback_states
 from kvae.training.checkpoint_folder import CheckpointFolder, Position
 from kvae.training.diagnosis import diagnose
 from kvae.training.divergence import ADVICE, Diverged, StopOnDivergence
-from kvae.training.errors import UserError
+from kvae.training.fit_facts import compare_fit_facts, fit_facts
 from kvae.training.interval import Interval
 from kvae.training.repeatable import RepeatableData
 from kvae.training.run_lock import run_lock
@@ -30,6 +31,7 @@ from kvae.training.training_state import (
     state_variables,
     write,
 )
+from kvae.training.workers import Workers
 
 _LOG = logging.getLogger("kvae")
 
@@ -49,7 +51,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     At SIGTERM and Ctrl-C training stops after the batch that is under way, and is saved.
     A second process on the same folder is refused. A damaged checkpoint is named, and
-    the one before it is taken.
+    the one before it is taken. Of several workers the first one writes, all read the
+    same folder, and all stop when one is asked to.
 
     Args:
         run_dir: folder of the run; checkpoints go into its subfolder `checkpoints`.
@@ -83,6 +86,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.lock = lock
         self.seconds = 0.0
         self._signals = StopSignals()
+        self._workers = Workers(tf.distribute.get_strategy())
         self._data: Any = None
         self._others: list[Any] = []
         self._resumed: tuple[Position, list[Any], dict[str, Any]] | None = None
@@ -112,11 +116,11 @@ class Checkpoint(keras.callbacks.Callback):
             UserError: if another process holds the folder, its checkpoints are of
                 another model, or the data cannot be had again.
         """
+        self._workers = Workers(model.distribute_strategy)
         with contextlib.ExitStack() as stack:
-            if self.lock:
+            if self.lock and self._workers.is_first:
                 stack.enter_context(run_lock(self.folder.path / "lock"))
-            self.folder.clean()
-            self._resumed = self.folder.load()
+            self._resumed = self._load()
             arguments = self._placed(model, dict(arguments))
             stack.enter_context(self._signals.caught())
             try:
@@ -127,6 +131,14 @@ class Checkpoint(keras.callbacks.Callback):
             finally:
                 self._stop_skipping()
 
+    def _load(self) -> tuple[Position, list[Any], dict[str, Any]] | None:
+        found = None
+        if self._workers.is_first:
+            self.folder.clean()
+            found = self.folder.load()
+        self._workers.wait()  # damaged files are put aside before the others look
+        return found if self._workers.is_first else self.folder.load()
+
     def _placed(self, model: Any, arguments: dict[str, Any]) -> dict[str, Any]:
         given = keras.tree.flatten(arguments.get("callbacks") or [])
         self._others = [callback for callback in given if callback is not self]
@@ -134,7 +146,7 @@ class Checkpoint(keras.callbacks.Callback):
         position = Position(arguments.get("initial_epoch") or 0)
         if self._resumed is not None:
             position, arrays, facts = self._resumed
-            self._compare(model, position, facts)
+            compare_fit_facts(model, position, facts["fit"])
             state, _ = state_variables(model)
             write(state, arrays[: facts["state"]])
             set_random_states(facts["random"])
@@ -198,17 +210,19 @@ class Checkpoint(keras.callbacks.Callback):
         if self._resumed is not None:  # there was nothing left to train
             self._restore()
             return
-        self._save()
-        self._signals.act()
+        self._save_if_due(True)
 
-    def _save_if_due(self) -> None:
+    def _save_if_due(self, due: bool = False) -> None:
         if self._saved is None:  # the start, to go back to if training diverges
             due = True
-        else:
+        elif not due:
             waited = time.monotonic() - self._saved_at
             epochs = self._position.epoch - self._saved.epoch
             due = self.every.passed(epochs, self._steps, waited)
-        if due or self._signals.pending is not None:
+        due, stop = self._workers.any(due, self._signals.pending is not None)
+        if stop and self._signals.pending is None:  # another worker was asked
+            self._signals.pending = signal.SIGTERM
+        if due or stop:
             self._save()
             self._signals.act()
 
@@ -228,12 +242,15 @@ class Checkpoint(keras.callbacks.Callback):
             "random": random_states(),
             "seconds": seconds,
             "stopped": bool(self.model.stop_training),
-            "fit": self._fit_facts(self.model),
+            "fit": fit_facts(self.model),
         }
-        path = self.folder.save(self._position, arrays, facts)
+        if self._workers.is_first:
+            self.folder.save(self._position, arrays, facts)
         self._saved, self._saved_at, self._steps = self._position, time.monotonic(), 0
         if self._signals.pending is not None:
-            _LOG.warning("stopping; %s is saved in %s", self._position, path)
+            _LOG.warning(
+                "stopping; %s is saved in %s", self._position, self.folder.path
+            )
 
     def _restore(self) -> None:
         assert self._resumed is not None
@@ -263,7 +280,9 @@ class Checkpoint(keras.callbacks.Callback):
         if stop is not None and good != Position():  # else the first loss comes again
             watch.first = stop.first
         end = Position(self._position.epoch, max(self._reached, self._position.step))
-        found = diagnose(model, self._data.between(good, end), watch.is_bad)
+        found = None
+        if model.distribute_strategy.num_replicas_in_sync == 1:
+            found = diagnose(model, self._data.between(good, end), watch.is_bad)
         kept = f"The weights before it are kept; {self.folder.path} holds {good}."
         if found is None:
             return Diverged(f"{error} It was not repeated from {good} on. {kept}")
@@ -271,27 +290,3 @@ class Checkpoint(keras.callbacks.Callback):
             f"training diverged at step {found.step}: the loss of its batch is "
             f"{found.loss:g}, and {found.place}. {ADVICE} {kept}"
         )
-
-    def _fit_facts(self, model: Any) -> dict[str, Any]:
-        return {
-            "steps_per_execution": model.steps_per_execution,
-            "jit_compile": bool(model.jit_compile),
-            "precision": model.dtype_policy.name,
-        }
-
-    def _compare(self, model: Any, position: Position, facts: dict[str, Any]) -> None:
-        for name, now in self._fit_facts(model).items():
-            then = facts["fit"][name]
-            if now == then:
-                continue
-            if name == "steps_per_execution" and position.step:
-                raise UserError(
-                    f"the checkpoint was made within an epoch with {name}={then}; "
-                    f"resume with it (received {now})."
-                )
-            _LOG.warning(
-                "%s was %s and is %s: the run goes on, but not as it would have.",
-                name,
-                then,
-                now,
-            )

@@ -148,6 +148,11 @@ class Config:
     steps_per_execution: int = _key(
         1, _whole(1), "steps per call into TensorFlow, about"
     )
+    strategy: str | None = _key(
+        None,
+        _optional(_choice("mirrored", "multi_worker")),
+        "mirrored: all devices of this machine; multi_worker: machines of TF_CONFIG",
+    )
     precision: str = _key(
         "float32",
         _choice("float32", "mixed_bfloat16", "mixed_float16", "float64"),

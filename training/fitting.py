@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from typing import Any
 
 import keras
+import rich.console
 import tensorflow as tf
 
 from kvae.training.checkpoint import Checkpoint
@@ -19,6 +21,9 @@ from kvae.training.pipeline import steps_per_epoch, training_batches
 from kvae.training.progress import Progress
 from kvae.training.run_directory import RunDirectory
 from kvae.training.sources import DataSet
+from kvae.training.workers import Workers
+
+_LOG = logging.getLogger("kvae")
 
 
 def fit(
@@ -40,16 +45,26 @@ def fit(
         Diverged: if the loss stops being a number, or explodes.
     """
     steps = steps_per_epoch(len(data.train), config.batch_size)
-    at_once = steps_at_once(steps, config.steps_per_execution)
+    replicas = vae.distribute_strategy.num_replicas_in_sync
+    at_once = steps_at_once(steps, config.steps_per_execution) if replicas == 1 else 1
     taken = math.ceil(steps / at_once) * at_once  # Keras takes the last call's whole
-    vae.compile(
-        optimizer=make_optimizer(config, taken * config.epochs),
-        jit_compile=config.jit_compile,
-        steps_per_execution=at_once,
-        max_gradient_norm=config.max_gradient_norm,
-    )
-    progress = Progress(config.epochs, steps, config.batch_size)
-    history = HistoryFile(directory.history_file)
+    if replicas > 1 and (config.jit_compile or config.steps_per_execution > 1):
+        _LOG.info(
+            "on %d replicas steps run one by one and without XLA, whatever "
+            "steps_per_execution and jit_compile say",
+            replicas,
+        )
+    with vae.distribute_strategy.scope(), user_errors():
+        vae.compile(
+            optimizer=make_optimizer(config, taken * config.epochs),
+            jit_compile=config.jit_compile and replicas == 1,
+            steps_per_execution=at_once,
+            max_gradient_norm=config.max_gradient_norm,
+        )
+    is_first = Workers(vae.distribute_strategy).is_first
+    console = None if is_first else rich.console.Console(quiet=True)
+    progress = Progress(config.epochs, steps, config.batch_size, console)
+    history = HistoryFile(directory.history_file if is_first else None)
     callbacks: list[Any] = [progress, history, StopOnDivergence()]
     if config.early_stopping:
         callbacks.append(
@@ -91,6 +106,8 @@ def fit(
             verbose=0,
         )
     except Diverged as error:
+        if not is_first:
+            raise
         directory.write_last_good(vae)
         kept = f"The model before that step is in {directory.last_good_file}."
         raise Diverged(f"{error} {kept}") from error

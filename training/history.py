@@ -16,12 +16,13 @@ class HistoryFile(keras.callbacks.Callback):
     """Keeps history.csv: one row per epoch, the file whole at any moment.
 
     Args:
-        path: of the CSV file.
+        path: of the CSV file; None keeps the rows in memory, as all workers but the
+            first do.
     """
 
     saved_attributes = ("rows",)  # a checkpoint takes them along
 
-    def __init__(self, path: pathlib.Path) -> None:
+    def __init__(self, path: pathlib.Path | None) -> None:
         super().__init__()
         self.path = path
         self.rows: list[dict[str, float]] = []
@@ -31,6 +32,8 @@ class HistoryFile(keras.callbacks.Callback):
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         values = {key: float(value) for key, value in sorted((logs or {}).items())}
         self.rows.append({"epoch": epoch + 1, **values, "learning_rate": rate})
+        if self.path is None:
+            return
         text = io.StringIO()
         names = list(dict.fromkeys(name for row in self.rows for name in row))
         writer = csv.DictWriter(text, names, lineterminator="\n")

@@ -8,6 +8,7 @@ import pathlib
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from kvae.training.completing import inputs_for_test, save_completions
 from kvae.training.config import Config
@@ -21,6 +22,8 @@ from kvae.training.pipeline import binarise_once
 from kvae.training.run_directory import RunDirectory
 from kvae.training.run_lock import run_lock
 from kvae.training.sources import DataSet, load_data
+from kvae.training.strategy import make_strategy
+from kvae.training.workers import Workers
 
 _LOG = logging.getLogger("kvae")
 
@@ -34,7 +37,8 @@ class Run:
         config: what was asked for.
         vae: the trained model.
         data: what it was trained on, as the model sees it.
-        metrics: the numbers of metrics.json.
+        metrics: the numbers of metrics.json; none on workers other than the first,
+            which writes all files.
     """
 
     directory: RunDirectory
@@ -61,9 +65,13 @@ def train(config: Config, out: pathlib.Path | str) -> Run:
             taken, or training diverges.
     """
     require("matplotlib.figure", "drawing the pictures of a run")
+    strategy = make_strategy(config.strategy)
+    if not Workers(strategy).is_first:
+        path = pathlib.Path(out).expanduser()
+        return _train(config, RunDirectory(path), True, strategy)
     directory = RunDirectory.create(out)
     with run_lock(directory.checkpoints / "lock"):
-        return _train(config, directory, True)
+        return _train(config, directory, True, strategy)
 
 
 def resume(path: pathlib.Path | str, changes: dict[str, Any] | None = None) -> Run:
@@ -87,24 +95,36 @@ def resume(path: pathlib.Path | str, changes: dict[str, Any] | None = None) -> R
         return open_run(path, changes)
     require("matplotlib.figure", "drawing the pictures of a run")
     config = dataclasses.replace(directory.read_config(), **(changes or {}))
+    strategy = make_strategy(config.strategy)
+    if not Workers(strategy).is_first:
+        return _train(config, directory, False, strategy)
     with run_lock(directory.checkpoints / "lock"):
         for difference in directory.check_versions():
             _LOG.warning(
                 "%s: the run goes on, but perhaps not bit for bit.", difference
             )
-        return _train(config, directory, False)
+        return _train(config, directory, False, strategy)
 
 
-def _train(config: Config, directory: RunDirectory, new: bool) -> Run:
+def _train(
+    config: Config, directory: RunDirectory, new: bool, strategy: tf.distribute.Strategy
+) -> Run:
+    workers = Workers(strategy)
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
     data = load_run_data(config)
     conditions = conditions_of(data, config)
-    vae = build_model(config, data.train, conditions["train"])
-    if new:
+    with strategy.scope():
+        vae = build_model(config, data.train, conditions["train"])
+    if new and workers.is_first:
         directory.write_config(config, data.describe())
     history, seconds = fit(vae, config, data, directory)
+    if not workers.is_first:
+        workers.wait()  # if it ended now, the first one would take it for lost
+        return Run(directory, config, vae, data, {})
     directory.write_model(vae)
+    if workers.several:
+        vae = directory.load_model()  # one that the others have no part in
     test = measure_test(vae, data, config)
     metrics = {
         "test": test,
@@ -126,6 +146,7 @@ def _train(config: Config, directory: RunDirectory, new: bool) -> Run:
     else:
         _LOG.info("examples of shape %s are no images: no pictures of them", data.shape)
     directory.finish()
+    workers.wait()
     return Run(directory, config, vae, data, metrics)
 
 

@@ -28,7 +28,8 @@ def state_variables(model: Any) -> tuple[list[Any], list[Any]]:
         metrics: the sums behind the numbers of the current epoch.
     """
     if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
+        with model.distribute_strategy.scope():
+            model.optimizer.build(model.trainable_variables)
     metrics = [v for metric in model.metrics for v in metric.variables]
     held = {id(v) for v in metrics}
     state = [*model.variables, *model.optimizer.variables]

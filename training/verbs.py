@@ -65,17 +65,13 @@ def train(
         resume: the folder of an interrupted run, which has its own recipe.
     """
     if resume is not None:
-        run = _resumed(resume, recipe, changes, settings, out)
-        show_metrics(run.metrics["test"], run.data.name)
-        print(f"\nThe run lies in {run.directory.path}")
+        _tell(_resumed(resume, recipe, changes, settings, out))
         return
     if recipe is None and changes.get("data") is None:
         recipe = "digits"
     config = load_recipe(recipe, changes, settings)
     out = out or pathlib.Path("runs") / _name(recipe, config)
-    run = train_run(config, out)
-    show_metrics(run.metrics["test"], run.data.name)
-    print(f"\nThe run lies in {run.directory.path}")
+    _tell(train_run(config, out))
 
 
 def sample(
@@ -241,6 +237,12 @@ def _resumed(
             "nothing with it but --data-dir."
         )
     return resume_run(path, changed_data(changes.get("data_dir")))
+
+
+def _tell(run: Run) -> None:
+    if run.metrics:  # else another worker tells
+        show_metrics(run.metrics["test"], run.data.name)
+        print(f"\nThe run lies in {run.directory.path}")
 
 
 def _export(run: Run, out: pathlib.Path, **options: Any) -> None:
