@@ -1,17 +1,25 @@
 """MIWAE against scikit-learn's imputers on a real table, half of it missing.
 
-    python benchmarks/imputation.py --table breast_cancer --seeds 5
+    python benchmarks/imputation.py --table breast_cancer --seeds 5 --out imputation.json
 
 Half of the entries are hidden at random. Every method sees the same incomplete table and
 fills it in; the score is the root mean square error over the hidden entries, in units of
 each column's standard deviation. Columns are standardised by the moments of the observed
-entries.
+entries. The networks are those of the MIWAE paper: three hidden layers of 128 units with
+tanh, ten latents, K = 20 in training. Each seed draws other holes; differences to MIWAE are
+paired by seed.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import math
+import os
+import pathlib
 import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
@@ -31,9 +39,12 @@ def main() -> None:
     parser.add_argument("--table", choices=TABLES, default="breast_cancer")
     parser.add_argument("--missing", type=float, default=0.5)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=600)
+    parser.add_argument("--epochs", type=int, default=250)
     parser.add_argument("--latent-dim", type=int, default=10)
-    parser.add_argument("--num-samples", type=int, default=5000)
+    parser.add_argument("--units", type=int, nargs="+", default=[128, 128, 128])
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--num-samples", type=int, default=3000, help="L, imputing")
+    parser.add_argument("--out", type=pathlib.Path)
     arguments = parser.parse_args()
     complete = getattr(sklearn.datasets, f"load_{arguments.table}")().data
     print(
@@ -44,15 +55,28 @@ def main() -> None:
     for seed in range(arguments.seeds):
         x, mask, holes = make_holes(complete, arguments.missing, seed)
         for name, impute in methods(arguments, seed).items():
-            began = time.monotonic()
+            began = time.process_time()
             filled = impute(holes)
             error = np.sqrt(np.mean(np.square(filled - x)[~mask]))
             scores.setdefault(name, []).append(float(error))
-            took = time.monotonic() - began
-            print(f"  seed {seed}  {name:24} {error:.4f}  {took:6.1f} s", flush=True)
-    print(f"\n{'method':24}   mean     std  over {arguments.seeds} seeds")
+            took = time.process_time() - began
+            print(
+                f"  seed {seed}  {name:24} {error:.4f}  {took:6.1f} cpu s", flush=True
+            )
+    if arguments.out is not None:
+        setting = {k: v for k, v in vars(arguments).items() if k != "out"}
+        found = {"setting": setting, "rmse": scores}
+        arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(
+        f"\n{'method':24}   mean     std  MIWAE less this, over {arguments.seeds} seeds"
+    )
     for name, values in scores.items():
-        print(f"{name:24} {np.mean(values):.4f}  {np.std(values, ddof=1):.4f}")
+        gap = np.subtract(scores["MIWAE"], values)
+        error = gap.std(ddof=1) / math.sqrt(len(gap))
+        print(
+            f"{name:24} {np.mean(values):.4f}  {np.std(values, ddof=1):.4f}  "
+            f"{gap.mean():+.4f} ± {error:.4f}"
+        )
 
 
 def make_holes(
@@ -71,10 +95,15 @@ def methods(arguments: argparse.Namespace, seed: int) -> dict:
 
     def miwae(holes: np.ndarray) -> np.ndarray:
         keras.utils.set_random_seed(seed)
-        vae = kvae.presets.miwae_imputer(holes, arguments.latent_dim, seed=seed)
+        vae = kvae.presets.miwae_imputer(
+            holes, arguments.latent_dim, units=tuple(arguments.units), seed=seed
+        )
         steps = arguments.epochs * -(-len(holes) // 64)
-        rate = keras.optimizers.schedules.CosineDecay(1e-3, steps, alpha=0.01)
-        vae.compile(keras.optimizers.Adam(rate), steps_per_execution=9)
+        rate = keras.optimizers.schedules.CosineDecay(
+            arguments.learning_rate, steps, alpha=0.01
+        )
+        optimizer = keras.optimizers.Adam(rate)
+        vae.compile(optimizer, steps_per_execution=9)
         data = kvae.masks.nan_as_missing(holes.astype("float32"))
         vae.fit(data, epochs=arguments.epochs, batch_size=64, verbose=0)
         found = kvae.evaluation.impute(vae, data, num_samples=arguments.num_samples)

@@ -24,6 +24,16 @@ def test_the_truth_lies_within_the_monte_carlo_error(correlated, vae, x, mask):
     assert result.hidden == pytest.approx((~mask).sum() / 40)
 
 
+def test_few_candidates_err_downwards(correlated, vae, x, mask):
+    truth = np.mean([log_prob(correlated, a, m) for a, m in zip(x, mask, strict=True)])
+    found = [
+        conditional_log_likelihood(vae, x, mask, 2, seed).log_likelihood.value
+        for seed in range(20)
+    ]
+    error = np.std(found, ddof=1) / np.sqrt(len(found))
+    assert np.mean(found) < truth - 3 * error
+
+
 @pytest.fixture(scope="module")
 def completing():
     """x = (a, b) with b = 1.5 a + 2 z + 0.5 e, so p(b | a) = N(1.5 a, 4.25)."""
