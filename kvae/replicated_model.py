@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,8 @@ _CONNECTIONS = (
     tf.errors.InternalError,
     tf.errors.UnavailableError,
 )
+
+_REPORTED = re.compile(r"rror reported from /job:\w+/(?:replica:\d+/)?task:(\d+)")
 
 
 class WorkerLost(RuntimeError):
@@ -93,11 +96,12 @@ class ReplicatedModel(DensityModel):
         except _CONNECTIONS as error:
             if not on_workers(self.distribute_strategy):
                 raise
-            first = str(error.message).strip().splitlines()[0]
+            found = _REPORTED.search(str(error.message))
+            lost = f"worker {found[1]}" if found else "another worker"
             raise WorkerLost(
-                f"another worker ended or cannot be reached ({first}). Look at its log, "
-                "then start all workers again: with kvae.training.Checkpoint they go on "
-                "from the last checkpoint."
+                f"{lost} ended or cannot be reached; look at its log, then start all "
+                "workers again. With kvae.training.Checkpoint, as in kvae train "
+                "--resume, they go on from the last checkpoint."
             ) from error
 
     def _maybe_symbolic_build(self, **kwargs: Any) -> None:

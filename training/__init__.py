@@ -1,5 +1,6 @@
 """kvae.training: data sources, recipes, runs and their directories."""
 
+from kvae.replicated_model import WorkerLost as WorkerLost
 from kvae.training.checkpoint import Checkpoint as Checkpoint
 from kvae.training.config import Config as Config
 from kvae.training.divergence import Diverged as Diverged

@@ -1,8 +1,8 @@
-"""Trains on the workers of TF_CONFIG with checkpoints; the second one may die.
+"""Trains on the workers of TF_CONFIG with checkpoints; one of them may be ended.
 
-    python train_with_checkpoints.py FOLDER [KILL_AT_STEP]
+    python train_with_checkpoints.py FOLDER [STEP WORKER SIGNAL]
 
-Without a step it goes on from the checkpoint, and then trains again without one.
+Without a signal it goes on from the checkpoint, and then trains again without one.
 """
 
 import json
@@ -21,16 +21,16 @@ import small  # noqa: E402  after the strategy
 from kvae.training import Checkpoint  # noqa: E402
 
 X = small.binary(40)
-FOLDER, *KILL_AT = sys.argv[1:]
+FOLDER, *END = sys.argv[1:]
 
 
-class Dies(keras.callbacks.Callback):
-    """Ends the second worker as a power cut would."""
+class Ends(keras.callbacks.Callback):
+    """Sends one worker a signal before a step."""
 
     def on_train_batch_begin(self, batch, logs=None):
-        is_second = STRATEGY.cluster_resolver.task_id == 1
-        if KILL_AT and is_second and int(self.model.step.numpy()) == int(KILL_AT[0]):
-            os.kill(os.getpid(), signal.SIGKILL)
+        here = (int(self.model.step.numpy()), STRATEGY.cluster_resolver.task_id)
+        if END and here == (int(END[0]), int(END[1])):
+            os.kill(os.getpid(), signal.Signals[END[2]])
 
 
 def train(callbacks):
@@ -40,13 +40,15 @@ def train(callbacks):
     return small.weights(model), history.history["elbo"]
 
 
-weights, elbo = train([Checkpoint(FOLDER, every="2 steps"), Dies()])
+weights, elbo = train([Checkpoint(FOLDER, every="2 steps"), Ends()])
 again, through = train([Checkpoint(FOLDER + "-through")])
 print(
     "RESULT",
     json.dumps(
         {
-            "weights": max(float(np.abs(a - b).max()) for a, b in zip(weights, again)),
+            "weights": max(
+                float(np.abs(a - b).max()) for a, b in zip(weights, again, strict=True)
+            ),
             "elbo": float(np.abs(np.subtract(elbo, through)).max()),
             "epochs": len(elbo),
         }
