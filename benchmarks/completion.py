@@ -156,6 +156,7 @@ def measure(setting: argparse.Namespace) -> dict[str, Any]:
 
 def completing(x: np.ndarray, setting: argparse.Namespace) -> kvae.VAE:
     """The conditional model; its networks see the right half, never the mask."""
+    keras.utils.set_random_seed(setting.seed)
     shape, latent, units = x.shape[1:], setting.latent_dim, tuple(setting.units)
     seen = visible_shape(shape)
 
@@ -186,6 +187,7 @@ def completing(x: np.ndarray, setting: argparse.Namespace) -> kvae.VAE:
 
 def unconditional(x: np.ndarray, setting: argparse.Namespace) -> kvae.VAE:
     """A VAE of whole digits."""
+    keras.utils.set_random_seed(setting.seed)
     shape, latent, units = x.shape[1:], setting.latent_dim, tuple(setting.units)
     return kvae.VAE.for_data(
         x,
@@ -200,6 +202,7 @@ def unconditional(x: np.ndarray, setting: argparse.Namespace) -> kvae.VAE:
 
 def for_right_halves(vae: kvae.VAE, data: Any, setting: argparse.Namespace) -> kvae.VAE:
     """The same p(x, z) with an encoder that learns q(z | right)."""
+    keras.utils.set_random_seed(setting.seed)
     shape, latent = vae.data_shape, vae.latent_dim
     for part in (vae.decoder, vae.likelihood):
         part.trainable = False
@@ -228,6 +231,7 @@ def regressor(
     data: Any, setting: argparse.Namespace
 ) -> Callable[[np.ndarray], np.ndarray]:
     """The decoder's network, given the right half alone: from (N, R) to (N, L)."""
+    keras.utils.set_random_seed(setting.seed)
     left, right = halves(data.train[:1])
     hidden = networks.mlp(right.shape[1:], tuple(setting.units), "gelu")
     logits = keras.layers.Dense(left.shape[1])(hidden.output)
@@ -293,7 +297,6 @@ def fit(
     **compiled: Any,
 ) -> None:
     """Trains with a cosine schedule; keeps the best epoch on the validation digits."""
-    keras.utils.set_random_seed(setting.seed)
     steps = math.ceil(len(data.train) / setting.batch_size)
     rate = keras.optimizers.schedules.CosineDecay(
         setting.learning_rate, steps * setting.epochs, alpha=0.01

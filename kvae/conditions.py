@@ -190,6 +190,21 @@ def check_condition(expected: Condition | None, given: Any, built: bool) -> Any:
     )
 
 
+def check_visible_part(objective: Any, condition: Any) -> np.ndarray | None:
+    """Returns a condition as an array, or None; a completing model must have one.
+
+    Raises:
+        ValueError: if the model was trained to complete and there is none.
+    """
+    if condition is None and objective.makes_condition:
+        raise ValueError(
+            "this model was trained to complete, so it is given the visible part; "
+            "received none. Call vae.complete(x, mask), or make the inputs with "
+            "kvae.masks.given_visible(x, mask)."
+        )
+    return None if condition is None else np.asarray(condition)
+
+
 def list_classes(classes: tuple[int, ...]) -> str:
     """Names classes for people: "0 .. 9", "1, 4, 7", or the first few of many."""
     if len(classes) > 2 and classes == tuple(range(classes[0], classes[-1] + 1)):

@@ -12,7 +12,7 @@ import tensorflow as tf
 from kvae import endpoints
 from kvae.batches import CompiledFunctions, map_batches
 from kvae.completion import Completions, complete
-from kvae.conditions import check_condition
+from kvae.conditions import check_condition, check_visible_part
 from kvae.defaults import choose_parts
 from kvae.inputs import Inputs
 from kvae.trainable_model import TrainableModel
@@ -161,8 +161,7 @@ class VAE(TrainableModel):
                 f"sample expects num to be a positive integer; received {num!r}."
             )
         condition = self._condition_for(condition, num)
-        positions = np.arange(num or len(condition), dtype="int32")
-        inputs = Inputs(positions, condition)
+        inputs = Inputs(np.arange(num or len(condition), dtype="int32"), condition)
         spread = tf.constant(temperature, self.maths_dtype)
         function = self._compiled(_sample_mean if mean else _sample_pixels)
         return map_batches(function, inputs, batch_size, _key(seed), spread)
@@ -232,25 +231,16 @@ class VAE(TrainableModel):
 
     def _condition_for(self, given: Any, num: int | None) -> Any:
         expected = self.condition
-        given = None if given is None else np.asarray(given)
+        given = check_visible_part(self.objective, given)
         if expected is not None and given is not None:
             return expected.broadcast(given, num)
-        self._need_visible_part(given)
         return check_condition(expected, given, self.built)
 
     def _map(self, function: Any, x: Any, batch_size: int, *args: Any) -> Any:
         inputs = self.check_inputs(x)
-        self._need_visible_part(inputs.condition)
+        check_visible_part(self.objective, inputs.condition)
         self._build_for(inputs)
         return map_batches(self._compiled(function), inputs, batch_size, *args)
-
-    def _need_visible_part(self, condition: Any) -> None:
-        if condition is None and self.objective.makes_condition:
-            raise ValueError(
-                "this model was trained to complete, so it is given the visible part; "
-                "received none. Call vae.complete(x, mask), or make the inputs with "
-                "kvae.masks.given_visible(x, mask)."
-            )
 
     def _compiled(self, function: Any) -> Any:
         return self._compiled_functions.get(functools.partial(function, self))
