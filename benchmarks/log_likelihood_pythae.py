@@ -82,7 +82,7 @@ def main() -> None:
     with torch.no_grad():
         model.get_nll(x[:1], int(num_samples), 500)
         wall, used = time.perf_counter(), time.process_time()
-        nll = float(model.get_nll(x, int(num_samples), 500))
+        nll = -float(model.get_nll(x, int(num_samples), 500))  # it returns log p(x)
     print(
         json.dumps(
             {

@@ -72,7 +72,9 @@ def vamp(x: np.ndarray, steps: int) -> kvae.VAE:
     return model
 
 
-def two_layers(x: np.ndarray, steps: int) -> kvae.VAE:
+def two_layers(
+    x: np.ndarray, steps: int, objective: objectives.ELBO | None = None
+) -> kvae.VAE:
     """The same decoder; its latents get a prior with latents of its own."""
     decoder = keras.Sequential(
         [
@@ -85,7 +87,7 @@ def two_layers(x: np.ndarray, steps: int) -> kvae.VAE:
         decoder=decoder,
         posterior=posteriors.TopDown(LEVELS, (200,), "gelu"),
         prior=priors.Hierarchical(LEVELS, (200,), "gelu"),
-        objective=warm_elbo(steps),
+        objective=objective or warm_elbo(steps),
     )
 
 
@@ -103,6 +105,9 @@ LATENTS = {
         objective=warm_elbo(steps),
     ),
     "two stochastic layers": two_layers,
+    "the same, no warm-up": lambda x, steps: two_layers(
+        x, steps, objectives.ELBO(kl="sampled")
+    ),
 }
 GREY = {
     f"Normal, scale {scale}": lambda x, steps, scale=scale: mlp_vae(
@@ -111,6 +116,7 @@ GREY = {
     for scale in (1.0, 0.1, "learned", "optimal")
 }
 TABLES = (BOUNDS, LATENTS, GREY)
+SETTING = ("epochs", "batch_size", "examples", "samples")
 
 
 def run(name: str, options: argparse.Namespace, data: Any) -> dict[str, Any]:
@@ -165,7 +171,10 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=1000, help="K of the bound")
     parser.add_argument("--only", nargs="*", help="names of lines")
     options = parser.parse_args()
+    setting = {key: getattr(options, key) for key in SETTING}
     results = json.loads(options.out.read_text()) if options.out.exists() else {}
+    if results.setdefault("setting", setting) != setting:
+        parser.error(f"{options.out} holds lines of another setting; choose another.")
     data = load_data("mnist", options.data_dir, 0)
     for name in options.only or [name for lines in TABLES for name in lines]:
         if name not in results:

@@ -40,8 +40,6 @@ def measure(vae: Any, x: Any, num_samples: int = 1, seed: int = 0) -> dict[str, 
     key = tf.constant([seed, 0], tf.int32)
     parts = map_batches(score, inputs, _BATCH, key)
     counts = {"num_samples": num_samples, "num_examples": len(inputs.x)}
-    entries = inputs.mean_entries(vae.data_shape)
-    to_bits = 1.0 / (math.log(2.0) * max(entries, 1.0))
     sampled = (
         f"mean over {num_samples} latent{'s' if num_samples > 1 else ''} per example"
     )
@@ -54,15 +52,16 @@ def measure(vae: Any, x: Any, num_samples: int = 1, seed: int = 0) -> dict[str, 
         "elbo": (parts["elbo"], "nats", f"distortion: {sampled}; rate: {rate}"),
         "rate": (parts["rate"], "nats", rate),
         "distortion": (parts["distortion"], "nats", sampled),
-        "bits_per_dim": (
-            -to_bits * parts["elbo"],
-            "bits per dimension",
-            "-elbo / (ln 2 * number of dimensions)",
-        ),
     }
     metrics: dict[str, Any] = {
         name: {**_mean(values), "unit": unit, "estimator": how, **counts}
         for name, (values, unit, how) in rows.items()
+    }
+    metrics["bits_per_dim"] = {
+        **_ratio(-parts["elbo"] / math.log(2.0), _entries(inputs, vae.data_shape)),
+        "unit": "bits per dimension",
+        "estimator": "-elbo / (ln 2 * number of dimensions, observed ones with a mask)",
+        **counts,
     }
     variance = parts["mean"].astype("float64").var(axis=0)
     metrics["active_units"] = {
@@ -81,6 +80,22 @@ def _mean(values: np.ndarray) -> dict[str, float | None]:
     count = len(values)
     error = float(values.std(ddof=1) / math.sqrt(count)) if count > 1 else None
     return {"value": float(values.mean()), "standard_error": error}
+
+
+def _entries(inputs: Inputs, data_shape: tuple[int, ...]) -> np.ndarray:
+    """How many entries the ELBO of each example is of."""
+    if inputs.mask is None:
+        return np.full(len(inputs.x), math.prod(data_shape))
+    flat = np.reshape(inputs.mask, (len(inputs.x), -1))
+    return np.asarray(np.count_nonzero(flat, axis=1))
+
+
+def _ratio(parts: np.ndarray, counts: np.ndarray) -> dict[str, float | None]:
+    """The ratio of two means, with the standard error of the delta method."""
+    mean = max(float(counts.mean()), 1e-12)
+    ratio = float(parts.astype("float64").mean()) / mean
+    error = _mean(parts.astype("float64") - ratio * counts)["standard_error"]
+    return {"value": ratio, "standard_error": None if error is None else error / mean}
 
 
 def _score(

@@ -129,6 +129,7 @@ def compare_runs(
                 f"{name} was tested on other examples than {next(iter(runs))}; compare "
                 "runs of the same data, with pixels and masks alike."
             )
+    _check_measures(runs)
     facts, results = {}, {}
     for name, run in runs.items():
         _LOG.info("log p(x) of %d examples by %s", len(first.x), name)
@@ -189,6 +190,16 @@ def _short_names(paths: list[pathlib.Path]) -> list[str]:
         if len(set(names)) == len(names):
             break
     return names
+
+
+def _check_measures(runs: dict[str, Run]) -> None:
+    """Refuses to rank densities with probabilities: their nats are of two kinds."""
+    kinds = {run.vae.likelihood.continuous: name for name, run in runs.items()}
+    if len(kinds) > 1:
+        raise UserError(
+            f"{kinds[True]} gives a density of x and {kinds[False]} a probability, so "
+            "their nats do not compare; compare runs with likelihoods of one kind."
+        )
 
 
 def _same_examples(one: Inputs, other: Inputs) -> bool:

@@ -93,7 +93,7 @@ def elbo(
         elbo=mean,
         rate=Estimate.mean_of(np.array(rates)),
         distortion=Estimate.mean_of(np.array(distortions)),
-        bits_per_dim=-mean.value / (math.log(2.0) * entries),
+        bits_per_dim=-mean.value / (math.log(2.0) * max(entries, 1e-12)),
         monte_carlo_error=math.sqrt(sum(variances) / num_samples) / len(values),
         num_examples=len(values),
         num_samples=num_samples,

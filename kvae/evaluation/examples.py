@@ -3,7 +3,8 @@
 A matrix product may round a row differently when the number of rows changes. Here every
 example is decoded in the same compiled block whatever else is in the data set, and its
 noise depends on the seed and its position alone. So no estimate depends on how the data
-were cut or ordered, to the last bit, and memory stays at one block whatever K and N.
+were cut (or ordered, if `positions` go along), to the last bit, and memory stays at one
+block whatever K and N.
 """
 
 from __future__ import annotations

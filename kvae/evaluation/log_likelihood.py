@@ -119,7 +119,7 @@ def summarise(
         log_likelihood=mean,
         monte_carlo_error=float(np.sqrt(relative_variance.sum()) / len(values)),
         bias=float(-0.5 * relative_variance.mean()),
-        bits_per_dim=-mean.value / (math.log(2.0) * entries),
+        bits_per_dim=-mean.value / (math.log(2.0) * max(entries, 1e-12)),
         effective_sample_size=float(sizes.mean()),
         smallest_effective_sample_size=float(sizes.min()),
         num_examples=len(values),

@@ -39,6 +39,10 @@ class Likelihood(keras.layers.Layer, abc.ABC):
     """A value inside the support, computed with where an entry does not count; a number,
     or an array that broadcasts against the data."""
 
+    continuous: bool = False
+    """Whether p(x|z) is a density, whose nats depend on the unit of x and do not compare
+    with those of a probability."""
+
     def __init__(self, data_shape: tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         shape = tuple(data_shape) if isinstance(data_shape, (tuple, list)) else ()

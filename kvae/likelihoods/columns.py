@@ -78,6 +78,7 @@ class Columns(Likelihood):
             self._parts.append(self._make(spec, indices))
         flat = [index for indices in self._indices for index in indices]
         self._order = np.argsort(flat)  # from grouped columns back to those of x
+        self.continuous = any(part.continuous for part in self._parts)
         fillers = [p.filler for p in self._parts for _ in range(p.data_shape[0])]
         self.filler = np.array(fillers)[self._order]
 

@@ -35,6 +35,7 @@ class ContinuousBernoulli(Likelihood):
     """
 
     support = "entries in [0, 1]"
+    continuous = True
     advice = (
         "Divide uint8 images by 255 (x / 255.0), or use likelihoods.Normal for data of "
         "any range."

@@ -35,6 +35,7 @@ class Laplace(Likelihood):
     """
 
     support = "real numbers"
+    continuous = True
     advice = "Remove infinite entries."
 
     def __init__(

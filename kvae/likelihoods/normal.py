@@ -53,6 +53,7 @@ class Normal(Likelihood):
     """
 
     support = "real numbers"
+    continuous = True
     advice = "Remove infinite entries."
 
     def __init__(

@@ -39,6 +39,7 @@ class StudentT(Likelihood):
     """
 
     support = "real numbers"
+    continuous = True
     advice = "Remove infinite entries."
 
     def __init__(
