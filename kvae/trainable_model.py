@@ -94,8 +94,9 @@ class TrainableModel(ReplicatedModel):
         config = super().get_compile_config()
         if config and self._guard is not None:
             config["max_gradient_norm"] = self._guard.limit
-        if config and "steps_per_execution" in self._left_open:
-            del config["steps_per_execution"]
+        if config:  # Keras notes what it chose
+            for name in self._left_open:
+                del config[name]
         return config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -123,10 +124,11 @@ class TrainableModel(ReplicatedModel):
             ValueError: if the data are empty, of the wrong shape, not finite or outside
                 the likelihood's support.
         """
-        method = keras.Model.fit
-        arguments = prepare_fit_arguments(self, method, (x, y, *args), kwargs)
+        arguments = prepare_fit_arguments(self, keras.Model.fit, (x, y, *args), kwargs)
         with self._workers_named(), contextlib.ExitStack() as stack:
             stack.enter_context(execution(self, arguments, self._left_open))
+            if self._guard is not None:
+                arguments = self._guard.watched(arguments)
             for callback in keras.tree.flatten(arguments.get("callbacks") or []):
                 if hasattr(callback, "around_fit"):
                     around = callback.around_fit(self, arguments)
@@ -154,8 +156,7 @@ class TrainableModel(ReplicatedModel):
             scaled = self.optimizer.scale_loss(loss)
         regularisers = self._added_losses(loss.dtype)[1]  # before the weights change
         variables = self.trainable_variables
-        gradients = tape.gradient(scaled, variables)
-        gradients = whole_gradients(gradients, self.optimizer)
+        gradients = whole_gradients(tape.gradient(scaled, variables), self.optimizer)
         if self._guard is None:
             self.optimizer.apply(gradients, variables)
         else:

@@ -82,7 +82,7 @@ def test_what_the_fit_is_given_decides(options, expected):
 
 def test_data_sets_keep_their_steps():
     endless = tf.data.Dataset.from_tensors(X[:1]).repeat()
-    options = {"batch_size": None}
+    options = {"batch_size": None, "shuffle": False}
     assert settings(dense(), endless, steps_per_epoch=50, **options) == (1, True)
     batches = tf.data.Dataset.from_tensor_slices(X).batch(1)
     assert settings(dense(), batches, **options) == (1, True)
@@ -124,6 +124,7 @@ def test_a_saved_model_leaves_open_what_was_left_open(tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert settings(loaded) == (10, True)
     fixed = small.vae(compile={"steps_per_execution": 3})
+    fixed.fit(X[:4], verbose=0)
     fixed.save(tmp_path / "fixed.keras")
     loaded = keras.saving.load_model(tmp_path / "fixed.keras")
     assert settings(loaded) == (3, False)
@@ -146,4 +147,4 @@ def test_joined_steps_train_as_single_ones():
 def test_an_epoch_is_whole_calls_or_little_more(steps):
     at_once = steps_at_once(steps, 16)
     assert at_once == steps if steps < 8 else 8 <= at_once <= min(32, steps)
-    assert -steps % at_once <= 1
+    assert -steps % at_once <= 2
