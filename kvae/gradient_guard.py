@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from kvae.types import Tensor
+
+_LOG = logging.getLogger("kvae")
 
 
 class GradientGuard:
@@ -51,16 +54,56 @@ class GradientGuard:
         if not self.optimizer.built:
             self.optimizer.build(variables)
         norm = tf.linalg.global_norm(gradients)
+        norm = norm / tf.cast(self.optimizer.scale_loss(1.0), norm.dtype)
+        good = norm <= self.limit  # false of NaN
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
-            # It leaves out what is not finite itself, and learns its scale from that.
-            finite = tf.math.is_finite(norm)
-            norm = norm / tf.cast(self.optimizer.scale_loss(1.0), norm.dtype)
-            good = tf.logical_or(norm <= self.limit, tf.logical_not(finite))
-        else:
-            good = norm <= self.limit  # false of NaN
+            # It leaves out what is not finite itself, and learns its scale from that;
+            # the norm of finite entries may be too large for a number.
+            good = tf.logical_or(good, tf.logical_not(_finite(gradients)))
 
         def apply() -> Tensor:
             self.optimizer.apply(gradients, variables)
             return tf.constant(0.0)
 
         return tf.cond(good, apply, lambda: tf.constant(1.0))
+
+    def watched(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Adds a warning of epochs without any step to the arguments of a `fit`."""
+        given = arguments.get("callbacks")
+        if isinstance(given, keras.callbacks.CallbackList):  # complete as it is
+            return arguments
+        callbacks = [*keras.tree.flatten(given or []), _Idle(self.limit)]
+        return {**arguments, "callbacks": callbacks}
+
+
+class _Idle(keras.callbacks.Callback):
+    """Warns of an epoch of which every step was left out."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__()
+        self._limit = limit
+        self._begin = (0, 0)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Notes where the counts stand; not at 0 if a run goes on within an epoch."""
+        skipped = self.model.get_metrics_result()["skipped_steps"]
+        self._begin = (int(self.model.step.numpy()), int(skipped))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Compares the steps left out with the steps."""
+        steps = int(self.model.step.numpy()) - self._begin[0]
+        skipped = int((logs or {}).get("skipped_steps", 0)) - self._begin[1]
+        if 0 < steps == skipped:
+            _LOG.warning(
+                "every step of epoch %d was left out: the norm of its gradient was above "
+                "max_gradient_norm=%g or no number. Nothing was learned; raise the limit "
+                "or look at the data.",
+                epoch + 1,
+                self._limit,
+            )
+
+
+def _finite(gradients: list[Tensor]) -> Tensor:
+    entries = tf.nest.flatten(gradients, expand_composites=True)
+    floats = [e for e in entries if e is not None and e.dtype.is_floating]
+    return tf.reduce_all([tf.reduce_all(tf.math.is_finite(e)) for e in floats])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,12 @@ _KERAS: dict[Any, tuple[str, ...]] = {
         "best_weights",
     ),
     keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
-    keras.callbacks.ModelCheckpoint: ("best",),
+    keras.callbacks.ModelCheckpoint: (
+        "best",
+        "_batches_seen_since_last_saving",
+        "_last_batch_seen",
+    ),
+    keras.callbacks.SwapEMAWeights: ("_ema_weights_in_model",),
     keras.callbacks.History: ("history", "epoch"),
 }
 
@@ -67,6 +73,16 @@ def set_callback_states(
         waiting.remove(mine)
         for attribute, value in mine["state"].items():
             setattr(callback, attribute, _unpack(value, arrays))
+
+
+def no_saves(callbacks: Sequence[Any]) -> None:
+    """Keeps models from being saved under the names of batches that are skipped.
+
+    It holds until `set_callback_states` puts the counts back.
+    """
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.ModelCheckpoint):
+            callback._batches_seen_since_last_saving = -math.inf
 
 
 def _names(callback: Any) -> tuple[str, ...]:

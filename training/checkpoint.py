@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.training.callback_state import callback_states, set_callback_states
+from kvae.training.callback_state import callback_states, no_saves, set_callback_states
 from kvae.training.checkpoint_folder import CheckpointFolder, Position
 from kvae.training.diagnosis import diagnose
 from kvae.training.divergence import ADVICE, Diverged, StopOnDivergence
@@ -161,11 +161,7 @@ class Checkpoint(keras.callbacks.Callback):
         # First in the list: what others do to the weights for their own ends, such as
         # putting averages in place while an epoch is measured, comes after.
         callbacks = [self, *self._others]
-        return {
-            **self._data.arguments_at(position),
-            **begins,
-            "callbacks": callbacks,
-        }
+        return {**self._data.arguments_at(position), **begins, "callbacks": callbacks}
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts the clock."""
@@ -176,18 +172,22 @@ class Checkpoint(keras.callbacks.Callback):
         """Puts callbacks and metrics back, or saves what the epoch before has ended."""
         self._data.begin(epoch)
         self._reached = 0
-        if self._resumed is not None:
-            self._restore()
-            if self._position.step:
-                steps, draws = self._position.step, self._data.draws
-                self._skipped = SkippedSteps(self.model, steps, draws)
+        if self._resumed is None:
+            self._position = Position(epoch, 0)
+            self._save_if_due()
             return
-        self._position = Position(epoch, 0)
-        self._save_if_due()
+        self._restore()
+        if steps := self._position.step:
+            self._skipped = SkippedSteps(self.model, steps, self._data.draws)
+            no_saves(self._others)
+        else:
+            self._resumed = None
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Saves what the batches before have come to, if it is time."""
         self._reached = batch + self.model.steps_per_execution
+        if batch >= self._position.step:
+            self._stop_skipping()
         if batch > self._position.step:
             self._steps += batch - self._position.step
             self._position = Position(self._position.epoch, batch)
@@ -195,6 +195,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Saves before a validation, which may be long, if it is time."""
+        self._stop_skipping()
         if self._reached > self._position.step:  # else no batch was trained on
             self._steps += self._reached - self._position.step
             self._position = Position(self._position.epoch, self._reached)
@@ -255,10 +256,9 @@ class Checkpoint(keras.callbacks.Callback):
     def _restore(self) -> None:
         assert self._resumed is not None
         self._saved, arrays, facts = self._resumed
-        self._resumed = None
-        _, metrics = state_variables(self.model)
-        end = facts["state"] + facts["metrics"]
-        write(metrics, arrays[facts["state"] : end])
+        state, metrics = state_variables(self.model)
+        write([*state, *metrics], arrays[: facts["state"] + facts["metrics"]])
+        set_random_states(facts["random"])
         callbacks = [*self._others, self.model.history]
         set_callback_states(callbacks, facts["callbacks"], arrays)
 
@@ -266,6 +266,8 @@ class Checkpoint(keras.callbacks.Callback):
         if self._skipped is not None:
             self._skipped.stop()
             self._skipped = None
+            self._restore()  # others began the epoch, and saw its batches, once more
+            self._resumed = None
 
     def _explained(self, model: Any, error: Diverged) -> Diverged:
         """Goes back to the last checkpoint and finds the step and layer from there."""
@@ -283,10 +285,14 @@ class Checkpoint(keras.callbacks.Callback):
         found = None
         if model.distribute_strategy.num_replicas_in_sync == 1:
             found = diagnose(model, self._data.between(good, end), watch.is_bad)
-        kept = f"The weights before it are kept; {self.folder.path} holds {good}."
         if found is None:
-            return Diverged(f"{error} It was not repeated from {good} on. {kept}")
+            write(state, arrays[: facts["state"]])
+            return Diverged(
+                f"{error} It did not come again from {good} on; the weights are those "
+                f"of {good}, which {self.folder.path} holds."
+            )
         return Diverged(
             f"training diverged at step {found.step}: the loss of its batch is "
-            f"{found.loss:g}, and {found.place}. {ADVICE} {kept}"
+            f"{found.loss:g}, and {found.place}. {ADVICE} The weights before it "
+            f"are kept; {self.folder.path} holds {good}."
         )

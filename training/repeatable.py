@@ -58,6 +58,12 @@ class RepeatableData:
             if steps and batches_from is None:
                 endless = x.cardinality() == tf.data.INFINITE_CARDINALITY
                 self._endless = (x if endless else x.repeat()).skip
+        elif steps and batches_from is None:
+            raise UserError(
+                "steps_per_epoch under a Checkpoint needs a tf.data.Dataset, for Keras "
+                f"reads a {type(x).__name__} on from one epoch to the next. Leave "
+                "steps_per_epoch out, or pass kvae.training.training_batches."
+            )
         elif isinstance(x, dict) or hasattr(x, "__array__"):
             self._arguments = self._of_arrays(arguments, seed)
         elif not isinstance(x, keras.utils.PyDataset):

@@ -72,6 +72,39 @@ def test_mixed_float16_is_measured_without_its_scale():
     assert float(optimizer.dynamic_scale.numpy()) == scale / 2  # as without the guard
 
 
+def test_a_fixed_loss_scale_is_taken_out():
+    """Loss 2w, scaled by 1024: norm 2."""
+    weight = keras.Variable(np.zeros(1))
+    optimizer = keras.optimizers.SGD(1.0, loss_scale_factor=1024.0)
+    gradients = [tf.constant([2.0 * 1024.0])]
+    for limit, skipped in ((1.9, 1), (10.0, 0)):
+        assert (
+            float(GradientGuard(optimizer, limit).apply(gradients, [weight])) == skipped
+        )
+    np.testing.assert_array_equal(weight, [-2.0])
+
+
+def test_a_norm_beyond_all_numbers_is_left_out_under_mixed_float16():
+    """Entries of 1e25 are finite, and their squares are not."""
+    weight = keras.Variable(np.zeros(2))
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(1.0))
+    guard = GradientGuard(optimizer, 10.0)
+    assert float(guard.apply([tf.constant([1e25, 1e25])], [weight])) == 1
+    np.testing.assert_array_equal(weight, [0, 0])
+
+
+def test_an_epoch_without_any_step_is_said(caplog):
+    fit(1e-9)
+    said = [r.getMessage() for r in caplog.records]
+    assert [m.split(" was left out")[0] for m in said if "left out" in m] == [
+        "every step of epoch 1",
+        "every step of epoch 2",
+    ]
+    caplog.clear()
+    fit(1e9)
+    assert "left out" not in caplog.text
+
+
 def test_it_is_saved_with_the_model(tmp_path):
     model, _, _ = fit(3.5)
     model.save(tmp_path / "a.keras")
