@@ -103,7 +103,7 @@ def _bad_gradient(model: Any, data: Any) -> str:
     with tf.GradientTape() as tape:
         parts = _loss_parts(model, data)
         loss = tf.reduce_mean(parts.data_term) + tf.reduce_mean(parts.kl_term)
-    variables = model.trainable_variables
+    variables = _backwards(model)
     sizes = [
         (variable.path, _size(gradient))
         for variable, gradient in zip(
@@ -111,12 +111,23 @@ def _bad_gradient(model: Any, data: Any) -> str:
         )
         if gradient is not None
     ]
-    # The gradient goes from the output to the input: the last one is spoilt first.
-    for path, size in reversed(sizes):
+    for path, size in sizes:
         if not math.isfinite(size):
             return f"the gradient of {path} is the first that is no number"
     path, size = max(sizes, key=lambda pair: pair[1])
     return f"the gradient of {path} is the largest, up to {size:.1e}"
+
+
+def _backwards(model: Any) -> list[Any]:
+    """The trainable variables in the order the gradient comes to them; no part's first."""
+    rank = {
+        id(variable): i
+        for i, part in enumerate(reversed(_PARTS))
+        if getattr(model, part, None) is not None
+        for variable in getattr(model, part).trainable_variables
+    }
+    variables = reversed(model.trainable_variables)
+    return sorted(variables, key=lambda variable: rank.get(id(variable), -1))
 
 
 @contextlib.contextmanager

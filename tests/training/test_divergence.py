@@ -10,6 +10,7 @@ import tensorflow as tf
 from tiny_models import pixels, tiny_vae
 
 from kvae.training import Checkpoint, Diverged, StopOnDivergence
+from kvae.training.diagnosis import _bad_gradient
 
 X = pixels(100)
 
@@ -108,3 +109,32 @@ def test_a_large_loss_that_falls_and_a_negative_one_are_fine() -> None:
     assert stop.is_bad(float("inf"))
     with pytest.raises(ValueError, match="growth"):
         StopOnDivergence(0)
+
+
+def test_what_does_not_come_again_leaves_the_weights_of_the_checkpoint(
+    tmp_path: pathlib.Path,
+) -> None:
+    class Once(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if batch == 5:
+                raise Diverged("seen once.")
+
+    vae, before = make(), make()
+    fit: dict[str, Any] = {"batch_size": 8, "verbose": 0, "shuffle": False}
+    with pytest.raises(Diverged, match="the weights are those of epoch 1, step 4"):
+        vae.fit(X, callbacks=[Checkpoint(tmp_path, "4 steps"), Once()], **fit)
+    before.fit(X[:32], **fit)
+    assert int(vae.step.numpy()) == 4
+    for a, b in zip(vae.get_weights(), before.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
+
+
+def test_the_gradient_is_followed_from_the_loss_back_to_the_data() -> None:
+    """Root of relu is 0 where its slope is none; likelihood's weights are not spoilt."""
+    vae = make()
+    layer = vae.decoder.layers[-1]
+    call = layer.call
+    layer.call = lambda x, **_: tf.sqrt(tf.nn.relu(call(x) - 10.0))
+    place = _bad_gradient(vae, X[:8])
+    path = layer.trainable_variables[-1].path
+    assert place == f"the gradient of {path} is the first that is no number"
