@@ -51,6 +51,7 @@ class RepeatableData:
         self._arguments = arguments
         self._endless = batches_from
         x = arguments.get("x")
+        arrays = isinstance(x, dict) or hasattr(x, "__array__")
         steps = arguments.get("steps_per_epoch")
         if batches_from is not None and not steps:
             raise UserError("batches_from needs steps_per_epoch; give both.")
@@ -58,20 +59,20 @@ class RepeatableData:
             if steps and batches_from is None:
                 endless = x.cardinality() == tf.data.INFINITE_CARDINALITY
                 self._endless = (x if endless else x.repeat()).skip
+        elif not (arrays or isinstance(x, keras.utils.PyDataset)):
+            raise UserError(
+                f"a {type(x).__name__} cannot be read again from its start, so a run "
+                "on it cannot be resumed; pass arrays or a tf.data.Dataset, such as "
+                "kvae.training.training_batches."
+            )
         elif steps and batches_from is None:
             raise UserError(
                 "steps_per_epoch under a Checkpoint needs a tf.data.Dataset, for Keras "
                 f"reads a {type(x).__name__} on from one epoch to the next. Leave "
                 "steps_per_epoch out, or pass kvae.training.training_batches."
             )
-        elif isinstance(x, dict) or hasattr(x, "__array__"):
+        elif arrays:
             self._arguments = self._of_arrays(arguments, seed)
-        elif not isinstance(x, keras.utils.PyDataset):
-            raise UserError(
-                f"a {type(x).__name__} cannot be read again from its start, so a run "
-                "on it cannot be resumed; pass arrays or a tf.data.Dataset, such as "
-                "kvae.training.training_batches."
-            )
         self.draws = self._endless is None
 
     def begin(self, epoch: int) -> None:
