@@ -12,13 +12,15 @@ each hidden pixel a Bernoulli probability:
     nearest neighbour   the left half of the training digit whose right half is nearest,
                         mixed with the mean digit by a weight chosen on validation digits
     k neighbours        the mean of several, their number chosen on validation digits too
-    unconditional VAE   candidates for z given the right half, resampled by importance:
-                        log sum_k w_k p(left | z_k), w_k their weights given the right
+    VAE, resampling     of an unconditional VAE, K candidates for z given the right half,
+                        w_k their importance weights: log sum_k w_k p(left | z_k)
+    VAE, p(x) / p(right)   of the same, log p(x) - log p(right): what resampling would
+                        reach with candidates without end; errs either way
 
 Networks are dense with the same hidden layers, optimizer and number of steps, and keep
 their best epoch on validation digits. The errors of differences are paired. When the
 unconditional VAE is trained, it gets an encoder for right halves, with everything else
-frozen, because its own would propose poor candidates. The VAEs' rows err downwards.
+frozen, because its own would propose poor candidates. The other rows err downwards.
 
 It is one long file, so that all methods and their measure stand side by side.
 
@@ -91,22 +93,40 @@ def measure(setting: argparse.Namespace) -> dict[str, Any]:
     num = setting.num
 
     vae = trained(completing(data.train, setting), data, setting)
-    plain = for_right_halves(
-        trained(unconditional(data.train, setting), data, setting), data, setting
-    )
+    whole = trained(unconditional(data.train, setting), data, setting)
+    plain = for_right_halves(whole, data, setting)
     given = regressor(data, setting)
     one, several = neighbours(data, (1,)), neighbours(data, (1, 3, 10, 30, 100))
     scored, notes = {}, {}
-    for name, model in (("completing VAE", vae), ("unconditional VAE", plain)):
-        result = evaluation.conditional_log_likelihood(
-            model, test, HALF, setting.num_samples, setting.seed
-        )
+    count, seed = setting.num_samples, setting.seed
+    visible = {"x": test, "mask": HALF.draw(len(test), data.shape).numpy()}
+    both = (
+        evaluation.log_likelihood(whole, test, count, seed),
+        evaluation.log_likelihood(plain, visible, count, seed),
+    )
+    for name, result in {
+        "completing VAE": evaluation.conditional_log_likelihood(
+            vae, test, HALF, count, seed
+        ),
+        "VAE, resampling": evaluation.conditional_log_likelihood(
+            plain, test, HALF, count, seed, candidates_only=True
+        ),
+    }.items():
         scored[name] = result.per_example
         notes[name] = {
             "estimator": result.estimator,
             "monte_carlo_error": result.monte_carlo_error,
             "least_effective_sample_size": result.effective_sample_size,
         }
+    name = "VAE, p(x) / p(right)"
+    scored[name] = both[0].per_example - both[1].per_example
+    notes[name] = {
+        "estimator": "; less ".join(result.estimator for result in both),
+        "monte_carlo_error": math.hypot(*(r.monte_carlo_error for r in both)),
+        "least_effective_sample_size": float(
+            min(result.per_example_ess.min() for result in both)
+        ),
+    }
     means = {}
     for name, predict in (
         ("regressor", given),
@@ -116,7 +136,7 @@ def measure(setting: argparse.Namespace) -> dict[str, Any]:
         p = predict(halves(test)[1])
         scored[name] = log_bernoulli(p, halves(test)[0])
         means[name] = np.repeat(p[:, None], num, axis=1)
-    for name, model in (("completing VAE", vae), ("unconditional VAE", plain)):
+    for name, model in (("completing VAE", vae), ("VAE, resampling", plain)):
         completed = model.complete(
             test, HALF, num, setting.seed, num_candidates=setting.num_samples
         ).x
@@ -124,19 +144,19 @@ def measure(setting: argparse.Namespace) -> dict[str, Any]:
 
     judge = classifier(binarise_once(data.train, seed=1), np.asarray(data.train_labels))
     rng = np.random.default_rng(setting.seed)
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for name, values in scored.items():
-        gain = scored["completing VAE"] - values
+        rows[name] = {
+            "nats": mean_and_error(values),
+            "lead_of_completing_vae": mean_and_error(scored["completing VAE"] - values),
+            **notes.get(name, {}),
+        }
+    for name in means:
         drawn = (rng.random(means[name].shape) < means[name]).astype("float32")
         right = np.repeat(halves(test)[1][:, None], num, axis=1)
         said = judge(join(drawn, right, data.shape)).reshape(len(test), num)
-        rows[name] = {
-            "nats": mean_and_error(values),
-            "lead_of_completing_vae": mean_and_error(gain),
-            "agrees": mean_and_error((said == labels[:, None]).mean(axis=1)),
-            "distance": distance(means[name]),
-            **notes.get(name, {}),
-        }
+        agrees = mean_and_error((said == labels[:, None]).mean(axis=1))
+        rows[name] |= {"agrees": agrees, "distance": distance(means[name])}
     if setting.picture:
         first = [int(np.argmax(labels == kind)) for kind in np.unique(labels)]
         save_completions(setting.picture, vae, test[first], HALF, 6, setting.seed)
@@ -404,14 +424,18 @@ def table(found: dict[str, Any]) -> str:
         f"{'':20}{'nats':>16}{'behind by':>16}{'agrees, %':>14}{'distance':>10}",
     ]
     for name, row in found["rows"].items():
-        nats, lead, agrees = (
-            (row[key]["value"], row[key]["standard_error"])
-            for key in ("nats", "lead_of_completing_vae", "agrees")
-        )
-        lines.append(
-            f"{name:20}{nats[0]:9.2f} ± {nats[1]:4.2f}{lead[0]:9.2f} ± {lead[1]:4.2f}"
-            f"{100 * agrees[0]:7.1f} ± {100 * agrees[1]:4.1f}{row['distance']:10.2f}"
-        )
+        line = f"{name:20}"
+        for key, unit, form in (
+            ("nats", 1, "9.2f"),
+            ("lead_of_completing_vae", 1, "9.2f"),
+            ("agrees", 100, "7.1f"),
+        ):
+            if key in row:
+                value, error = row[key]["value"], row[key]["standard_error"]
+                line += f"{unit * value:{form}} ± {unit * error:4.{form[2:]}}"
+        if "distance" in row:
+            line += f"{row['distance']:10.2f}"
+        lines.append(line)
     real = found["real_digits_agree"]
     lines.append(
         f"{'the digits themselves':52}{100 * real['value']:7.1f} ± "

@@ -49,20 +49,29 @@ class ConditionalLikelihoodResult(Result):
 
 
 def conditional_log_likelihood(
-    vae: Any, x: Any, mask: Any, num_samples: int = 1000, seed: int = 0
+    vae: Any,
+    x: Any,
+    mask: Any,
+    num_samples: int = 1000,
+    seed: int = 0,
+    candidates_only: bool = False,
 ) -> ConditionalLikelihoodResult:
     """Estimates log p(x_hidden | x_visible) by importance sampling.
 
     For a model trained with `objectives.Completion` it is one estimate with latents from
-    q(z | x). Any other model draws latents given the visible part alone, as `complete`
-    does, and weighs them by importance:
+    q(z | x), which does not exceed the truth in expectation. For any other model it is
+    log p(x) - log p(x_visible), two estimates that both err downwards: where the visible
+    part is hard to infer, as for an encoder that never saw a masked example, the
+    difference can come out too high by tens of nats. The effective sample size says how
+    far to trust it.
+
+    With `candidates_only` it is the log-density of what `complete` predicts from K
+    candidates that were drawn without the hidden part:
 
         log sum_k w_k p(x_hidden | z_k, x_visible),  w_k ~ p(x_visible|z_k) p(z_k) / r(z_k)
 
-    so it is the log-density of what those candidates predict. Neither exceeds the truth
-    in expectation over data of the model. (The difference log p(x) - log p(x_visible)
-    would: the second is underestimated, by tens of nats where the encoder never saw a
-    masked example.) A small effective sample size says that more samples would raise it.
+    That is a density, so it is never too good; it is far below log p(x_hidden | x_visible)
+    where K candidates are too few to hit what was hidden.
 
     Args:
         vae: a `kvae.VAE`.
@@ -70,6 +79,7 @@ def conditional_log_likelihood(
         mask: in the shape of x, 1 where visible; or a `kvae.masks` family or its name.
         num_samples: K, latents per example.
         seed: of latents, and of a mask drawn from a family.
+        candidates_only: score K candidates, as above, whatever the model.
 
     Returns:
         result: values and errors.
@@ -81,24 +91,25 @@ def conditional_log_likelihood(
     seed = check_seed(seed)
     full = np.asarray(x)
     mask = masked_inputs(vae, full, mask, seed, allow_empty=True).mask
-    if is_completing(vae):
+    if candidates_only:
+        values, sizes, variance = _of_candidates(vae, full, mask, num_samples, seed)
+        estimator = "candidates given the visible part; errs downwards"
+    elif is_completing(vae):
         given = given_visible(full, mask)
         found = log_likelihood(vae, given, num_samples, seed)
         values, sizes = found.per_example, found.per_example_ess
         variance = 1.0 / sizes - 1.0 / num_samples
         estimator = "importance sampling from q(z | x); errs downwards"
     else:
-        vae.check_inputs(full)
+        found = log_likelihood(vae, full, num_samples, seed)
         masked = masked_inputs(vae, full, mask, seed, allow_empty=True)
-        whole = Inputs(np.asarray(full, masked.x.dtype), masked.condition, masked.mask)
         part = map_candidates(
-            vae, _log_hidden, whole, num_samples, seed, 512, rows=num_samples
+            vae, _log_visible, masked, num_samples, seed, 512, rows=num_samples
         )
-        values, sizes = part["log_hidden"], np.minimum(part["visible"], part["both"])
-        # Of a ratio of two means over the same latents; their covariance, which is
-        # positive, is left out.
-        variance = 1.0 / part["visible"] + 1.0 / part["both"] - 2.0 / num_samples
-        estimator = "importance sampling given the visible part; errs downwards"
+        values = found.per_example - part["log_visible"]
+        sizes = np.minimum(found.per_example_ess, part["ess"])
+        variance = 1.0 / found.per_example_ess + 1.0 / part["ess"] - 2.0 / num_samples
+        estimator = "log p(x) - log p(visible), importance sampling; errs either way"
     return ConditionalLikelihoodResult(
         log_likelihood=Estimate.mean_of(values),
         monte_carlo_error=float(np.sqrt(np.maximum(variance, 0.0).sum()) / len(values)),
@@ -110,6 +121,36 @@ def conditional_log_likelihood(
         seed=seed,
         per_example=values,
     )
+
+
+def _log_visible(
+    model: Any,
+    batch: dict[str, Tensor],
+    first: Tensor,
+    key: Tensor,
+    num_candidates: int,
+) -> dict[str, Tensor]:
+    # Other latents than those of log p(x): the errors of the two are independent.
+    noise = Noise(key, first).fold(3)
+    found = candidates(model, Inputs(**batch), noise, num_candidates)
+    return {"log_visible": found.log_visible, "ess": found.effective_sample_size}
+
+
+def _of_candidates(
+    vae: Any, x: np.ndarray, mask: np.ndarray, num_samples: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Log-density, least effective sample size and variance of each example."""
+    if not is_completing(vae):
+        vae.check_inputs(x)
+    masked = masked_inputs(vae, x, mask, seed, allow_empty=True)
+    whole = Inputs(np.asarray(x, masked.x.dtype), masked.condition, masked.mask)
+    found = map_candidates(
+        vae, _log_hidden, whole, num_samples, seed, 512, rows=num_samples
+    )
+    # Of a ratio of two means over the same latents; their covariance is left out.
+    sizes = [found["visible"], found["both"]]
+    variance = 1.0 / sizes[0] + 1.0 / sizes[1] - 2.0 / num_samples
+    return found["log_hidden"], np.minimum(*sizes), variance
 
 
 def _log_hidden(

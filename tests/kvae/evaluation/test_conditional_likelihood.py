@@ -24,10 +24,19 @@ def test_the_truth_lies_within_the_monte_carlo_error(correlated, vae, x, mask):
     assert result.hidden == pytest.approx((~mask).sum() / 40)
 
 
+def test_candidates_give_the_truth_too(correlated, vae, x, mask):
+    truth = np.array([log_prob(correlated, a, m) for a, m in zip(x, mask, strict=True)])
+    result = conditional_log_likelihood(vae, x, mask, 4000, candidates_only=True)
+    gap = result.log_likelihood.value - truth.mean()
+    assert abs(gap) < 5 * result.monte_carlo_error < 0.15
+
+
 def test_few_candidates_err_downwards(correlated, vae, x, mask):
     truth = np.mean([log_prob(correlated, a, m) for a, m in zip(x, mask, strict=True)])
     found = [
-        conditional_log_likelihood(vae, x, mask, 2, seed).log_likelihood.value
+        conditional_log_likelihood(
+            vae, x, mask, 2, seed, candidates_only=True
+        ).log_likelihood.value
         for seed in range(20)
     ]
     error = np.std(found, ddof=1) / np.sqrt(len(found))
@@ -73,6 +82,11 @@ def test_a_completing_model_gives_the_truth_too(completing):
     truth = scipy.stats.norm(1.5 * x[:, 0], np.sqrt(4.25)).logpdf(x[:, 1])
     gap = result.log_likelihood.value - truth.mean()
     assert abs(gap) < 5 * result.monte_carlo_error < 0.1
+    other = conditional_log_likelihood(
+        completing, x, mask, num_samples=4000, candidates_only=True
+    )
+    gap = other.log_likelihood.value - truth.mean()
+    assert abs(gap) < 5 * other.monte_carlo_error < 0.15
 
 
 def test_its_completions_have_the_mean_and_spread_of_the_truth(completing):
