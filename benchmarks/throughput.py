@@ -16,7 +16,7 @@ the start of the process until the first epoch is done, less a usual epoch: impo
 building, compiling.
 
 PyTorch's threads wait without spinning (OMP_WAIT_POLICY=PASSIVE): where other processes
-want the processor too, spinning slowed it down tenfold.
+want the processor too, spinning took most of their time.
 
 pythae pins old packages, so it has an environment of its own: `pip install pythae==0.1.2
 torch==2.13.0` there, and give its Python.
@@ -159,11 +159,12 @@ def table(model: str, latent: int, examples: int, done: dict[str, System]) -> st
         cells += [f"{first:.1f}", f"{max(one.all('mebibytes')):.0f}"]
         lines.append("| " + " | ".join(cells) + " |")
     if peak is not None and model in FLOPS:
-        flops = FLOPS[model](latent) * examples / 1e9
-        for name in ("kvae fit", best_hand.get("seconds", "kvae fit")):
-            pairs = zip(done[name].all("seconds"), speeds, strict=True)
-            share = statistics.median(flops / s / speed for s, speed in pairs)
-            lines.append(f"\n{name}: {share:.2f} of the matrix product of its round.")
+        flops = FLOPS[model](latent) * examples
+        product = 2 * 2048**3 * PRODUCTS
+        for name, one in done.items():
+            pairs = zip(one.all("cpu"), peak.all("cpu"), strict=True)
+            share = statistics.median(flops / s / (product / p) for s, p in pairs)
+            lines.append(f"\n{name}: {share:.2f} of the matrix product per CPU second.")
     counts = {n: one.parameters for n, one in done.items()}
     lines.append(f"\nTrained weights: {sorted(set(counts.values()))}.")
     return "\n".join(lines)

@@ -18,6 +18,7 @@ import tensorflow as tf
 from throughput_turns import Turns
 
 import kvae
+from kvae.execution import steps_at_once
 from kvae.networks import conv_decoder, conv_encoder, mlp
 from kvae.training import training_batches
 
@@ -90,13 +91,15 @@ def _fit_batches(
     job: dict[str, Any], batches: tf.data.Dataset, count: int, turns: Turns
 ) -> None:
     vae = kvae_model(job)
-    settings = job.get("settings", {})
+    steps, settings = count // job["batch"], dict(job["settings"])
+    wanted = settings["steps_per_execution"]
+    settings["steps_per_execution"] = steps_at_once(steps, wanted)  # as kvae train does
     vae.compile(keras.optimizers.Adam(LEARNING_RATE), **settings)
     turns.since_start("built", parameters=trainable(vae))
     vae.fit(
         batches,
         epochs=FOREVER,
-        steps_per_epoch=count // job["batch"],
+        steps_per_epoch=steps,
         callbacks=[TakeTurns(turns)],
         verbose=0,
     )

@@ -44,7 +44,7 @@ def execution(
 
     - steps are compiled with XLA if the CPU is the only device, and all trained weights
       are those of dense layers in float32, 100 000 at least. Measured, XLA takes a
-      quarter off their steps, and doubles those of convolutions. Its generator draws
+      quarter off their steps, and lengthens those of convolutions. Its generator draws
       other noise of the same seed;
     - arrays are trained on in calls of about 16 steps, if no callback wants to hear of
       every batch. The steps are the same.

@@ -11,6 +11,7 @@ import keras
 import rich.console
 import tensorflow as tf
 
+from kvae.execution import steps_at_once
 from kvae.training.checkpoint import Checkpoint
 from kvae.training.config import Config
 from kvae.training.divergence import Diverged, StopOnDivergence
@@ -114,25 +115,6 @@ def fit(
     finally:
         progress.close()
     return history.rows, checkpoint.seconds + time.monotonic() - began
-
-
-def steps_at_once(steps: int, wanted: int) -> int:
-    """Chooses how many steps go into one call, near what is wanted.
-
-    An epoch is a whole number of calls. So that it is as little longer than one pass over
-    the data as can be, any number from half to twice the one wanted will do.
-
-    Args:
-        steps: of one pass over the data.
-        wanted: steps per call.
-
-    Returns:
-        chosen: steps per call; a divisor of `steps` where there is one.
-    """
-    choices = range(math.ceil(wanted / 2), min(2 * wanted, steps) + 1)
-    if not choices:  # fewer steps than half of what is wanted
-        return steps
-    return min(choices, key=lambda n: (-steps % n, abs(n - wanted)))
 
 
 def conditions_of(data: DataSet, config: Config) -> dict[str, Any]:
