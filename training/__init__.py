@@ -5,6 +5,7 @@ from kvae.training.checkpoint import Checkpoint as Checkpoint
 from kvae.training.config import Config as Config
 from kvae.training.divergence import Diverged as Diverged
 from kvae.training.divergence import StopOnDivergence as StopOnDivergence
+from kvae.training.encoding import encode_shards as encode_shards
 from kvae.training.errors import UserError as UserError
 from kvae.training.extras import MissingExtra as MissingExtra
 from kvae.training.load_recipe import load_recipe as load_recipe
@@ -21,4 +22,5 @@ from kvae.training.runner import open_run as open_run
 from kvae.training.runner import resume as resume
 from kvae.training.runner import train as train
 from kvae.training.sources import DataSet as DataSet
+from kvae.training.sources import ExamplesOnDisk as ExamplesOnDisk
 from kvae.training.sources import load_data as load_data

@@ -12,6 +12,7 @@ import rich.console
 import tensorflow as tf
 
 from kvae.execution import steps_at_once
+from kvae.training.check_examples import check_examples
 from kvae.training.checkpoint import Checkpoint
 from kvae.training.config import Config
 from kvae.training.divergence import Diverged, StopOnDivergence
@@ -21,7 +22,7 @@ from kvae.training.optimise import make_optimizer
 from kvae.training.pipeline import steps_per_epoch, training_batches
 from kvae.training.progress import Progress
 from kvae.training.run_directory import RunDirectory
-from kvae.training.sources import DataSet
+from kvae.training.sources import DataSet, ExamplesOnDisk
 from kvae.training.workers import Workers
 
 _LOG = logging.getLogger("kvae")
@@ -44,6 +45,7 @@ def fit(
 
     Raises:
         Diverged: if the loss stops being a number, or explodes.
+        UserError: if the data do not fit the model, or cannot be read.
     """
     steps = steps_per_epoch(len(data.train), config.batch_size)
     replicas = vae.distribute_strategy.num_replicas_in_sync
@@ -77,9 +79,14 @@ def fit(
             )
         )
     with user_errors():  # the model checks the data before it builds a graph
-        validation = _validation(vae, config, data)
-        with tf.device("cpu"):  # one copy, however often batches are made of it
-            x = tf.constant(data.train, tf.float32)
+        check_examples(vae, config, data)
+        validation = None
+        if len(data.validation):
+            validation = data.inputs("validation", config.condition)
+        x = data.train
+        if not isinstance(x, ExamplesOnDisk):
+            with tf.device("cpu"):  # one copy, however often batches are made of it
+                x = tf.constant(x, tf.float32)
 
         def batches_from(first: int) -> tf.data.Dataset:
             return training_batches(
@@ -112,6 +119,10 @@ def fit(
         directory.write_last_good(vae)
         kept = f"The model before that step is in {directory.last_good_file}."
         raise Diverged(f"{error} {kept}") from error
+    except tf.errors.OpError:
+        if isinstance(x, ExamplesOnDisk) and x.failures:  # its graph lost its words
+            raise x.failures[0] from None
+        raise
     finally:
         progress.close()
     return history.rows, checkpoint.seconds + time.monotonic() - began
@@ -122,14 +133,3 @@ def conditions_of(data: DataSet, config: Config) -> dict[str, Any]:
     parts = ("train", "test", *(["validation"] if len(data.validation) else []))
     given = {part: data.inputs(part, config.condition) for part in parts}
     return {p: v["condition"] if config.condition else None for p, v in given.items()}
-
-
-def _validation(vae: Any, config: Config, data: DataSet) -> Any:
-    # The training set goes in as a pipeline, of which Keras sees only batches: check
-    # the arrays it is made from, once.
-    for part in ("train", "test"):
-        with user_errors(f"{data.name}, {part} part"):
-            vae.check_inputs(data.inputs(part, config.condition))
-    if not len(data.validation):
-        return None
-    return data.inputs("validation", config.condition)

@@ -25,6 +25,7 @@ from kvae.training.completing import build_completing
 from kvae.training.config import Config
 from kvae.training.errors import UserError, nearest, user_errors
 from kvae.training.pipeline import steps_per_epoch
+from kvae.training.sources import ExamplesOnDisk
 
 _MODULES: dict[str, tuple[types.ModuleType, type]] = {
     "posterior": (posteriors, posteriors.Posterior),
@@ -41,7 +42,7 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
 
     Args:
         config: of the run.
-        x: (N, *data_shape) training examples.
+        x: (N, *data_shape) training examples; of those on disk a sample decides.
         condition: (N,) labels that x is conditioned on, or None.
 
     Returns:
@@ -51,6 +52,10 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
         UserError: for an unknown part or argument, with the nearest, or parts that do
             not fit together.
     """
+    count = len(x)
+    if isinstance(x, ExamplesOnDisk):
+        rows = x.sample_rows(condition)
+        x, condition = x[rows], None if condition is None else condition[rows]
     data_shape = tuple(x.shape[1:])
     context = {"data_shape": data_shape, "latent_dim": config.latent_dim}
     given: dict[str, Any] = {}
@@ -62,7 +67,7 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
     for kind in ("posterior", "prior", "likelihood", "objective", "corruption"):
         spec = getattr(config, kind)
         if kind == "objective" and config.kl_warmup:
-            spec = _with_warmup(config, spec, len(x))
+            spec = _with_warmup(config, spec, count)
         if spec is not None:
             given[kind] = make_part(kind, spec, context)
     if config.complete is not None:

@@ -1,4 +1,4 @@
-"""The input pipeline of data in memory: shuffled and binarised inside the graph."""
+"""The input pipeline: shuffled and binarised inside the graph, in memory or from disk."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from kvae.training.sources.examples_on_disk import ExamplesOnDisk
 from kvae.types import Tensor
 
 TEST_BINARISATION_SEED = 20160301
@@ -14,9 +15,11 @@ TEST_BINARISATION_SEED = 20160301
 
 _PIXELS = 0xB1  # tells the pixels of a step from the model's latents of the same step
 
+_READS_AT_ONCE = 4  # batches that are read side by side, where data are on disk
+
 
 def training_batches(
-    x: np.ndarray,
+    x: np.ndarray | ExamplesOnDisk,
     batch_size: int,
     seed: int,
     binarise: bool = False,
@@ -28,10 +31,12 @@ def training_batches(
 
     Batch s of epoch e depends on (seed, e, s) alone: nothing is drawn from a state, so
     a run can be repeated, or continued from `first_batch`, to the bit. The last batch
-    of an epoch holds what is left over.
+    of an epoch holds what is left over. Examples on disk are read as their turn comes,
+    some batches ahead, and those left out not at all; the batches are the same.
 
     Args:
-        x: (N, *shape) float32; with `binarise`, probabilities in [0, 1].
+        x: (N, *shape) float32, or `ExamplesOnDisk`; with `binarise`, probabilities in
+            [0, 1].
         batch_size: B.
         seed: of order and pixels.
         binarise: draw each pixel as 1 with probability x, else 0.
@@ -45,8 +50,9 @@ def training_batches(
     """
     count = len(x)
     steps = steps_per_epoch(count, batch_size)
+    on_disk = x if isinstance(x, ExamplesOnDisk) else None
     with tf.device("cpu"):  # the pipeline runs on the host, whatever trains
-        pixels = tf.constant(x, tf.float32)
+        pixels = tf.constant(x, tf.float32) if on_disk is None else None
         given = None if condition is None else tf.constant(condition)
 
     def epoch_rows(epoch: Tensor) -> tf.data.Dataset:
@@ -59,8 +65,17 @@ def training_batches(
 
         return tf.data.Dataset.range(steps).map(batch_rows)
 
-    def batch(step: Tensor, rows: Tensor) -> Tensor | dict[str, Tensor]:
-        chosen = tf.gather(pixels, rows)
+    def read(step: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        assert on_disk is not None
+        return step, rows, on_disk.read_in_graph(rows)
+
+    def batch(
+        step: Tensor, rows: Tensor, raw: Tensor | None = None
+    ) -> Tensor | dict[str, Tensor]:
+        if on_disk is None:
+            chosen = tf.gather(pixels, rows)
+        else:
+            chosen = on_disk.scale(raw)
         if binarise:
             key = tf.stack([seed, tf.cast(step, tf.int32)])
             key = tf.random.experimental.stateless_fold_in(key, _PIXELS)
@@ -76,10 +91,18 @@ def training_batches(
     begin = first_epoch + left_out
     epochs = tf.data.Dataset.range(begin, np.iinfo(np.int32).max)
     rows = epochs.flat_map(epoch_rows).skip(within)
-    mapped = rows.map(batch, num_parallel_calls=2, deterministic=True)
     options = tf.data.Options()
     options.autotune.enabled = False
-    return mapped.prefetch(4).with_options(options)
+    ahead = 4
+    if on_disk is not None:
+        # What waits is bytes, as they are on disk; floats only for the next two steps.
+        # Threads of its own, so that one that waits for the disk takes none from the
+        # model.
+        rows = rows.map(read, num_parallel_calls=_READS_AT_ONCE, deterministic=True)
+        options.threading.private_threadpool_size = _READS_AT_ONCE + 2
+        ahead = 2
+    mapped = rows.map(batch, num_parallel_calls=2, deterministic=True)
+    return mapped.prefetch(ahead).with_options(options)
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:

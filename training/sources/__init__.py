@@ -1,10 +1,12 @@
 """Data sources, one file per kind; `load_data` finds the kind by name."""
 
 from kvae.training.sources.array_file import read_array_file as read_array_file
+from kvae.training.sources.array_shards import read_array_shards as read_array_shards
 from kvae.training.sources.data_set import DataSet as DataSet
 from kvae.training.sources.data_set import Raw as Raw
 from kvae.training.sources.data_set import prepare as prepare
 from kvae.training.sources.digits import read_digits as read_digits
+from kvae.training.sources.examples_on_disk import ExamplesOnDisk as ExamplesOnDisk
 from kvae.training.sources.image_folder import read_image_folder as read_image_folder
 from kvae.training.sources.load import load_data as load_data
 from kvae.training.sources.tfds_images import read_tfds as read_tfds

@@ -19,11 +19,11 @@ HOLD_OUT_SEED = 20131220
 
 @dataclasses.dataclass(frozen=True)
 class DataSet:
-    """A named data set in memory, split, ready for a model.
+    """A named data set, split, ready for a model.
 
     Attributes:
         name: for people.
-        train: (N, *shape) training examples.
+        train: (N, *shape) training examples, an array or `ExamplesOnDisk`.
         test: (M, *shape) test examples, which training never sees.
         validation: (V, *shape) examples to watch during training; V may be 0.
         train_labels: (N,) integers, or None.
@@ -35,7 +35,7 @@ class DataSet:
     """
 
     name: str
-    train: np.ndarray
+    train: Any
     test: np.ndarray
     validation: np.ndarray
     train_labels: np.ndarray | None = None
@@ -142,7 +142,7 @@ def prepare(raw: Raw, validation: float, pixel_max: float | None = None) -> Data
         _hold_out_test(arrays, labels, notes)
     if arrays["validation"] is None:
         _hold_out_validation(arrays, labels, validation, notes)
-    scaled, pixel_range = _scale(raw, arrays, pixel_max, notes)
+    scaled, _, pixel_range = scale(raw, arrays, pixel_max, notes)
     for note in notes:
         _LOG.info("%s: %s", raw.name, note)
     return DataSet(
@@ -216,13 +216,28 @@ def _hold_out_validation(
         notes.append(f"the last {count} training examples are the validation set.")
 
 
-def _scale(
+def scale(
     raw: Raw,
     arrays: dict[str, np.ndarray | None],
     pixel_max: float | None,
     notes: list[str],
-) -> tuple[dict[str, np.ndarray], tuple[float, float]]:
-    """Casts to float32, dividing integers by what a pixel can reach."""
+) -> tuple[dict[str, np.ndarray], float, tuple[float, float]]:
+    """Casts to float32, dividing integers by what a pixel can reach.
+
+    Args:
+        raw: from a source.
+        arrays: its parts.
+        pixel_max: overrides `raw.pixel_max`.
+        notes: get a sentence more if there was something to divide.
+
+    Returns:
+        scaled: the parts.
+        divisor: 1 if nothing was divided.
+        pixel_range: smallest and largest value a pixel can take.
+
+    Raises:
+        UserError: if integers are of no range that pixels have.
+    """
     present = [a for a in arrays.values() if a is not None and a.size]
     # fmin and fmax pass NaN over, and say nothing where there is nothing else.
     low = float(min(np.fmin.reduce(a, axis=None) for a in present))
@@ -243,7 +258,8 @@ def _scale(
         kind = f"{raw.train.dtype} " if integer else ""
         notes.append(f"{kind}pixels were divided by {divisor:g}, to lie in [0, 1].")
     low, high = low / float(divisor), high / float(divisor)
-    return scaled, ((0.0, 1.0) if low >= 0 and high <= 1 else (low, high))
+    pixel_range = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
+    return scaled, float(divisor), pixel_range
 
 
 def _reach(raw: Raw, low: float, high: float) -> float:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pathlib
 
+import numpy as np
+
 from kvae.inputs import check_finite
 from kvae.training.errors import UserError, user_errors
 from kvae.training.sources.array_file import read_array_file
+from kvae.training.sources.array_shards import holds_arrays, read_array_shards
 from kvae.training.sources.data_set import DataSet, Raw, prepare
 from kvae.training.sources.digits import read_digits
 from kvae.training.sources.image_folder import read_image_folder
@@ -24,23 +27,30 @@ def load_data(
 
     Args:
         source: "digits" (bundled with scikit-learn), the path of a .npy or .npz file or
-            of a folder of images, or the name of an image data set of TFDS.
+            of a folder of images or .npy files, or the name of an image data set of
+            TFDS.
         data_dir: where TFDS keeps its data.
         validation: how many training examples to keep aside, or which share if below 1.
         image_size: side in pixels to which images from a folder are scaled.
         pixel_max: what integer pixels reach; None takes it from the data.
 
     Returns:
-        data: in memory, split and scaled.
+        data: split and scaled; in memory, but for the training examples of a folder of
+            .npy files, or of a .npy file of more than 256 MiB, which stay on disk.
 
     Raises:
         UserError: with what to do, whatever is wrong with the source or its data.
     """
-    raw = _read(source, data_dir, image_size)
-    data = prepare(raw, validation, pixel_max)
+    path = pathlib.Path(source).expanduser()
+    if source != "digits" and holds_arrays(path):
+        data = read_array_shards(path, validation, pixel_max)
+    else:
+        data = prepare(_read(source, data_dir, image_size), validation, pixel_max)
     for name in ("train", "validation", "test"):
-        with user_errors(f"{data.name}, {name} part"):
-            check_finite(getattr(data, name))
+        examples = getattr(data, name)
+        if isinstance(examples, np.ndarray):  # else before training, chunk by chunk
+            with user_errors(f"{data.name}, {name} part"):
+                check_finite(examples)
     return data
 
 
@@ -55,7 +65,7 @@ def _read(source: str, data_dir: str | None, image_size: int | None) -> Raw:
     if path.is_file():
         raise UserError(
             f"{source} is a file of a kind that is not read: give .npy, .npz or a "
-            "folder of images."
+            "folder of images or .npy files."
         )
     if "/" in source and (source.startswith(("/", ".", "~")) or path.parent.is_dir()):
         raise UserError(f"there is no file or folder {source}; check the path.")
