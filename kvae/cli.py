@@ -232,6 +232,13 @@ def _parser() -> argparse.ArgumentParser:
             "kvae complete runs/mnist_half image.png --mask left-half",
         )
     )
+    _add_encode(
+        verb(
+            "encode",
+            "Encode and score data of any size into a folder of shards.",
+            "kvae encode runs/mnist --data more.npy --out shards",
+        )
+    )
     ship = verb(
         "export",
         "Export a run's model for servers and phones, and prove the files equal.",
@@ -327,6 +334,41 @@ def _add_complete(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num", type=_positive, default=8, help="of each image (8)")
     parser.add_argument("--seed", type=_seed, default=0, help="of the draws (0)")
     parser.add_argument("--out", type=_PATH, help="a .png, or a .npy for the numbers")
+
+
+def _add_encode(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "path", metavar="RUN", type=_PATH, help="a folder of kvae train, or a .keras"
+    )
+    parser.add_argument(
+        "--out", type=_PATH, required=True, help="folder to make, or to go on with"
+    )
+    parser.add_argument(
+        "--data", help="digits, a TFDS name, a .npy, ... (what the run was trained on)"
+    )
+    parser.add_argument("--data-dir", help="where TFDS keeps its data")
+    parser.add_argument(
+        "--part", choices=("train", "validation", "test"), help="one part alone (all)"
+    )
+    parser.add_argument(
+        "--format",
+        dest="file_format",
+        choices=("parquet", "tfrecord"),
+        default="parquet",
+        help="of the files (parquet)",
+    )
+    for flag, default, words in (
+        ("--shard-size", 65536, "examples per file"),
+        ("--batch-size", 512, "examples per pass"),
+        ("--num-samples", 1, "latents per example of the ELBO"),
+    ):
+        parser.add_argument(
+            flag, type=_positive, default=default, help=f"{words} ({default})"
+        )
+    parser.add_argument("--seed", type=_seed, default=0, help="of those latents (0)")
+    parser.add_argument(
+        "--no-scores", dest="scores", action="store_false", help="leave the ELBO out"
+    )
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:

@@ -109,6 +109,7 @@ def test_every_import_is_covered_by_a_declared_dependency() -> None:
         "matplotlib": "matplotlib",
         "numpy": "numpy",
         "PIL": "pillow",
+        "pyarrow": "pyarrow",
         "rich": "keras",  # a requirement of Keras, whose progress bar it draws
         "sklearn": "scikit-learn",
         "tensorflow": "tensorflow",

@@ -19,6 +19,7 @@ from kvae.training.completing import (
     save_completions,
 )
 from kvae.training.config import Config
+from kvae.training.encoding_runs import encode
 from kvae.training.errors import UserError, user_errors
 from kvae.training.extras import require
 from kvae.training.judging import compare, evaluate, report, show_metrics
@@ -219,6 +220,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "compare": compare,
     "sample": sample,
     "complete": complete,
+    "encode": encode,
     "export": export,
     "explore": explore,
 }
