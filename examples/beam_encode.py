@@ -2,7 +2,7 @@
 
     kvae export runs/mnist --out exported
     pip install "keras-vae[beam]"
-    python examples/beam_encode.py --model exported/saved_model/1 --data x.npy --out beam/part
+    python examples/beam_encode.py --model exported/saved_model/1 --data x.npy --out beam/p
 
 It runs on this machine. Other options, such as --runner=FlinkRunner, go to Beam; workers
 then need tensorflow, apache-beam, and paths that all of them can read; no kvae, no keras.
