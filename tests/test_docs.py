@@ -94,6 +94,18 @@ def test_training_examples_run_and_go_on(in_empty_folder: Path) -> None:
         assert list((in_empty_folder / "runs" / folder).glob("checkpoints/*.npz"))
 
 
+def test_encoding_examples_run(in_empty_folder: Path) -> None:
+    code = python_of(ROOT / "docs/encoding.md")
+    code = code.replace("epochs=20", "epochs=1, verbose=0")
+    names: dict[str, Any] = {}
+    exec(compile(code, "encoding.md", "exec"), names)
+    batches = list(names["batches"])
+    for column, read in (("elbo", names["elbo"]), ("loc", names["loc"])):
+        records = np.concatenate([batch[column] for batch in batches])
+        np.testing.assert_array_equal(records, read)
+    assert names["elbo"][names["unusual"]].max() <= np.sort(names["elbo"])[9]
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))
 def test_relative_links_lead_somewhere(document: Path) -> None:
     targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", document.read_text())
