@@ -14,7 +14,7 @@ import tensorflow as tf
 LONG = 1000
 """Steps from which a fit repays what compiling it with XLA costs."""
 
-STEPS_AT_ONCE = 16
+STEPS_AT_ONCE = 24
 """Steps per call into TensorFlow, nearly; more gains nothing that can be measured."""
 
 _LARGE = 100_000  # trained weights; XLA gains nothing on smaller networks
@@ -44,9 +44,9 @@ def execution(
 
     - steps are compiled with XLA if the CPU is the only device, and all trained weights
       are those of dense layers in float32, 100 000 at least. Measured, XLA takes a
-      quarter off their steps, and lengthens those of convolutions. Its generator draws
-      other noise of the same seed;
-    - arrays are trained on in calls of about 16 steps, if no callback wants to hear of
+      quarter off their steps, and joining them in one program another quarter; it
+      lengthens those of convolutions. Its generator draws other noise of the same seed;
+    - arrays are trained on in calls of about 24 steps, if no callback wants to hear of
       every batch. The steps are the same.
 
     Args:

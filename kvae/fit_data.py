@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -32,12 +33,18 @@ def unpack_batch(data: Any) -> tuple[Inputs, Tensor | None]:
     Raises:
         ValueError: if there is a target.
     """
+    # `train_on_batch` hands over arrays, and Keras layers refuse a mix of kinds.
+    data = keras.tree.map_structure(_to_tensor, data)
     if not isinstance(data, (tuple, list)):
         return Inputs.of(data), None
     x, y, sample_weight = (*data, None, None)[:3]
     if y is not None and not _is_placeholder(y):
         raise ValueError(_TARGETS)
     return Inputs.of(x), sample_weight
+
+
+def _to_tensor(value: Any) -> Tensor | None:
+    return None if value is None else tf.convert_to_tensor(value)
 
 
 def _placeholder(num: int) -> np.ndarray:

@@ -36,6 +36,8 @@ class ReplicatedModel(DensityModel):
     The arguments are those of `VAE`.
     """
 
+    train_function: Any  # of Keras, which does not declare it
+
     def compile(self, **kwargs: Any) -> None:
         """Compiles as Keras does, but for what cannot run on several replicas.
 

@@ -15,6 +15,7 @@ from kvae.execution import execution, left_open
 from kvae.fit_data import prepare_fit_arguments, unpack_batch
 from kvae.gradient_guard import GradientGuard
 from kvae.inputs import Inputs
+from kvae.joined_steps import joined_train_function, joins_steps
 from kvae.metrics import ActiveUnits
 from kvae.noise import Noise
 from kvae.objectives import batch_mean, global_count
@@ -40,10 +41,8 @@ class TrainableModel(ReplicatedModel):
         self._guard: GradientGuard | None = None
         self._left_open: tuple[str, ...] = ()
         self._skipped_steps = keras.metrics.Sum(name="skipped_steps")
-        self._trackers: dict[str, Any] = {
-            name: keras.metrics.Mean(name=name)
-            for name in ("loss", "elbo", "rate", "distortion", "bits_per_dim")
-        }
+        means = ("loss", "elbo", "rate", "distortion", "bits_per_dim")
+        self._trackers: dict[str, Any] = {n: keras.metrics.Mean(name=n) for n in means}
         self._trackers["active_units"] = ActiveUnits(self.latent_dim)
         if (shapes := self._declared_shapes()) is not None:
             self.build(shapes)
@@ -85,9 +84,8 @@ class TrainableModel(ReplicatedModel):
             )
         self._left_open = left_open(kwargs)
         super().compile(optimizer=optimizer, **kwargs)
-        self._guard = None
-        if max_gradient_norm is not None:
-            self._guard = GradientGuard(self.optimizer, max_gradient_norm)
+        limit = max_gradient_norm
+        self._guard = None if limit is None else GradientGuard(self.optimizer, limit)
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """Returns the arguments of `compile`, for saving."""
@@ -145,6 +143,13 @@ class TrainableModel(ReplicatedModel):
         arguments = prepare_fit_arguments(self, method, (x, y, *args), kwargs)
         return super().evaluate(**arguments)
 
+    def make_train_function(self, force: bool = False) -> None:
+        """Makes what `fit` calls, as Keras does; one XLA program where that is faster."""
+        if force or self.train_function is None:
+            super().make_train_function(force)
+            if joins_steps(self):
+                self.train_function = joined_train_function(self, self.train_function)
+
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """Takes one optimizer step on one batch."""
         inputs, sample_weight = self._unpack(data)
@@ -154,8 +159,8 @@ class TrainableModel(ReplicatedModel):
             )
             loss = self.compute_loss(inputs, y_pred=parts, sample_weight=sample_weight)
             scaled = self.optimizer.scale_loss(loss)
-        regularisers = self._added_losses(loss.dtype)[1]  # before the weights change
         variables = self.trainable_variables
+        regularisers = self._added_losses(loss.dtype)[1]  # before the weights change
         gradients = whole_gradients(tape.gradient(scaled, variables), self.optimizer)
         if self._guard is None:
             self.optimizer.apply(gradients, variables)
@@ -216,9 +221,7 @@ class TrainableModel(ReplicatedModel):
         Replicas run in turns up to a collective, and share what `add_loss` collects: so
         none may stand between the losses and their sum.
         """
-        # `train_on_batch` hands over arrays, and Keras layers refuse a mix of kinds.
-        tensors = keras.tree.map_structure(_to_tensor, data)
-        inputs, sample_weight = unpack_batch(tensors)
+        inputs, sample_weight = unpack_batch(data)
         condition = self._checked_condition(inputs.condition)
         count = global_count(inputs.x)
         self._clear_losses()  # Keras clears those of the layer called first, not ours
@@ -294,7 +297,3 @@ class TrainableModel(ReplicatedModel):
         """Starts an epoch or an evaluation: metrics at zero, noise at the first example."""
         super().reset_metrics()
         self._evaluated.assign(0)
-
-
-def _to_tensor(value: Any) -> Tensor:
-    return None if value is None else tf.convert_to_tensor(value)

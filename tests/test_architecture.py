@@ -19,6 +19,7 @@ LAYERS: list[set[str]] = [
         "execution",
         "fit_data",
         "gradient_guard",
+        "joined_steps",
         "likelihoods",
         "masks",
         "posteriors",

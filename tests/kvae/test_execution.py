@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import kvae
-from kvae.execution import steps_at_once
+from kvae.execution import STEPS_AT_ONCE, steps_at_once
 from kvae.networks import conv_decoder, conv_encoder, mlp
 from tests import small
 
@@ -52,7 +52,7 @@ def cpu_alone(monkeypatch):
 
 def test_a_long_fit_of_a_large_dense_network_is_compiled_and_joins_steps():
     model = dense()
-    assert settings(model) == (10, True)  # 5 calls are the 50 steps
+    assert settings(model) == (25, True)  # 2 calls are the 50 steps
     assert (model.steps_per_execution, bool(model.jit_compile)) == (1, False)  # after
 
 
@@ -77,7 +77,7 @@ def test_a_long_fit_of_a_large_dense_network_is_compiled_and_joins_steps():
     ],
 )
 def test_what_the_fit_is_given_decides(options, expected):
-    assert settings(dense(), **options) == (expected or (10, True))
+    assert settings(dense(), **options) == (expected or (25, True))
 
 
 def test_data_sets_keep_their_steps():
@@ -93,7 +93,7 @@ def test_data_sets_keep_their_steps():
 @pytest.mark.parametrize(
     ("compile", "expected"),
     [
-        ({"jit_compile": False}, (10, False)),
+        ({"jit_compile": False}, (25, False)),
         ({"steps_per_execution": 1}, (1, True)),
         ({"steps_per_execution": 5, "jit_compile": True}, (5, True)),
         ({"run_eagerly": True}, (1, False)),
@@ -104,7 +104,7 @@ def test_the_user_overrides(compile, expected):
 
 
 def test_small_networks_and_others_than_dense_are_not_compiled():
-    assert settings(dense(units=16)) == (10, False)
+    assert settings(dense(units=16)) == (25, False)
     shape = (8, 8, 1)
     conv = kvae.VAE(
         conv_encoder(shape, (4,), units=1024),
@@ -114,7 +114,7 @@ def test_small_networks_and_others_than_dense_are_not_compiled():
     )
     assert conv.count_params() > 100_000
     conv.compile()
-    assert settings(conv, np.zeros((50, *shape), "float32")) == (10, False)
+    assert settings(conv, np.zeros((50, *shape), "float32")) == (25, False)
 
 
 def test_a_saved_model_leaves_open_what_was_left_open(tmp_path):
@@ -122,7 +122,7 @@ def test_a_saved_model_leaves_open_what_was_left_open(tmp_path):
     model.fit(X[:4], verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert settings(loaded) == (10, True)
+    assert settings(loaded) == (25, True)
     fixed = small.vae(compile={"steps_per_execution": 3})
     fixed.fit(X[:4], verbose=0)
     fixed.save(tmp_path / "fixed.keras")
@@ -145,6 +145,6 @@ def test_joined_steps_train_as_single_ones():
 
 @pytest.mark.parametrize("steps", [1, 7, 8, 17, 50, 64, 469, 997])
 def test_an_epoch_is_whole_calls_or_little_more(steps):
-    at_once = steps_at_once(steps, 16)
-    assert at_once == steps if steps < 8 else 8 <= at_once <= min(32, steps)
+    at_once = steps_at_once(steps, STEPS_AT_ONCE)
+    assert at_once == steps if steps < 12 else 12 <= at_once <= min(48, steps)
     assert -steps % at_once <= 2
