@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from kvae.training.errors import UserError
 from kvae.training.sources.npy_file import NpyFile
+from kvae.training.sources.python_in_graph import call_python
 from kvae.types import Tensor
 
 _NONE = np.zeros(0, np.int64)
@@ -123,8 +124,7 @@ class ExamplesOnDisk:
                 self.failures.append(error)
                 raise
 
-        raw = tf.numpy_function(read, [rows], self.dtype, stateful=False)
-        return tf.ensure_shape(raw, (None, *self.files[0].shape))
+        return call_python(read, [rows], self.dtype, (None, *self.files[0].shape))
 
     def scale(self, raw: Tensor) -> Tensor:
         """What a model takes of what `read_in_graph` gives, float32."""

@@ -2,10 +2,13 @@
 
 import itertools
 import pathlib
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
+import small
 import tensorflow as tf
 
 from kvae.training import load_data, training_batches
@@ -253,6 +256,31 @@ def test_a_file_that_shrinks_ends_reading_with_its_name(folder: pathlib.Path) ->
     with pytest.raises(tf.errors.OpError):
         list(training_batches(data.train, 8, seed=0).take(6))
     assert "has become shorter" in str(data.train.failures[0])
+
+
+def test_a_process_ends_while_batches_are_read_ahead(folder: pathlib.Path) -> None:
+    """Without care the iterator waits for reads, and they for an interpreter gone."""
+    code = (
+        "import sys, time\n"
+        "from kvae.training import ExamplesOnDisk, load_data, training_batches\n"
+        "plain = ExamplesOnDisk.read\n"
+        "def slow(self, rows):\n"
+        "    time.sleep(0.02)\n"
+        "    return plain(self, rows)\n"
+        "data = load_data(sys.argv[1])\n"
+        "ExamplesOnDisk.read = slow\n"
+        "batches = iter(training_batches(data.train, 2, seed=0))\n"
+        "print(next(batches).shape)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        env=small.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout == "(2, 6, 5)\n"
 
 
 def test_iterators_that_are_left_neither_hang_nor_crash(folder: pathlib.Path) -> None:
