@@ -14,14 +14,15 @@ def choose_component(log_weights: Tensor, noise: Tensor) -> Tensor:
         index = number of c with  weight[0] + ... + weight[c] <= cdf(noise)
 
     Args:
-        log_weights: (C,), logarithms of positive numbers that need not add up to 1.
-        noise: (...) independent N(0, 1).
+        log_weights: (C,) or (B, C), logarithms of positive numbers that need not add up
+            to 1.
+        noise: (...) or (..., B), independent N(0, 1).
 
     Returns:
-        index: (...) int32 in 0 ... C - 1; component c comes with probability
+        index: as noise, int32 in 0 ... C - 1; component c comes with probability
             proportional to its weight.
     """
-    edges = tf.cumsum(tf.nn.softmax(log_weights))
+    edges = tf.cumsum(tf.nn.softmax(log_weights), axis=-1)
     # Without the last edge, which rounding may leave below 1, no index can reach C.
-    passed = edges[:-1] <= normal_cdf(noise)[..., None]
+    passed = edges[..., :-1] <= normal_cdf(noise)[..., None]
     return tf.reduce_sum(tf.cast(passed, tf.int32), axis=-1)

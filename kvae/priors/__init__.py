@@ -1,6 +1,9 @@
 """Priors p(z). To add one: subclass Prior, list it here, add a specimen."""
 
 from kvae.priors.base import Prior as Prior
+from kvae.priors.conditional_gaussian_mixture import (
+    ConditionalGaussianMixture as ConditionalGaussianMixture,
+)
 from kvae.priors.conditional_normal import ConditionalNormal as ConditionalNormal
 from kvae.priors.fit_mixture import fit_mixture as fit_mixture
 from kvae.priors.gaussian_mixture import GaussianMixture as GaussianMixture

@@ -9,6 +9,12 @@ SPECIMENS = [
     Specimen(ps.StandardNormal, {"latent_dim": 3}),
     Specimen(ps.ConditionalNormal, {"latent_dim": 3}, condition_shape=(2,)),
     Specimen(
+        ps.ConditionalGaussianMixture,
+        {"latent_dim": 3, "num_components": 4},
+        condition_shape=(2,),
+        exact_kl=False,
+    ),
+    Specimen(
         ps.GaussianMixture, {"latent_dim": 3, "num_components": 4}, exact_kl=False
     ),
     Specimen(

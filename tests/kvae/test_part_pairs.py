@@ -28,7 +28,7 @@ FIT = [(q, p) for q, p in PAIRS if _fit(q, p)]
 
 
 def build(q, p, **options):
-    conditional = p.cls is kvae.priors.ConditionalNormal
+    conditional = p.cls.conditional
     data = {"x": pixels()} | ({"condition": labels()} if conditional else {})
     return tiny_vae(q.make(), p.make(), condition=conditional, **options), data
 

@@ -1,0 +1,112 @@
+"""The mixture of normals that depends on a condition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from kvae.maths import choose_component, softplus
+from kvae.priors.conditional_prior import ConditionalPrior
+from kvae.types import Params, Tensor
+
+tfd = tfp.distributions
+
+
+@keras.saving.register_keras_serializable(package="kvae")
+class ConditionalGaussianMixture(ConditionalPrior):
+    """A mixture of diagonal normals, all of it learned functions of the condition.
+
+        p(z|c) = sum_k weight[k](c) prod_d Normal(z[d]; loc[k, d](c), scale[k, d](c))
+        weight = softmax(logits),  scale = min_scale + softplus(raw)
+
+    With labels, each class has a mixture of its own. It starts with centres spread about
+    those of a standard normal, the same for all conditions.
+
+    Args:
+        latent_dim: D, the number of latent dimensions.
+        num_components: M, of the mixture of one condition.
+        network: Keras network from the condition, (B, ...), to features; None maps the
+            flattened condition linearly. Integer labels need `networks.OneHot(classes)`.
+        min_scale: the smallest scale; keeps a component from closing in on one example.
+        spread: standard deviation of the components' first places.
+        **kwargs: passed to `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `num_components`, `min_scale` or `latent_dim` is not positive.
+
+    Source: Bishop 1994, "Mixture density networks", equations 22 to 25; as p(z) in
+        Tomczak, Welling 2018, arXiv:1705.07120.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        num_components: int = 10,
+        network: Any = None,
+        min_scale: float = 1e-2,
+        spread: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(latent_dim, network, min_scale, **kwargs)
+        if not isinstance(num_components, int) or num_components < 1:
+            raise ValueError(
+                "ConditionalGaussianMixture expects num_components to be a positive "
+                f"integer; received {num_components!r}. Try 5 to 50."
+            )
+        self.num_components = num_components
+        self.spread = spread
+        places = num_components * latent_dim
+        self._logits = self._head("logits", num_components, 0.0)
+        centres = keras.initializers.RandomNormal(stddev=spread)
+        self._loc = self._head("loc", places, centres)
+        self._raw_scale = self._head("raw_scale", places, self.UNIT_RAW_SCALE)
+
+    @property
+    def noise_dim(self) -> int:
+        """One standard normal per dimension, and one that picks the component."""
+        return self.latent_dim + 1
+
+    def call(self, condition: Tensor | None = None) -> Params:
+        """Maps the condition (B, ...) to logits (B, M), loc and scale (B, M, D)."""
+        logits, loc, raw_scale = self._outputs(condition)
+        shape = (-1, self.num_components, self.latent_dim)
+        loc, raw_scale = (keras.ops.reshape(v, shape) for v in (loc, raw_scale))
+        return {
+            "logits": logits,
+            "loc": loc,
+            "scale": self.min_scale + softplus(raw_scale),
+        }
+
+    def distribution(self, params: Params) -> Any:
+        """Makes a `tfd.MixtureSameFamily` with batch (B,) and event (D,)."""
+        return tfd.MixtureSameFamily(
+            tfd.Categorical(logits=params["logits"]),
+            tfd.Independent(tfd.Normal(params["loc"], params["scale"]), 1),
+        )
+
+    def sample(
+        self, params: Params, noise: Tensor, temperature: Tensor | float = 1.0
+    ) -> Tensor:
+        """Picks components by the last entry of the noise, and draws from them: (..., D).
+
+        The temperature shrinks the components, not the choice among them; at 0 every draw
+        is the centre of a component.
+        """
+        index = choose_component(params["logits"], noise[..., -1])
+        picked = tf.one_hot(index, self.num_components, dtype=noise.dtype)
+        loc, scale = (
+            tf.einsum("...bm,bmd->...bd", picked, params[name])
+            for name in ("loc", "scale")
+        )
+        return loc + scale * (temperature * noise[..., :-1])
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "num_components": self.num_components,
+            "spread": self.spread,
+        }
