@@ -11,7 +11,7 @@ import keras
 import rich.console
 import tensorflow as tf
 
-from kvae.execution import steps_at_once
+from kvae.execution import LONG, STEPS_AT_ONCE, steps_at_once, suits_xla
 from kvae.training.check_examples import check_examples
 from kvae.training.checkpoint import Checkpoint
 from kvae.training.config import Config
@@ -26,6 +26,8 @@ from kvae.training.sources import DataSet, ExamplesOnDisk
 from kvae.training.workers import Workers
 
 _LOG = logging.getLogger("kvae")
+
+_FEW = 10  # steps per call without XLA: more gains nothing, and delays a checkpoint
 
 
 def fit(
@@ -49,9 +51,9 @@ def fit(
     """
     steps = steps_per_epoch(len(data.train), config.batch_size)
     replicas = vae.distribute_strategy.num_replicas_in_sync
-    at_once = steps_at_once(steps, config.steps_per_execution) if replicas == 1 else 1
+    jit_compile, at_once = _execution(vae, config, steps)
     taken = math.ceil(steps / at_once) * at_once  # Keras takes the last call's whole
-    if replicas > 1 and (config.jit_compile or config.steps_per_execution > 1):
+    if replicas > 1 and (config.jit_compile or (config.steps_per_execution or 1) > 1):
         _LOG.info(
             "on %d replicas steps run one by one and without XLA, whatever "
             "steps_per_execution and jit_compile say",
@@ -60,7 +62,7 @@ def fit(
     with vae.distribute_strategy.scope(), user_errors():
         vae.compile(
             optimizer=make_optimizer(config, taken * config.epochs),
-            jit_compile=config.jit_compile and replicas == 1,
+            jit_compile=jit_compile,
             steps_per_execution=at_once,
             max_gradient_norm=config.max_gradient_norm,
         )
@@ -126,6 +128,17 @@ def fit(
     finally:
         progress.close()
     return history.rows, checkpoint.seconds + time.monotonic() - began
+
+
+def _execution(vae: Any, config: Config, steps: int) -> tuple[bool, int]:
+    """Whether steps are compiled with XLA, and how many go into one call."""
+    if vae.distribute_strategy.num_replicas_in_sync > 1:
+        return False, 1
+    jit_compile = config.jit_compile
+    if jit_compile is None:
+        jit_compile = steps * config.epochs >= LONG and suits_xla(vae)
+    wanted = config.steps_per_execution or (STEPS_AT_ONCE if jit_compile else _FEW)
+    return jit_compile, steps_at_once(steps, wanted)
 
 
 def conditions_of(data: DataSet, config: Config) -> dict[str, Any]:
