@@ -23,7 +23,6 @@ class System:
         self.environment = {
             **os.environ,
             "TF_CPP_MIN_LOG_LEVEL": "3",
-            "OMP_WAIT_POLICY": "PASSIVE",
             "THROUGHPUT_BEGAN": repr(time.time()),
         }
         self.log = tempfile.TemporaryFile("w+")
