@@ -94,11 +94,12 @@ def encode_shards(
         raise UserError("there are 2**31 examples or more; encode a part at a time.")
     encoder = _Encoder(vae, rows, labels, batch_size, scores, num_samples, seed)
     first = encoder(0, min(batch_size, lengths["x"]))  # before anything is written
+    compared = rows if labels is None else {**rows, "labels": labels}
     folder = ShardFolder(
         pathlib.Path(out).expanduser(),
         {
             "model": _model_fingerprint(vae),
-            "data": {name: fingerprint(value) for name, value in rows.items()},
+            "data": {name: fingerprint(value) for name, value in compared.items()},
             "examples": lengths["x"],
             "format": file_format,
             "shard_size": shard_size,
