@@ -24,3 +24,4 @@ from kvae.training.runner import train as train
 from kvae.training.sources import DataSet as DataSet
 from kvae.training.sources import ExamplesOnDisk as ExamplesOnDisk
 from kvae.training.sources import load_data as load_data
+from kvae.training.sources import write_shards as write_shards

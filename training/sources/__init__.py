@@ -10,3 +10,4 @@ from kvae.training.sources.examples_on_disk import ExamplesOnDisk as ExamplesOnD
 from kvae.training.sources.image_folder import read_image_folder as read_image_folder
 from kvae.training.sources.load import load_data as load_data
 from kvae.training.sources.tfds_images import read_tfds as read_tfds
+from kvae.training.sources.write_shards import write_shards as write_shards

@@ -135,7 +135,8 @@ def _check_memory(name: str, builder: Any, image: str) -> None:
     if needed > 0.8 * memory:
         raise UserError(
             f"{name} needs {needed / 2**30:.0f} GiB in memory and this machine has "
-            f"{memory / 2**30:.0f}; choose a smaller data set."
+            f"{memory / 2**30:.0f}; write it to files that are read as they are wanted, "
+            "kvae.training.write_shards, and give their folder."
         )
 
 
