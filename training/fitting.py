@@ -123,7 +123,7 @@ def fit(
         raise Diverged(f"{error} {kept}") from error
     except tf.errors.OpError:
         if isinstance(x, ExamplesOnDisk) and x.failures:  # its graph lost its words
-            raise x.failures[0] from None
+            raise x.failures[-1] from None
         raise
     finally:
         progress.close()
