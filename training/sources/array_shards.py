@@ -60,8 +60,8 @@ def read_array_shards(
     files = _files_of_parts(path)
     parts = {name: _open_part(name, listed) for name, listed in files.items()}
     labels = {name: _labels(listed, parts[name]) for name, listed in files.items()}
-    for name, part in parts.items():
-        _check_alike(parts["train"], part, f"{path}: the {name} part")
+    for part in parts.values():
+        _check_alike(parts["train"].files[0], part.files[0])
     notes: list[str] = []
     train, train_labels = parts["train"], labels["train"]
     arrays: dict[str, np.ndarray | None] = {}
@@ -139,7 +139,7 @@ def _part_of(file: pathlib.Path) -> str | None:
 def _open_part(name: str, paths: list[pathlib.Path]) -> ExamplesOnDisk:
     files = tuple(NpyFile(path) for path in paths)
     for file in files:
-        _check_alike(ExamplesOnDisk(files[:1]), ExamplesOnDisk((file,)), str(file.path))
+        _check_alike(files[0], file)
     if len(files[0].shape) == 0:
         raise UserError(
             f"{paths[0]} must hold (N, D) vectors or (N, H, W) or (N, H, W, C) images; "
@@ -151,14 +151,12 @@ def _open_part(name: str, paths: list[pathlib.Path]) -> ExamplesOnDisk:
     return part
 
 
-def _check_alike(first: ExamplesOnDisk, other: ExamplesOnDisk, name: str) -> None:
-    here = (other.files[0].shape, other.dtype)
-    there = (first.files[0].shape, first.dtype)
-    if here != there:
+def _check_alike(first: NpyFile, other: NpyFile) -> None:
+    if (other.shape, other.dtype) != (first.shape, first.dtype):
         raise UserError(
-            f"{name} has examples of shape {here[0]} and dtype {here[1]}; "
-            f"{first.files[0].path} has shape {there[0]} and dtype {there[1]}. They must "
-            "be the same."
+            f"{other.path} has examples of shape {other.shape} and dtype {other.dtype}; "
+            f"{first.path} has shape {first.shape} and dtype {first.dtype}. They must be "
+            "the same."
         )
 
 
