@@ -171,3 +171,16 @@ def test_a_client_completes(
     expected = completing.complete(x, mask, num=1, seed=9).x[:, 0]
     np.testing.assert_allclose(got, expected, atol=1e-5)
     np.testing.assert_array_equal(got[mask == 1], x[mask == 1])
+
+
+def test_cost_is_that_of_the_hidden_entries(
+    directory: Path, completing: Any, digits: np.ndarray
+) -> None:
+    card = kvae.export.read_card(directory / "litert" / "model_float16.tflite")
+    assert card["cost"]["budget"] == pytest.approx(5e-5 * 32)  # of 64 pixels
+    visible = Half("left").draw(20, digits.shape[1:])
+    second_half = {k: v[10:] for k, v in given_visible(digits[:20], visible).items()}
+    bounds = [completing.elbo(second_half, seed=seed).mean() for seed in range(30)]
+    error = np.std(bounds, ddof=1)  # the card's is of one draw
+    assert error < 0.1 * abs(np.mean(bounds))
+    assert abs(card["cost"]["elbo"] - np.mean(bounds)) < 5 * error
