@@ -18,7 +18,6 @@ import json
 import math
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -76,13 +75,17 @@ def measure(folder: pathlib.Path, arguments: argparse.Namespace) -> None:
             flush=True,
         )
     found = start("--time", str(whole), str(arguments.rounds))
-    print("\n| batches | ms per step, median | best | of the constant batch's |")
-    print("|---|---|---|---|")
-    constant = statistics.median(found["one constant batch"])
+    print(
+        "\n| batches | ms per step, median | best | of the constant batch's "
+        "| ms of processor time, median | of the constant batch's |"
+    )
+    print("|---|---|---|---|---|---|")
+    constant = np.median(found["one constant batch"], axis=0)
     for name, times in found.items():
-        median = statistics.median(times)
+        clock, busy = np.median(times, axis=0)
         print(
-            f"| {name} | {median:.1f} | {min(times):.1f} | {median / constant:.2f} |",
+            f"| {name} | {clock:.1f} | {min(times)[0]:.1f} | {clock / constant[0]:.2f} "
+            f"| {busy:.1f} | {busy / constant[1]:.2f} |",
             flush=True,
         )
 
@@ -171,8 +174,10 @@ def train(data: str, epochs: str) -> dict[str, float]:
     }
 
 
-def time_steps(data: str, rounds: int, steps: int = 40) -> dict[str, list[float]]:
-    """Milliseconds per step, a mean of each round, for each source of batches."""
+def time_steps(
+    data: str, rounds: int, steps: int = 40
+) -> dict[str, list[tuple[float, float]]]:
+    """Milliseconds per step by the clock and of processor time, a mean of each round."""
     import tensorflow as tf
 
     from kvae.training import build_model, training_batches
@@ -189,20 +194,21 @@ def time_steps(data: str, rounds: int, steps: int = 40) -> dict[str, list[float]
     vae.make_train_function()
     step = vae.train_function
 
-    def steps_on(iterator: Iterator[Any]) -> float:
+    def steps_on(iterator: Iterator[Any]) -> tuple[float, float]:
         for _ in range(4):  # what is read ahead is used up, or the cache is warm
             step(iterator)
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         for _ in range(steps):
             logs = step(iterator)
         float(next(iter(logs.values())))
-        return 1000 * (time.perf_counter() - began) / steps
+        clock, busy = time.perf_counter() - began, time.process_time() - busy
+        return 1000 * clock / steps, 1000 * busy / steps
 
     def forget() -> None:
         for file in examples.files:
             os.posix_fadvise(file.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
-    times: dict[str, list[float]] = {}
+    times: dict[str, list[tuple[float, float]]] = {}
     for _ in range(rounds):
         times.setdefault("one constant batch", []).append(steps_on(constant))
         times.setdefault("from memory", []).append(steps_on(held))
