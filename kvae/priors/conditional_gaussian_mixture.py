@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from kvae.maths import choose_component, softplus
+from kvae.networks import OneHot
 from kvae.priors.conditional_prior import ConditionalPrior
+from kvae.priors.gaussian_mixture import GaussianMixture
 from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
@@ -63,6 +66,54 @@ class ConditionalGaussianMixture(ConditionalPrior):
         centres = keras.initializers.RandomNormal(stddev=spread)
         self._loc = self._head("loc", places, centres)
         self._raw_scale = self._head("raw_scale", places, self.UNIT_RAW_SCALE)
+
+    @classmethod
+    def from_parameters(
+        cls,
+        labels: Any,
+        weights: Any,
+        loc: Any,
+        scale: Any,
+        min_scale: float = 1e-2,
+        **kwargs: Any,
+    ) -> ConditionalGaussianMixture:
+        """Makes the mixtures of some labels, which training may still change.
+
+        Args:
+            labels: (L,) different integers.
+            weights: (L, M), positive, adding up to 1 for each label.
+            loc: (L, M, D).
+            scale: (L, M, D), positive; raised to a little above `min_scale` where below.
+            min_scale: the smallest scale.
+            **kwargs: passed to `keras.layers.Layer`.
+
+        Returns:
+            prior: for integer conditions.
+
+        Raises:
+            ValueError: if the shapes do not fit, or weights or scales are not positive.
+        """
+        labels = tuple(int(label) for label in labels)
+        mixtures = [  # each checks its own numbers
+            GaussianMixture.from_parameters(*parameters, min_scale=min_scale)
+            for parameters in zip(weights, loc, scale, strict=True)
+        ]
+        tables = [
+            np.stack([np.reshape(mixture.get_weights()[i], -1) for mixture in mixtures])
+            for i in range(3)
+        ]
+        if len(labels) != len(tables[0]):
+            raise ValueError(
+                f"from_parameters expects a mixture for each label; received "
+                f"{len(labels)} labels and {len(tables[0])} mixtures."
+            )
+        count, dim = np.shape(loc)[1:]
+        network = OneHot(labels)
+        prior = cls(dim, count, network, min_scale=min_scale, **kwargs)
+        prior.build((None,))
+        for head, table in zip(prior._heads, tables, strict=True):
+            head.set_weights([table, np.zeros(table.shape[1])])
+        return prior
 
     @property
     def noise_dim(self) -> int:

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.priors.conditional_gaussian_mixture import ConditionalGaussianMixture
 from kvae.priors.gaussian_mixture import GaussianMixture
 
 
 def fit_mixture(
     vae: Any, x: Any, num_components: int = 10, seed: int = 0
-) -> GaussianMixture:
+) -> GaussianMixture | ConditionalGaussianMixture:
     """Fits a mixture of diagonal normals to latents of the data, by EM.
 
     One z is drawn from q(z|x) for each example, so the mixture describes the aggregate
@@ -22,14 +23,17 @@ def fit_mixture(
         better = vae.with_prior(prior, objective=kvae.objectives.ELBO(kl="sampled"))
         pictures = better.sample(64)
 
+    A model that is given labels gets a mixture for each of them.
+
     Args:
         vae: a trained `kvae.VAE` whose latents lie in R^D.
         x: (N, *data_shape), or a dict with "x" and optionally "condition" and "mask".
-        num_components: C, at most N.
-        seed: of the draws and of the fit.
+        num_components: C, at most N, or at most the examples of each label.
+        seed: of the draws and of the fits.
 
     Returns:
-        prior: the mixture, ready to replace the model's prior.
+        prior: a `GaussianMixture`, or a `ConditionalGaussianMixture` for labels, ready to
+            replace the model's prior.
 
     Raises:
         ImportError: if scikit-learn is not installed.
@@ -52,15 +56,25 @@ def fit_mixture(
         )
     key = tf.constant([seed, 0x317], tf.int32)
     z = np.asarray(vae.encode(x).sample(seed=key), "float64")
-    if len(z) < num_components:
+    em = Estimator(num_components, covariance_type="diag", random_state=seed)
+    if vae.condition is None or not vae.condition.classes:
+        return GaussianMixture.from_parameters(*_fit(em, z))
+    given, labels = np.asarray(x["condition"]), vae.condition.classes
+    fits = [_fit(em, z[given == label], f" of label {label}") for label in labels]
+    weights, loc, scale = (np.stack(values) for values in zip(*fits, strict=True))
+    return ConditionalGaussianMixture.from_parameters(labels, weights, loc, scale)
+
+
+def _fit(
+    em: Any, z: np.ndarray, which: str = ""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fits an estimator anew; returns weights (C,), loc (C, D) and scale (C, D)."""
+    if len(z) < em.n_components:
         raise ValueError(
-            f"fit_mixture expects at least one example per component; received {len(z)} "
-            f"examples and num_components={num_components}."
+            f"fit_mixture expects at least one example{which} per component; received "
+            f"{len(z)} examples and num_components={em.n_components}."
         )
-    estimator = Estimator(num_components, covariance_type="diag", random_state=seed)
-    estimator.fit(z)
+    em.fit(z)
     # EM may empty a component; a weight of exactly zero has no logarithm.
-    weights = np.maximum(estimator.weights_, 1e-8)
-    return GaussianMixture.from_parameters(
-        weights / weights.sum(), estimator.means_, np.sqrt(estimator.covariances_)
-    )
+    weights = np.maximum(em.weights_, 1e-8)
+    return weights / weights.sum(), em.means_, np.sqrt(em.covariances_)

@@ -90,3 +90,42 @@ def test_latents_on_a_sphere_and_too_few_examples_are_refused():
         fit_mixture(sphere, pixels())
     with pytest.raises(ValueError, match="received 4 examples and num_components=5"):
         fit_mixture(tiny_vae(), pixels(4), num_components=5)
+
+
+def test_a_model_given_labels_gets_a_mixture_for_each():
+    from sklearn.mixture import GaussianMixture
+
+    x, labels = pixels(300), np.resize([3, 7, 5], 300)
+    given = {"x": x, "condition": labels}
+    vae = kvae.VAE.for_data(x, latent_dim=2, condition=labels, seed=0)
+    prior = fit_mixture(vae, given, num_components=2, seed=1)
+    z = vae.encode(given).sample(seed=tf.constant([1, 0x317], tf.int32)).numpy()
+    for label in (3, 5, 7):
+        own = z[labels == label].astype("float64")
+        expected = GaussianMixture(2, covariance_type="diag", random_state=1).fit(own)
+        params = prior(tf.constant([label]))
+        np.testing.assert_allclose(
+            tf.nn.softmax(params["logits"])[0], expected.weights_, rtol=1e-4
+        )
+        np.testing.assert_allclose(params["loc"][0], expected.means_, atol=1e-5)
+        np.testing.assert_allclose(
+            params["scale"][0] ** 2, expected.covariances_, rtol=1e-3
+        )
+    copy = vae.with_prior(prior, kvae.objectives.ELBO(kl="sampled"))
+    assert copy.sample(4, seed=0, condition=7).shape == (4, 4)
+    test = {"x": pixels(300, seed=9), "condition": labels}
+    assert copy.elbo(test, 5).mean() > vae.elbo(test, 5).mean()
+    with pytest.raises(ValueError, match="example of label 3 per component"):
+        fit_mixture(vae, given, num_components=101)
+
+
+def test_mixtures_and_labels_must_be_as_many():
+    numbers = np.full((2, 1), 1.0), np.zeros((2, 1, 3)), np.ones((2, 1, 3))
+    kind = kvae.priors.ConditionalGaussianMixture
+    assert kind.from_parameters([4, 9], *numbers)(tf.constant([9]))["loc"].shape == (
+        1,
+        1,
+        3,
+    )
+    with pytest.raises(ValueError, match="3 labels and 2 mixtures"):
+        kind.from_parameters([1, 2, 3], *numbers)
