@@ -277,7 +277,11 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     of_config = parser.add_argument_group("changes to the recipe")
     for flag, kind, words in (
-        ("--data", str, "digits, a TFDS name, .npy or .npz, a folder of images or .npy"),
+        (
+            "--data",
+            str,
+            "digits, a TFDS name, .npy or .npz, a folder of images or .npy",
+        ),
         ("--data-dir", str, "where TFDS keeps its data"),
         ("--latent-dim", int, "number of latent dimensions"),
         ("--epochs", int, "passes over the training set"),
