@@ -138,7 +138,11 @@ def shapes(count: int, random: np.random.Generator) -> np.ndarray:
 
 
 def configuration(data: str, epochs: int) -> Any:
-    """A dense model of pixels that are drawn anew each time."""
+    """A dense model of pixels that are drawn anew each time.
+
+    Steps run one by one and without XLA whatever their number: a longer run would choose
+    calls of many steps, which hold the batches of all of them.
+    """
     from kvae.training import load_recipe
 
     return load_recipe(
@@ -152,6 +156,8 @@ def configuration(data: str, epochs: int) -> Any:
             "likelihood": "bernoulli",
             "network": "mlp",
             "latent_dim": 16,
+            "jit_compile": False,
+            "steps_per_execution": 1,
             "encoder": {"units": [256, 128]},
             "decoder": {"units": [128, 256]},
         },
