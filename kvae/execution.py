@@ -11,6 +11,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.joined_steps import has_convolution
+
 LONG = 1000
 """Steps from which a fit repays what compiling it with XLA costs."""
 
@@ -153,7 +155,7 @@ def _hears_batches(callback: Any) -> bool:
 
 def suits_xla(model: Any) -> bool:
     """Whether XLA shortens the steps of a built model, as far as was measured."""
-    if tf.config.list_physical_devices("GPU"):
+    if tf.config.list_physical_devices("GPU") or has_convolution(model):
         return False
     dense = {
         id(weight)

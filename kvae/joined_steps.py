@@ -7,11 +7,24 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from kvae.types import Tensor
 
 _MOST = 50  # steps in one program; what more would gain, compiling them costs
+_CONVOLUTIONS = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+)
 _XLA = {"jit_compile": True, "autograph": False, "reduce_retracing": True}
 
 
@@ -31,7 +44,7 @@ def joins_steps(model: Any) -> bool:
         return False
     if not type(model).train_step.__module__.startswith("kvae."):
         return False  # a user's own, which may report other values than the metrics
-    return model.steps_per_execution > 1 and not _has_convolution(model)
+    return model.steps_per_execution > 1 and not has_convolution(model)
 
 
 def joined_train_function(
@@ -94,7 +107,7 @@ def _join(
         batches = [iterator.get_next_as_optional() for _ in range(num)]
         found = tf.stack([batch.has_value() for batch in batches])
         alike = tf.cond(
-            tf.reduce_all(found), lambda: _same_size(batches), lambda: False
+            tf.reduce_all(found), lambda: _same_shapes(batches), lambda: False
         )
 
         def together() -> Tensor:
@@ -116,16 +129,22 @@ def _join(
     return execute
 
 
-def _same_size(batches: list[Any]) -> Tensor:
-    """Whether batches, all of which are there, have as many examples."""
-    sizes = [tf.shape(tf.nest.flatten(batch.get_value())[0])[0] for batch in batches]
-    return tf.reduce_all(tf.equal(sizes, sizes[0]))
+def _same_shapes(batches: list[Any]) -> Tensor:
+    """Whether batches, all of which are there, are of the same shapes."""
+    arrays = zip(*(tf.nest.flatten(b.get_value()) for b in batches), strict=True)
+    shapes = [tf.stack([tf.shape(array) for array in found]) for found in arrays]
+    return tf.reduce_all([tf.reduce_all(shape == shape[:1]) for shape in shapes])
 
 
-def _has_convolution(model: Any) -> bool:
-    """Whether a trained weight has more than two axes; those of a prior may be images."""
-    prior = {id(weight) for weight in model.prior.trainable_variables}
+def has_convolution(model: Any) -> bool:
+    """Whether a part of a built model convolves, be it trained or not.
+
+    A weight of more than two axes is taken for a kernel, but for those of the prior, which
+    may be images.
+    """
+    prior = {id(weight) for weight in model.prior.weights}
     return any(
-        len(weight.shape) > 2 and id(weight) not in prior
-        for weight in model.trainable_variables
+        isinstance(layer, _CONVOLUTIONS) for layer in model._flatten_layers()
+    ) or any(
+        len(weight.shape) > 2 and id(weight) not in prior for weight in model.weights
     )

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS: list[set[str]] = [
     {"types"},
     {"maths"},
-    {"inputs", "metrics", "networks", "noise", "schedules"},
+    {"inputs", "joined_steps", "metrics", "networks", "noise", "schedules"},
     {
         "batches",
         "conditions",
@@ -19,7 +19,6 @@ LAYERS: list[set[str]] = [
         "execution",
         "fit_data",
         "gradient_guard",
-        "joined_steps",
         "likelihoods",
         "masks",
         "posteriors",

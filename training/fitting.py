@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import time
@@ -51,9 +52,11 @@ def fit(
     """
     steps = steps_per_epoch(len(data.train), config.batch_size)
     replicas = vae.distribute_strategy.num_replicas_in_sync
-    jit_compile, at_once = _execution(vae, config, steps)
+    config = choose_execution(vae, config, steps)
+    several = replicas > 1
+    at_once = 1 if several else steps_at_once(steps, config.steps_per_execution or 1)
     taken = math.ceil(steps / at_once) * at_once  # Keras takes the last call's whole
-    if replicas > 1 and (config.jit_compile or (config.steps_per_execution or 1) > 1):
+    if several and (config.jit_compile or (config.steps_per_execution or 1) > 1):
         _LOG.info(
             "on %d replicas steps run one by one and without XLA, whatever "
             "steps_per_execution and jit_compile say",
@@ -62,7 +65,7 @@ def fit(
     with vae.distribute_strategy.scope(), user_errors():
         vae.compile(
             optimizer=make_optimizer(config, taken * config.epochs),
-            jit_compile=jit_compile,
+            jit_compile=bool(config.jit_compile) and not several,
             steps_per_execution=at_once,
             max_gradient_norm=config.max_gradient_norm,
         )
@@ -130,15 +133,28 @@ def fit(
     return history.rows, checkpoint.seconds + time.monotonic() - began
 
 
-def _execution(vae: Any, config: Config, steps: int) -> tuple[bool, int]:
-    """Whether steps are compiled with XLA, and how many go into one call."""
+def choose_execution(vae: Any, config: Config, steps: int) -> Config:
+    """Fills in how steps are run where that is left open.
+
+    A new run keeps the answer, so that it goes on alike where there are other devices.
+
+    Args:
+        vae: built.
+        config: of the run.
+        steps: of one epoch.
+
+    Returns:
+        config: as it is for several replicas.
+    """
     if vae.distribute_strategy.num_replicas_in_sync > 1:
-        return False, 1
+        return config
     jit_compile = config.jit_compile
     if jit_compile is None:
         jit_compile = steps * config.epochs >= LONG and suits_xla(vae)
     wanted = config.steps_per_execution or (STEPS_AT_ONCE if jit_compile else _FEW)
-    return jit_compile, steps_at_once(steps, wanted)
+    return dataclasses.replace(
+        config, jit_compile=jit_compile, steps_per_execution=wanted
+    )
 
 
 def conditions_of(data: DataSet, config: Config) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from kvae.training.completing import inputs_for_test, save_completions
 from kvae.training.config import Config
 from kvae.training.errors import UserError, user_errors
 from kvae.training.extras import require
-from kvae.training.fitting import conditions_of, fit
+from kvae.training.fitting import choose_execution, conditions_of, fit
 from kvae.training.measure import measure
 from kvae.training.parts import build_model
 from kvae.training.pictures import is_image, save_curves, save_pictures
-from kvae.training.pipeline import binarise_once
+from kvae.training.pipeline import binarise_once, steps_per_epoch
 from kvae.training.run_directory import RunDirectory
 from kvae.training.run_lock import run_lock
 from kvae.training.sources import DataSet, load_data
@@ -116,6 +116,9 @@ def _train(
     conditions = conditions_of(data, config)
     with strategy.scope():
         vae = build_model(config, data.train, conditions["train"])
+    if new:
+        steps = steps_per_epoch(len(data.train), config.batch_size)
+        config = choose_execution(vae, config, steps)
     if new and workers.is_first:
         directory.write_config(config, data.describe())
     history, seconds = fit(vae, config, data, directory)

@@ -94,6 +94,12 @@ class ConditionalGaussianMixture(ConditionalPrior):
             ValueError: if the shapes do not fit, or weights or scales are not positive.
         """
         labels = tuple(int(label) for label in labels)
+        if not labels or any(len(v) != len(labels) for v in (weights, loc, scale)):
+            raise ValueError(
+                "from_parameters expects a mixture for each label; received "
+                f"{len(labels)} labels, {len(weights)} mixtures' weights, {len(loc)} "
+                f"mixtures' loc and {len(scale)} mixtures' scale."
+            )
         mixtures = [  # each checks its own numbers
             GaussianMixture.from_parameters(*parameters, min_scale=min_scale)
             for parameters in zip(weights, loc, scale, strict=True)
@@ -102,11 +108,6 @@ class ConditionalGaussianMixture(ConditionalPrior):
             np.stack([np.reshape(mixture.get_weights()[i], -1) for mixture in mixtures])
             for i in range(3)
         ]
-        if len(labels) != len(tables[0]):
-            raise ValueError(
-                f"from_parameters expects a mixture for each label; received "
-                f"{len(labels)} labels and {len(tables[0])} mixtures."
-            )
         count, dim = np.shape(loc)[1:]
         network = OneHot(labels)
         prior = cls(dim, count, network, min_scale=min_scale, **kwargs)

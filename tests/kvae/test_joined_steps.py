@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import kvae
+from kvae.execution import suits_xla
 from kvae.joined_steps import joins_steps
 from kvae.networks import conv_decoder, conv_encoder
 from tests import small
@@ -120,6 +121,18 @@ def test_who_joins():
     )
     conv.compile(jit_compile=True, steps_per_execution=4)
     assert not joins_steps(conv)
+
+
+def test_convolutions_that_are_not_trained_count_too():
+    features = keras.Sequential(
+        [keras.Input((6,)), keras.layers.Reshape((6, 1)), keras.layers.Conv1D(2, 3)]
+    )
+    compile = {"jit_compile": True, "steps_per_execution": 4}
+    perceptual = small.vae(
+        objective=kvae.objectives.Perceptual(feature_model=features), compile=compile
+    )
+    assert not joins_steps(perceptual)
+    assert not suits_xla(perceptual)
 
 
 def test_a_train_step_of_ones_own_reports_what_it_wants():

@@ -1,8 +1,11 @@
-"""How many steps go into one call."""
+"""How steps are run: how many in one call, and whether by XLA."""
 
 import pytest
 
-from kvae.training.fitting import steps_at_once
+import kvae
+from kvae.networks import mlp
+from kvae.training.config import Config
+from kvae.training.fitting import choose_execution, steps_at_once
 
 
 @pytest.mark.parametrize(
@@ -27,3 +30,25 @@ def test_no_choice_near_the_one_wanted_would_waste_less(wanted):
         found = steps_at_once(steps, wanted)
         near = [n for n in range(1, steps + 1) if wanted <= 2 * n <= 4 * wanted]
         assert -steps % found == min((-steps % n for n in near), default=0)
+
+
+@pytest.mark.parametrize(
+    ("units", "epochs", "given", "chosen"),
+    [
+        (400, 100, {}, (True, 24)),  # 100 epochs of 10 steps, a large dense network
+        (400, 99, {}, (False, 10)),
+        (8, 100, {}, (False, 10)),
+        (400, 100, {"jit_compile": False}, (False, 10)),
+        (8, 1, {"jit_compile": True, "steps_per_execution": 7}, (True, 7)),
+    ],
+)
+def test_what_is_left_open_is_chosen_and_kept(units, epochs, given, chosen):
+    vae = kvae.VAE(
+        mlp((6,), (units, units)),
+        mlp((2,), (units,), role="decoder"),
+        kvae.posteriors.DiagonalNormal(2),
+        kvae.likelihoods.Bernoulli((6,)),
+    )
+    config = choose_execution(vae, Config(epochs=epochs, **given), 10)
+    assert (config.jit_compile, config.steps_per_execution) == chosen
+    assert choose_execution(vae, config, 10) == config

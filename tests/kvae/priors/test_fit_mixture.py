@@ -127,5 +127,5 @@ def test_mixtures_and_labels_must_be_as_many():
         1,
         3,
     )
-    with pytest.raises(ValueError, match="3 labels and 2 mixtures"):
+    with pytest.raises(ValueError, match="received 3 labels, 2 mixtures"):
         kind.from_parameters([1, 2, 3], *numbers)
