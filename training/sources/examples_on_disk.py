@@ -71,20 +71,17 @@ class ExamplesOnDisk:
         """Reads examples as they are on disk.
 
         Args:
-            rows: (B,) integers from 0 to N - 1, in any order.
+            rows: (B,) integers from -N to N - 1, in any order, negative ones counted
+                from the end; or (N,) booleans, True for those to read.
 
         Returns:
             raw: (B, *shape) in the dtype of the files.
 
         Raises:
-            IndexError: if there is no such row.
+            IndexError: if there is no such row, or `rows` is anything else.
             UserError: if a file has become shorter, or the disk fails.
         """
-        rows = np.asarray(rows, np.int64)
-        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
-            raise IndexError(
-                f"rows go from 0 to {len(self) - 1}; received {rows.min()} to {rows.max()}."
-            )
+        rows = _positions(rows, len(self))
         rows = rows + np.searchsorted(self._gaps, rows, side="right")
         which = np.searchsorted(self._starts, rows, side="right") - 1
         size = self.files[0].bytes_per_row()
@@ -132,12 +129,24 @@ class ExamplesOnDisk:
         return x if self.divisor == 1 else x / tf.constant(self.divisor, tf.float32)
 
     def __getitem__(self, rows: int | slice | np.ndarray) -> np.ndarray:
-        """Reads examples as a model takes them: `examples[rows]`, float32."""
-        if isinstance(rows, (int, np.integer)):
-            return self[np.array([rows])][0]
+        """Reads examples as a model takes them: `examples[rows]`, float32.
+
+        Args:
+            rows: a number, a slice, or what `read` takes.
+
+        Raises:
+            IndexError: as of `read`.
+        """
+        if isinstance(rows, tuple):  # of an array, one index for each axis
+            raise IndexError(
+                "examples on disk are read by their rows alone; take "
+                "examples[rows][:, ...] for parts of them."
+            )
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(len(self)))
-        x = self.read(rows).astype("float32")
+        elif np.ndim(rows) == 0 and np.asarray(rows).dtype.kind in "iu":
+            return self[np.array([rows])][0]
+        x = self.read(np.asarray(rows)).astype("float32")
         return x if self.divisor == 1 else x / np.float32(self.divisor)
 
     def chunks(self) -> Iterator[tuple[int, np.ndarray]]:
@@ -193,6 +202,32 @@ class ExamplesOnDisk:
     def _gaps(self) -> np.ndarray:
         """Of each row that is left out the example that comes after it."""
         return self.left_out - np.arange(len(self.left_out))
+
+
+def _positions(rows: np.ndarray, count: int) -> np.ndarray:
+    """Indices of rows as NumPy understands them, from 0 to `count` - 1, int64."""
+    rows = np.asarray(rows)
+    if rows.shape == (0,) and rows.dtype.kind != "b":  # an empty list has a float dtype
+        return _NONE
+    if rows.ndim != 1 or rows.dtype.kind not in "iub":
+        raise IndexError(
+            "rows are given as integers (B,), or as booleans, one for each example; "
+            f"received shape {rows.shape}, dtype {rows.dtype}."
+        )
+    if rows.dtype.kind == "b":
+        if len(rows) != count:
+            raise IndexError(
+                f"booleans that choose among {count} examples must be {count}; "
+                f"received {len(rows)}."
+            )
+        return np.flatnonzero(rows)
+    if rows.min() < -count or rows.max() >= count:
+        raise IndexError(
+            f"rows go from 0 to {count - 1}, or from -{count} to -1 counted from the end; "
+            f"received {rows.min()} to {rows.max()}."
+        )
+    rows = rows.astype(np.int64, copy=False)
+    return np.where(rows < 0, rows + count, rows)
 
 
 def _expect(descriptor: int, place: int, length: int) -> None:

@@ -118,12 +118,38 @@ def test_an_array_of_all_is_refused_and_rows_are_as_of_one(
     data = load_data(str(folder), validation=0)
     np.testing.assert_array_equal(data.train[3], data.train[:4][-1])
     assert len(list(data.train)) == 43
-    with pytest.raises(IndexError, match="from 0 to 42; received 43 to 43"):
+    with pytest.raises(IndexError, match="from 0 to 42, .*; received 43 to 43"):
         data.train[43]
     with pytest.raises(
         UserError, match="on disk and are not read into memory together"
     ):
         np.asarray(data.train)
+
+
+def test_rows_are_chosen_as_numpy_chooses_them(folder: pathlib.Path) -> None:
+    data = load_data(str(folder), validation=0)
+    assert data.train_labels is not None
+    x = np.float32(IMAGES[:43]) / np.float32(255)
+    fives = data.train_labels == 5
+    assert 1 < fives.sum() < 42
+    for rows in (
+        *(fives, fives.tolist(), ~fives & fives, -1, np.int64(-43), np.uint8(3)),
+        *(slice(-3, None), [-1, 0, -43], np.array([1, 42], np.uint64), []),
+    ):
+        np.testing.assert_array_equal(data.train[rows], x[rows])
+    for rows, message in (
+        (fives[1:], "booleans that choose among 43 examples must be 43; received 42"),
+        (np.array([1.0, 2.0]), "dtype float64"),
+        (np.array(["a"]), "dtype <U1"),
+        (True, r"shape \(\), dtype bool"),
+        (np.zeros((2, 2), int), r"shape \(2, 2\)"),
+        ((0, 1), "by their rows alone"),
+        (-44, "from -43 to -1 counted from the end; received -44 to -44"),
+        ([0, 43], "received 0 to 43"),
+        (np.array([2**64 - 1], np.uint64), "received 18446744073709551615"),
+    ):
+        with pytest.raises(IndexError, match=message):
+            data.train[rows]
 
 
 def test_a_large_file_stays_on_disk_and_is_split_as_in_memory(
