@@ -171,14 +171,16 @@ def _labels(paths: list[pathlib.Path], part: ExamplesOnDisk) -> np.ndarray | Non
             f"there is no {missing[0]}, but other files have their labels; give labels "
             "for all files of a part, or for none."
         )
-    found = [NpyFile(path) for path in beside]
-    for labels, file in zip(found, part.files, strict=True):
+    found = []
+    for path, file in zip(beside, part.files, strict=True):
+        labels = NpyFile(path)
         if (labels.count, labels.shape) != (file.count, ()):
             raise UserError(
                 f"{labels.path} must hold one label for each of the {file.count} examples "
                 f"in {file.path.name}; received shape {(labels.count, *labels.shape)}."
             )
-    return np.concatenate([np.load(path, allow_pickle=False) for path in beside])
+        found.append(labels.whole())
+    return np.concatenate(found)
 
 
 def _held_out(count: int, notes: list[str]) -> np.ndarray:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import pathlib
+import resource
 import weakref
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
 from kvae.training.errors import UserError
+
+_T = TypeVar("_T")
 
 
 class NpyFile:
@@ -30,12 +36,12 @@ class NpyFile:
 
     Raises:
         UserError: if the file is damaged, holds objects or no rows of numbers, or keeps
-            its rows apart (Fortran order).
+            its rows apart (Fortran order); or if the system refuses to open it.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
-        array = _mapped(path)
+        array = _load(path, mmap_mode="r")
         if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
             raise UserError(
                 f"{path} must hold numbers of 64 bits at most; its dtype is {array.dtype}."
@@ -50,18 +56,23 @@ class NpyFile:
         self.shape = tuple(array.shape[1:])
         self.dtype = array.dtype
         self.offset = int(array.offset)
-        self.descriptor = _open(path)
+        self.descriptor = _opened(path, lambda: os.open(path, os.O_RDONLY))
         weakref.finalize(self, os.close, self.descriptor)
 
     def bytes_per_row(self) -> int:
         """How many bytes one row takes."""
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
+    def whole(self) -> np.ndarray:
+        """Reads all rows into memory."""
+        return _load(self.path)
 
-def _mapped(path: pathlib.Path) -> Any:
-    """The array with its shape and dtype; no row is read."""
+
+def _load(path: pathlib.Path, **how: Any) -> Any:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        return _opened(path, lambda: np.load(path, allow_pickle=False, **how))
+    except UserError:
+        raise
     except (OSError, ValueError, EOFError, TypeError) as error:
         if "Python objects" in str(error):
             raise UserError(
@@ -75,11 +86,36 @@ def _mapped(path: pathlib.Path) -> Any:
         ) from error
 
 
-def _open(path: pathlib.Path) -> int:
+def _opened(path: pathlib.Path, open_it: Callable[[], _T]) -> _T:
+    """Opens a file; what the system refuses says nothing of what the file holds."""
     try:
-        return os.open(path, os.O_RDONLY)
+        try:
+            return open_it()
+        except OSError as error:
+            if error.errno != errno.EMFILE:
+                raise
+            _allow_more_files()
+            return open_it()
     except OSError as error:
+        if error.errno is None:  # NumPy's word on what the file holds
+            raise
+        advice = (
+            "None of it was read, so it may be whole: look at the file and the disk."
+        )
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            advice = (
+                "All files of a data set are open at once: join them to fewer, or have "
+                "the limit raised (ulimit -Hn shows it)."
+            )
+        elif error.errno in (errno.EACCES, errno.EPERM):
+            advice = "Give this user the right to read it, and to enter its folder."
         raise UserError(
-            f"{path} cannot be opened ({error.strerror}). All files of a data set are "
-            "open at once: join them to fewer, or raise the limit with ulimit -n."
+            f"{path} cannot be opened: {error.strerror}. {advice}"
         ) from error
+
+
+def _allow_more_files() -> None:
+    """As many open files as a process may allow itself, often a thousand times more."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # some systems name no number
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
