@@ -1,0 +1,262 @@
+"""The published tables of MNIST, obtained with kvae: nats, active units, and the runs.
+
+    python benchmarks/published.py --data-dir DIR --out published
+    python benchmarks/published.py --data-dir DIR --out published --only dynamic-iwae-50
+    python benchmarks/published.py --out published --show
+
+Networks and binarisation are the papers'; schedule and batch size are ours. A row with
+several latents starts from the weights of one with fewer, whose training it then need not
+repeat. log p(x) is the importance-weighted bound with 5000 latents on all 10 000 test
+images, an error that of the mean over images. A latent is active if the variance over
+test images of its posterior mean exceeds 0.01.
+
+All can be stopped at any time: training goes on from its last checkpoint, measuring from
+its last 500 images. What is in --out is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import time
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import kvae
+from kvae import (
+    evaluation,
+    likelihoods,
+    networks,
+    objectives,
+    posteriors,
+    priors,
+    schedules,
+)
+from kvae.training import Checkpoint, binarise_once, load_data, training_batches
+
+SHAPE = (28, 28, 1)
+BATCH = 100
+LATENTS = 5000
+BLOCK = 500  # test images measured between two savings
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One model of a table.
+
+    Attributes:
+        published: its negative log-likelihood in the paper, nats.
+        network: "one" or "two" stochastic layers of Burda et al., "normal" or "vamp".
+        data: "dynamic" or "static" pixels.
+        objective: "vae" or "iwae".
+        samples: k.
+        epochs: of training.
+        rate: the learning rate of the first step; a cosine takes it to nothing.
+        start: row whose weights it starts from.
+    """
+
+    published: float
+    network: str
+    data: str
+    objective: str
+    samples: int
+    epochs: int
+    rate: float = 1e-3
+    start: str | None = None
+
+
+def _rows() -> dict[str, Row]:
+    burda = {  # k = 1, VAE with 5 and 50, IWAE with 5 and 50
+        ("one", "dynamic"): (86.76, 86.47, 86.35, 85.54, 84.78),
+        ("one", "static"): (88.71, 88.83, 89.05, 87.63, 87.10),
+        ("two", "dynamic"): (85.33, 85.01, 84.78, 83.89, 82.90),
+    }
+    rows = {}
+    for (network, data), (first, vae5, vae50, iwae5, iwae50) in burda.items():
+        name = f"{data}-{network}"
+        long = 400 if data == "dynamic" else 150  # static pixels are learned by heart
+        rows[f"{name}-1"] = Row(first, network, data, "iwae", 1, long)
+        for objective, five, fifty in (("iwae", iwae5, iwae50), ("vae", vae5, vae50)):
+            one, next_ = f"{name}-1", f"{name}-{objective}-5"
+            rows[next_] = Row(five, network, data, objective, 5, 60, 5e-4, one)
+            rows[f"{name}-{objective}-50"] = Row(
+                fifty, network, data, objective, 50, 15, 5e-4, next_
+            )
+    for data, normal, vamp in (("dynamic", 84.45, 82.43), ("static", math.nan, 85.57)):
+        rows[f"{data}-normal"] = Row(normal, "normal", data, "vae", 1, 200)
+        rows[f"{data}-vamp"] = Row(vamp, "vamp", data, "vae", 1, 200)
+    return rows
+
+
+ROWS = _rows()
+
+
+def build(row: Row, x: np.ndarray, steps: int) -> kvae.VAE:
+    """Makes the model of a row."""
+    keras.utils.set_random_seed(0)
+    if row.network in ("normal", "vamp"):
+        return _gated(row, x, steps)
+    latent, units = (50, (200, 200)) if row.network == "one" else (100, (200, 200))
+    parts: dict[str, Any] = {
+        "encoder": networks.mlp(SHAPE, units, "tanh"),
+        "posterior": posteriors.DiagonalNormal(latent),
+        "prior": priors.StandardNormal(latent),
+        "decoder": networks.mlp((latent,), units, "tanh", role="decoder"),
+    }
+    if row.network == "two":
+        levels = (100, 50)
+        parts["decoder"] = keras.Sequential(
+            [
+                keras.Input((sum(levels),), name="z"),
+                networks.TakeFirst(levels[0]),
+                parts["decoder"],
+            ]
+        )
+        parts["posterior"] = posteriors.TopDown(levels, (100, 100), "tanh")
+        parts["prior"] = priors.Hierarchical(levels, (100, 100), "tanh")
+    parts["objective"] = objectives.IWAE(row.samples)
+    if row.objective == "vae" or row.samples == 1:
+        # Deep latents stay unused unless their KL comes in slowly.
+        warm = row.network == "two" and row.start is None
+        beta = schedules.LinearWarmup(steps // 10) if warm else 1.0
+        kl = "exact" if row.network == "one" else "sampled"
+        parts["objective"] = objectives.ELBO(beta, row.samples, kl=kl)
+    return kvae.VAE(**parts, likelihood=likelihoods.Bernoulli(SHAPE), seed=0)
+
+
+def _gated(row: Row, x: np.ndarray, steps: int) -> kvae.VAE:
+    """The networks of the VampPrior's paper, with gelu in place of gates."""
+    latent = 40
+    prior = priors.StandardNormal(latent)
+    if row.network == "vamp":
+        prior = priors.VampPrior(latent, SHAPE, 500)
+    warm_up = schedules.LinearWarmup(steps // 4)
+    model = kvae.VAE(
+        networks.mlp(SHAPE, (300, 300), "gelu"),
+        networks.mlp((latent,), (300, 300), "gelu", role="decoder"),
+        posteriors.DiagonalNormal(latent),
+        likelihoods.Bernoulli(SHAPE),
+        prior=prior,
+        objective=objectives.ELBO(warm_up, kl="sampled"),
+        seed=0,
+    )
+    if row.network == "vamp":
+        prior.initialise(x)
+    return model
+
+
+def load(data: str, data_dir: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """Training pixels, probabilities where they are drawn anew, and binary test pixels."""
+    if data == "static":
+        loaded = load_data("binarized_mnist", data_dir)
+        return np.concatenate([loaded.train, loaded.validation]), loaded.test
+    loaded = load_data("mnist", data_dir)
+    return loaded.train, binarise_once(loaded.test)
+
+
+def train(name: str, folder: pathlib.Path, x: np.ndarray) -> kvae.VAE:
+    """Trains a row, from its last checkpoint if there is one, and keeps the weights."""
+    row, file = ROWS[name], folder / name / "model.weights.h5"
+    steps = math.ceil(len(x) / BATCH)
+    vae = build(row, x, steps * row.epochs)
+    if file.exists():
+        vae.load_weights(file)
+        return vae
+    if row.start is not None:
+        first = folder / row.start / "model.weights.h5"
+        source = build(ROWS[row.start], x, steps)
+        source.load_weights(first)
+        for part in ("encoder", "decoder", "posterior", "prior"):
+            getattr(vae, part).set_weights(getattr(source, part).get_weights())
+    rate = keras.optimizers.schedules.CosineDecay(row.rate, steps * row.epochs)
+    vae.compile(
+        keras.optimizers.Adam(rate), jit_compile=True, steps_per_execution=steps // 20
+    )
+
+    def batches_from(first: int) -> tf.data.Dataset:
+        drawn = row.data == "dynamic"
+        return training_batches(x, BATCH, 1, binarise=drawn, first_batch=first)
+
+    began = time.process_time()
+    history = vae.fit(
+        batches_from(0),
+        epochs=row.epochs,
+        steps_per_epoch=steps,
+        callbacks=[Checkpoint(folder / name, "2 minutes", batches_from=batches_from)],
+        shuffle=False,
+        verbose=2,
+    )
+    print(name, f"{time.process_time() - began:.0f} s of processor time", flush=True)
+    if len(history.history["elbo"]) < row.epochs:
+        raise SystemExit(f"{name} was stopped; the same command goes on.")
+    vae.save_weights(file)
+    return vae
+
+
+def measure(name: str, folder: pathlib.Path, vae: kvae.VAE, test: np.ndarray) -> dict:
+    """Measures a row, from the last block of images that is there."""
+    file = folder / name / "values.npy"
+    values = np.load(file) if file.exists() else np.zeros(0)
+    while len(values) < len(test):
+        first = len(values)
+        positions = np.arange(first, min(first + BLOCK, len(test)))
+        found = evaluation.log_likelihood(
+            vae, test[positions], LATENTS, positions=positions
+        )
+        values = np.concatenate([values, found.per_example])
+        np.save(file, values)
+        print(name, len(values), f"{-values.mean():.3f}", flush=True)
+    usage = evaluation.latent_usage(vae, test)
+    return {
+        "nll": -float(values.mean()),
+        "standard_error": float(values.std(ddof=1) / math.sqrt(len(values))),
+        "elbo": float(vae.elbo(test).mean()),
+        "active_units": int(usage.active_units),
+    }
+
+
+def show(folder: pathlib.Path) -> None:
+    """Prints the table of what is there."""
+    print("| row | epochs | -log p(x) | published | active units | ELBO |")
+    print("|---|---|---|---|---|---|")
+    for name, row in ROWS.items():
+        file = folder / name / "result.json"
+        if file.exists():
+            found = json.loads(file.read_text(encoding="utf-8"))
+            print(
+                f"| {name} | {row.epochs} | {found['nll']:.2f} ± "
+                f"{found['standard_error']:.2f} | {row.published:.2f} | "
+                f"{found['active_units']} | {found['elbo']:.2f} |"
+            )
+
+
+def main() -> None:
+    """Does what is missing and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", help="of TensorFlow Datasets")
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=ROWS, help="rows")
+    parser.add_argument("--show", action="store_true", help="the table alone")
+    parser.add_argument("--train-only", action="store_true", help="measure later")
+    options = parser.parse_args()
+    for name in [] if options.show else options.only or ROWS:
+        x, test = load(ROWS[name].data, options.data_dir)
+        vae = train(name, options.out, x)
+        file = options.out / name / "result.json"
+        if not options.train_only and not file.exists():
+            found = measure(name, options.out, vae, test)
+            file.write_text(json.dumps(found) + "\n", encoding="utf-8")
+    show(options.out)
+
+
+if __name__ == "__main__":
+    main()
