@@ -10,6 +10,8 @@ import platform
 import shutil
 from typing import Any
 
+import numpy as np
+
 import kvae
 from kvae.training.atomic import WriteError, replacing, write_json, write_text
 from kvae.training.config import Config
@@ -197,6 +199,19 @@ class RunDirectory:
         except (OSError, ValueError, KeyError, TypeError):
             return (0.0, 1.0)
         return (low, high) if high > low else (0.0, 1.0)
+
+    def integer_divisor(self) -> float | None:
+        """By which integers were divided in training, from run.json; None for floats.
+
+        None too for a run of before this was recorded.
+        """
+        try:
+            facts = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+            divisor = float(facts["data"]["divisor"])
+            integers = np.dtype(facts["data"]["dtype"]).kind in "iub"
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return divisor if integers and divisor > 0 else None
 
     def label_names(self) -> list[str]:
         """The names of the labels in the order of their values, from run.json."""

@@ -57,11 +57,13 @@ def read_array_shards(
         UserError: if a file is damaged, files do not fit together, or a part is too
             small to split or too large for memory.
     """
-    files = _files_of_parts(path)
-    parts = {name: _open_part(name, listed) for name, listed in files.items()}
-    labels = {name: _labels(listed, parts[name]) for name, listed in files.items()}
+    files = files_of_parts(path)
+    if "train" not in files:
+        raise UserError(f"{path} holds no training examples, train-*.npy.")
+    parts = {name: open_part(name, listed) for name, listed in files.items()}
+    labels = {name: labels_of(listed, parts[name]) for name, listed in files.items()}
     for part in parts.values():
-        _check_alike(parts["train"].files[0], part.files[0])
+        check_alike(parts["train"].files[0], part.files[0])
     notes: list[str] = []
     train, train_labels = parts["train"], labels["train"]
     arrays: dict[str, np.ndarray | None] = {}
@@ -103,10 +105,17 @@ def read_array_shards(
         validation_labels=labels.get("validation"),
         pixel_range=pixel_range,
         notes=tuple(notes),
+        dtype=str(train.dtype),
+        divisor=divisor,
     )
 
 
-def _files_of_parts(path: pathlib.Path) -> dict[str, list[pathlib.Path]]:
+def files_of_parts(path: pathlib.Path) -> dict[str, list[pathlib.Path]]:
+    """The files of examples of each part, in their order.
+
+    Raises:
+        UserError: if a file belongs to no part, or labels to no file.
+    """
     if path.is_file():
         return {"train": [path]}
     found = sorted(path.glob("*.npy"))
@@ -127,8 +136,6 @@ def _files_of_parts(path: pathlib.Path) -> dict[str, list[pathlib.Path]]:
             f"{stray[0]} is of no part: the names of the files in {path} must begin with "
             "train, test or validation, or none of them may."
         )
-    if not parts["train"]:
-        raise UserError(f"{path} holds no training examples, train-*.npy.")
     return {part: listed for part, listed in parts.items() if listed}
 
 
@@ -136,10 +143,11 @@ def _part_of(file: pathlib.Path) -> str | None:
     return next((part for part in _PARTS if file.stem.startswith(part)), None)
 
 
-def _open_part(name: str, paths: list[pathlib.Path]) -> ExamplesOnDisk:
+def open_part(name: str, paths: list[pathlib.Path]) -> ExamplesOnDisk:
+    """Opens the files of a part, which must fit together and hold examples."""
     files = tuple(NpyFile(path) for path in paths)
     for file in files:
-        _check_alike(files[0], file)
+        check_alike(files[0], file)
     if len(files[0].shape) == 0:
         raise UserError(
             f"{paths[0]} must hold (N, D) vectors or (N, H, W) or (N, H, W, C) images; "
@@ -151,7 +159,8 @@ def _open_part(name: str, paths: list[pathlib.Path]) -> ExamplesOnDisk:
     return part
 
 
-def _check_alike(first: NpyFile, other: NpyFile) -> None:
+def check_alike(first: NpyFile, other: NpyFile) -> None:
+    """Raises unless two files hold examples of one shape and dtype."""
     if (other.shape, other.dtype) != (first.shape, first.dtype):
         raise UserError(
             f"{other.path} has examples of shape {other.shape} and dtype {other.dtype}; "
@@ -160,7 +169,7 @@ def _check_alike(first: NpyFile, other: NpyFile) -> None:
         )
 
 
-def _labels(paths: list[pathlib.Path], part: ExamplesOnDisk) -> np.ndarray | None:
+def labels_of(paths: list[pathlib.Path], part: ExamplesOnDisk) -> np.ndarray | None:
     """Labels in the order of the examples, in memory; None if there are none."""
     beside = [path.with_name(f"{path.stem}{_LABELS}.npy") for path in paths]
     missing = [path for path in beside if not path.is_file()]

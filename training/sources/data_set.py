@@ -32,6 +32,8 @@ class DataSet:
         label_names: one per label value, or None.
         pixel_range: smallest and largest value a pixel can take.
         notes: what was done to the data, in sentences.
+        dtype: of the numbers as the source holds them.
+        divisor: by which they were divided.
     """
 
     name: str
@@ -44,6 +46,8 @@ class DataSet:
     label_names: tuple[str, ...] | None = None
     pixel_range: tuple[float, float] = (0.0, 1.0)
     notes: tuple[str, ...] = ()
+    dtype: str = "float32"
+    divisor: float = 1.0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -90,6 +94,8 @@ class DataSet:
             "test": len(self.test),
             "pixel_range": list(self.pixel_range),
             "notes": list(self.notes),
+            "dtype": self.dtype,
+            "divisor": self.divisor,
             "label_names": None if self.label_names is None else list(self.label_names),
         }
 
@@ -136,13 +142,13 @@ def prepare(raw: Raw, validation: float, pixel_max: float | None = None) -> Data
     arrays = {"train": raw.train, "test": raw.test, "validation": raw.validation}
     for name, array in arrays.items():
         if array is not None:
-            _check_numbers(raw.name, name, array)
+            check_numbers(raw.name, name, array)
     labels = dict(raw.labels)
     if arrays["test"] is None:
         _hold_out_test(arrays, labels, notes)
     if arrays["validation"] is None:
         _hold_out_validation(arrays, labels, validation, notes)
-    scaled, _, pixel_range = scale(raw, arrays, pixel_max, notes)
+    scaled, divisor, pixel_range = scale(raw, arrays, pixel_max, notes)
     for note in notes:
         _LOG.info("%s: %s", raw.name, note)
     return DataSet(
@@ -154,10 +160,13 @@ def prepare(raw: Raw, validation: float, pixel_max: float | None = None) -> Data
         label_names=raw.label_names,
         pixel_range=pixel_range,
         notes=tuple(notes),
+        dtype=str(raw.train.dtype),
+        divisor=divisor,
     )
 
 
-def _check_numbers(source: str, name: str, array: np.ndarray) -> None:
+def check_numbers(source: str, name: str, array: np.ndarray) -> None:
+    """Raises unless a part of a source holds examples, and these hold numbers."""
     if array.dtype.kind not in "fiub" or array.ndim < 2:
         raise UserError(
             f"{source} must hold numbers, (N, D) vectors or (N, H, W) or (N, H, W, C) "

@@ -45,7 +45,7 @@ def load_data(
     if source != "digits" and holds_arrays(path):
         data = read_array_shards(path, validation, pixel_max)
     else:
-        data = prepare(_read(source, data_dir, image_size), validation, pixel_max)
+        data = prepare(read_raw(source, data_dir, image_size), validation, pixel_max)
     for name in ("train", "validation", "test"):
         examples = getattr(data, name)
         if isinstance(examples, np.ndarray):  # else before training, chunk by chunk
@@ -54,7 +54,19 @@ def load_data(
     return data
 
 
-def _read(source: str, data_dir: str | None, image_size: int | None) -> Raw:
+def read_raw(
+    source: str, data_dir: str | None = None, image_size: int | None = None
+) -> Raw:
+    """Reads a source into memory as it is, neither split nor scaled.
+
+    Args:
+        source: as `load_data` takes it.
+        data_dir: where TFDS keeps its data.
+        image_size: side in pixels to which images from a folder are scaled.
+
+    Raises:
+        UserError: if it cannot be read.
+    """
     if source == "digits":
         return read_digits()
     path = pathlib.Path(source).expanduser()
