@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import logging
+import numbers
 import pathlib
 import time
 from typing import Any
@@ -20,9 +21,10 @@ from kvae.batches import CompiledFunctions
 from kvae.inputs import Inputs
 from kvae.objectives import is_completing
 from kvae.training.errors import UserError, user_errors
-from kvae.training.rows import Rows, fingerprint, rows_of
+from kvae.training.label_column import LabelColumn
+from kvae.training.rows import Rows, fingerprint
 from kvae.training.shard_files import check_format, write_shard
-from kvae.training.shard_folder import ShardFolder
+from kvae.training.shard_folder import ShardFolder, joined_facts
 from kvae.types import Tensor
 
 _LOG = logging.getLogger("kvae")
@@ -81,39 +83,37 @@ def encode_shards(
     check_format(file_format)
     _check_options(vae, shard_size, batch_size, num_samples, seed)
     with user_errors():
-        given = Inputs.of(data).to_dict()
-    rows = {name: rows_of(value) for name, value in given.items()}
-    lengths = {name: len(value) for name, value in rows.items()}
-    if labels is not None:
-        lengths["labels"] = len(labels)
+        rows: dict[str, Any] = Inputs.of(data).to_dict()
+    compared = rows if labels is None else {**rows, "labels": labels}
+    lengths = {name: _length(name, value) for name, value in compared.items()}
     if len(set(lengths.values())) > 1:
         raise UserError(f"there must be one row per example; received {lengths}.")
     if not lengths["x"]:
         raise UserError("there are no examples to encode.")
     if lengths["x"] >= 2**31:
         raise UserError("there are 2**31 examples or more; encode a part at a time.")
-    encoder = _Encoder(vae, rows, labels, batch_size, scores, num_samples, seed)
+    # Whole numbers of NumPy are none for JSON.
+    shard_size, batch_size = int(shard_size), int(batch_size)
+    num_samples, seed = int(num_samples), int(seed)
+    column = None if labels is None else LabelColumn(labels, file_format)
+    encoder = _Encoder(vae, rows, column, batch_size, scores, num_samples, seed)
     first = encoder(0, min(batch_size, lengths["x"]))  # before anything is written
-    compared = rows if labels is None else {**rows, "labels": labels}
-    folder = ShardFolder(
-        pathlib.Path(out).expanduser(),
-        {
-            "model": _model_fingerprint(vae),
-            "data": {name: fingerprint(value) for name, value in compared.items()},
-            "examples": lengths["x"],
-            "format": file_format,
-            "shard_size": shard_size,
-            "batch_size": batch_size,
-            "scores": scores,
-            "num_samples": num_samples,
-            "seed": seed,
-            "columns": {
-                name: {"dtype": str(value.dtype), "shape": list(value.shape[1:])}
-                for name, value in first.items()
-            },
-            **(facts or {}),
+    own = {
+        "model": _model_fingerprint(vae),
+        "data": {name: fingerprint(value) for name, value in compared.items()},
+        "examples": lengths["x"],
+        "format": file_format,
+        "shard_size": shard_size,
+        "batch_size": batch_size,
+        "scores": scores,
+        "num_samples": num_samples,
+        "seed": seed,
+        "columns": {
+            name: {"dtype": str(value.dtype), "shape": list(value.shape[1:])}
+            for name, value in first.items()
         },
-    )
+    }
+    folder = ShardFolder(pathlib.Path(out).expanduser(), joined_facts(own, facts or {}))
     with folder.opened():
         _write_missing(folder, encoder)
     return folder
@@ -126,7 +126,7 @@ class _Encoder:
         self,
         vae: Any,
         rows: dict[str, Rows],
-        labels: Rows | None,
+        labels: LabelColumn | None,
         batch_size: int,
         scores: bool,
         num_samples: int,
@@ -155,7 +155,7 @@ class _Encoder:
         columns = {"index": np.arange(start, stop)}
         columns |= {k: np.concatenate([b[k] for b in batches]) for k in batches[0]}
         if self._labels is not None:
-            columns["label"] = _as_labels(self._labels[start:stop])
+            columns["label"] = self._labels[start:stop]
         return columns
 
     def _batch(self, first: int, last: int) -> dict[str, np.ndarray]:
@@ -180,14 +180,22 @@ def _columns(
     return {name: tf.cast(value, tf.float32) for name, value in columns.items()}
 
 
-def _as_labels(read: Any) -> np.ndarray:
-    labels = np.asarray(read)
-    if labels.ndim != 1 or labels.dtype.kind not in "iubf":
+def _length(name: str, value: Any) -> int:
+    if isinstance(value, tf.data.Dataset):
         raise UserError(
-            f"labels must be one number per example; received shape {labels.shape}, "
-            f"dtype {labels.dtype}."
+            f"{name} is a tf.data.Dataset, whose rows cannot be read by their numbers; "
+            "give arrays, or write it to files with kvae.training.write_shards(folder, "
+            '{"train": dataset.as_numpy_iterator()}) for kvae encode --data folder.'
         )
-    return labels.astype("float32" if labels.dtype.kind == "f" else "int64")
+    try:
+        if hasattr(value, "__getitem__") and not isinstance(value, (dict, str)):
+            return len(value)
+    except TypeError:  # a single number
+        pass
+    raise UserError(
+        f"{name} must be an array, or have a length and give an array for rows[a:b]; "
+        f"received {type(value).__name__}."
+    )
 
 
 def _write_missing(folder: ShardFolder, encoder: _Encoder) -> None:
@@ -224,11 +232,11 @@ def _check_options(
         "num_samples": num_samples,
     }
     for name, value in counts.items():
-        if not isinstance(value, int) or value < 1:
+        if not isinstance(value, numbers.Integral) or value < 1:
             raise UserError(
                 f"{name} must be a whole number from 1; received {value!r}."
             )
-    if not isinstance(seed, int) or not 0 <= seed < 2**31:
+    if not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**31:
         raise UserError(f"seed must be a whole number below 2**31; received {seed!r}.")
     if not vae.built:
         raise UserError("the model has no weights yet; train it first.")

@@ -14,6 +14,7 @@ from kvae.training.errors import UserError
 from kvae.training.model_file import load_model_file
 from kvae.training.output import changed_data
 from kvae.training.pictures import is_image
+from kvae.training.pixel_scale import PixelScale
 from kvae.training.run_directory import RunDirectory
 from kvae.training.runner import load_run_data
 from kvae.training.shard_files import check_format
@@ -49,11 +50,14 @@ def encode(
     """
     check_format(file_format)  # before the model and the data are read
     if path.suffix == ".keras":
-        config, vae = None, load_model_file(path)
+        config, vae, known = None, load_model_file(path), PixelScale()
     else:
         directory = RunDirectory.open(path)
         config, vae = directory.read_config(), directory.load_model()
-    source = _source(vae, config, data, data_dir, part)
+        known = PixelScale(
+            config.pixel_max, directory.integer_divisor(), directory.pixel_range()
+        )
+    source = _source(vae, config, known, data, data_dir, part)
     folder = encode_shards(
         vae,
         _inputs(vae, source),
@@ -65,7 +69,11 @@ def encode(
         scores=scores,
         num_samples=num_samples,
         seed=seed,
-        facts={"source": source.name, "parts": source.parts},
+        facts={
+            "source": source.name,
+            "parts": source.parts,
+            "divisor": source.divisor,
+        },
     )
     sizes = ", ".join(f"{name} {count}" for name, count in source.parts.items())
     shards = f"{folder.num_shards} shard{'s' if folder.num_shards > 1 else ''}"
@@ -77,6 +85,7 @@ def encode(
 def _source(
     vae: Any,
     config: Config | None,
+    known: PixelScale,
     data: str | None,
     data_dir: str | None,
     part: str | None,
@@ -87,11 +96,9 @@ def _source(
     binarise = config.binarise == "dynamic"
     if data is None:  # its test and validation pixels are drawn already
         drawn = ("validation", "test") if binarise else PARTS
-        return EncodingSource.of(load_run_data(config), part, drawn)
+        return EncodingSource.of(load_run_data(config), part, drawn, known)
     size = vae.data_shape[0] if is_image(vae.data_shape) else None
-    return EncodingSource.open(
-        data, part, binarise, config.data_dir, size, config.pixel_max
-    )
+    return EncodingSource.open(data, part, binarise, config.data_dir, size, known)
 
 
 def _inputs(vae: Any, source: EncodingSource) -> Any:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import pathlib
 from typing import Any
 
 import numpy as np
 
-from kvae.training.errors import UserError, user_errors
-from kvae.training.rows import Rows, binarised, joined, rows_of
-from kvae.training.sources import (
-    DataSet,
-    ExamplesOnDisk,
-    Raw,
-    load_data,
-    read_array_file,
-    read_image_folder,
+from kvae.training.errors import UserError
+from kvae.training.pixel_scale import PixelScale
+from kvae.training.rows import Rows, binarised, checked, joined
+from kvae.training.sources import DataSet, Raw, read_raw
+from kvae.training.sources.array_shards import (
+    check_alike,
+    files_of_parts,
+    labels_of,
+    open_part,
 )
-from kvae.training.sources.data_set import scale
-from kvae.training.sources.npy_file import NpyFile
-
-_LOG = logging.getLogger("kvae")
+from kvae.training.sources.data_set import check_numbers
 
 PARTS = ("train", "validation", "test")
 
@@ -37,40 +33,46 @@ class EncodingSource:
         labels: (N,), or None.
         parts: how many rows each part has, in their order; "all" where the source has
             no parts.
+        divisor: by which the numbers of the source are divided.
     """
 
     name: str
     x: Rows
     labels: Rows | None
     parts: dict[str, int]
+    divisor: float = 1.0
 
     @classmethod
     def of(
-        cls, data: DataSet, part: str | None, drawn: tuple[str, ...] = PARTS
+        cls,
+        data: DataSet,
+        part: str | None,
+        drawn: tuple[str, ...] = PARTS,
+        known: PixelScale | None = None,
     ) -> EncodingSource:
-        """Takes one part of a data set, or all.
+        """Takes one part of the data set that a run was trained on, or all.
 
         Args:
             data: loaded.
             part: train, validation or test; all, in this order, if None.
             drawn: the parts whose pixels are not to be binarised, or are already.
+            known: of the pixels in training; None if nothing is.
 
         Raises:
-            UserError: if there is no such part.
+            UserError: if there is no such part, one has no labels and others do, or the
+                data are scaled otherwise than in training.
         """
-        found = {p: getattr(data, p) for p in PARTS if len(getattr(data, p))}
-        if part is not None and part not in found:
+        known, dtype = known or PixelScale(), np.dtype(data.dtype)
+        if dtype.kind in "iu" and known.divisor not in (None, data.divisor):
             raise UserError(
-                f"{data.name} has no {part} part; it has {', '.join(found)}."
+                f"{data.name} has changed: its {dtype} values were divided by "
+                f"{known.divisor:g} in training and would now be by {data.divisor:g}; "
+                "give --data to encode other examples than those of the run."
             )
-        chosen = {p: rows_of(v) for p, v in found.items() if part in (None, p)}
-        labels = [getattr(data, f"{p}_labels") for p in chosen]
-        return cls(
-            data.name,
-            joined([v if p in drawn else binarised(v) for p, v in chosen.items()]),
-            None if any(known is None for known in labels) else joined(labels),
-            {name: len(value) for name, value in chosen.items()},
-        )
+        rows = {p: getattr(data, p) for p in PARTS if len(getattr(data, p))}
+        labels = {p: getattr(data, f"{p}_labels") for p in rows}
+        check = known.checks(dtype)
+        return _chosen(data.name, rows, labels, part, drawn, data.divisor, check)
 
     @classmethod
     def open(
@@ -80,9 +82,9 @@ class EncodingSource:
         binarise: bool = False,
         data_dir: str | None = None,
         image_size: int | None = None,
-        pixel_max: float | None = None,
+        known: PixelScale | None = None,
     ) -> EncodingSource:
-        """Opens a source by name or path, without holding a part of it out for tests.
+        """Opens a source by name or path; nothing is held out, and the order is its own.
 
         Args:
             source: as `load_data` takes it; .npy files stay on disk.
@@ -90,76 +92,92 @@ class EncodingSource:
             binarise: draw pixels from probabilities, once, from a fixed seed.
             data_dir: where TFDS keeps its data.
             image_size: side in pixels to which images from a folder are scaled.
-            pixel_max: what integer pixels reach; None takes it from the data.
+            known: of the pixels in training; None if nothing is.
 
         Raises:
-            UserError: if the source cannot be read, or has no such part.
+            UserError: if the source cannot be read, has no such part, or has labels
+                that do not fit.
         """
+        known = known or PixelScale()
         path = pathlib.Path(source).expanduser()
-        if path.suffix.lower() == ".npy" or (path.is_dir() and _plain_arrays(path)):
-            found = _on_disk(path, pixel_max)
-        elif path.suffix.lower() == ".npz":
-            found = _whole(read_array_file(path), pixel_max)
-        elif path.is_dir() and source != "digits" and not any(path.glob("*.npy")):
-            found = _whole(read_image_folder(path, image_size), pixel_max)
+        if source != "digits" and _is_arrays(path):
+            raw, divisor, rows, labels = _on_disk(path, known)
         else:
-            found = load_data(source, data_dir, pixel_max=pixel_max)
-        taken = cls.of(found, part, () if binarise else PARTS)
+            raw = read_raw(source, data_dir, image_size)
+            divisor, rows = _in_memory(raw, known)
+            labels = raw.labels
+        drawn, check = () if binarise else PARTS, known.checks(raw.train.dtype)
+        taken = _chosen(raw.name, rows, labels, part, drawn, divisor, check)
         if part is None and list(taken.parts) == ["train"]:
             return dataclasses.replace(taken, parts={"all": len(taken.x)})
         return taken
 
 
-def _plain_arrays(path: pathlib.Path) -> list[pathlib.Path]:
-    """The .npy files of a folder with no test or validation part, in their order."""
-    files = sorted(path.glob("*.npy"))
-    if any(file.stem.startswith(PARTS[1:]) for file in files):
-        return []
-    return [file for file in files if not file.stem.endswith("-labels")]
+def _chosen(
+    name: str,
+    rows: dict[str, Any],
+    labels: dict[str, np.ndarray],
+    part: str | None,
+    drawn: tuple[str, ...],
+    divisor: float,
+    check: bool,
+) -> EncodingSource:
+    if part is not None and part not in rows:
+        raise UserError(f"{name} has no {part} part; it has {', '.join(rows)}.")
+    names = [p for p in rows if part in (None, p)]
+    labelled = [p for p in names if labels.get(p) is not None]
+    if labelled and labelled != names:
+        without = next(p for p in names if p not in labelled)
+        raise UserError(
+            f"{name} has labels for its {labelled[0]} part and none for its {without} "
+            "part; give labels for all, or encode one at a time with --part."
+        )
+    # Before pixels are drawn: after it, all are 0 or 1.
+    read = {
+        p: checked(rows[p], divisor, f"{name}, {p} part") if check else rows[p]
+        for p in names
+    }
+    return EncodingSource(
+        name,
+        joined([read[p] if p in drawn else binarised(read[p]) for p in names]),
+        joined([labels[p] for p in labelled]) if labelled else None,
+        {p: len(rows[p]) for p in names},
+        divisor,
+    )
 
 
-def _on_disk(path: pathlib.Path, pixel_max: float | None) -> DataSet:
-    if path.is_file():
-        return _data_set(path, [path], pixel_max)
+def _is_arrays(path: pathlib.Path) -> bool:
     if path.is_dir():
-        return _data_set(path, _plain_arrays(path), pixel_max)
-    raise UserError(f"there is no file {path}; check the path.")
+        return any(path.glob("*.npy"))
+    return path.is_file() and path.suffix.lower() == ".npy"
 
 
-def _data_set(
-    path: pathlib.Path, files: list[pathlib.Path], pixel_max: float | None
-) -> DataSet:
-    examples = ExamplesOnDisk(tuple(NpyFile(file) for file in files))
-    kinds = {(file.shape, file.dtype) for file in examples.files}
-    if len(kinds) > 1:
-        raise UserError(f"the files in {path} differ in shape or dtype: {kinds}.")
-    if not len(examples):
-        raise UserError(f"{path} holds no examples.")
-    sample = examples.read(examples.sample_rows())
-    notes: list[str] = []
-    _, divisor, _ = scale(Raw(path.name, sample), {"train": sample}, pixel_max, notes)
-    _tell(path.name, notes)
-    beside = [file.with_name(f"{file.stem}-labels.npy") for file in files]
-    labels = None
-    if path.is_dir() and all(file.is_file() for file in beside):
-        labels = np.concatenate([np.load(file, allow_pickle=False) for file in beside])
-    none = np.zeros((0, *examples.shape[1:]), "float32")
-    train = examples.divided_by(divisor)
-    return DataSet(path.name, train, none, none, train_labels=labels)
+def _on_disk(
+    path: pathlib.Path, known: PixelScale
+) -> tuple[Raw, float, dict[str, Any], dict[str, Any]]:
+    files = files_of_parts(path)
+    parts = {p: open_part(p, files[p]) for p in PARTS if p in files}
+    first = next(iter(parts.values()))
+    for examples in parts.values():
+        check_alike(first.files[0], examples.files[0])
+    samples = {
+        p: examples.read(examples.sample_rows()) for p, examples in parts.items()
+    }
+    raw = Raw(path.name, next(iter(samples.values())))
+    divisor = known.divisor_of(raw, samples)
+    rows = {p: examples.divided_by(divisor) for p, examples in parts.items()}
+    if path.is_file():
+        return raw, divisor, rows, {}
+    return raw, divisor, rows, {p: labels_of(files[p], parts[p]) for p in parts}
 
 
-def _whole(raw: Raw, pixel_max: float | None) -> DataSet:
-    arrays = {part: getattr(raw, part) for part in PARTS}
-    notes: list[str] = []
-    with user_errors(raw.name):
-        scaled, _, _ = scale(raw, arrays, pixel_max, notes)
-    _tell(raw.name, notes)
-    none = np.zeros((0, *raw.train.shape[1:]), "float32")
-    fields: dict[str, Any] = {part: scaled.get(part, none) for part in PARTS}
-    fields |= {f"{part}_labels": raw.labels.get(part) for part in PARTS}
-    return DataSet(raw.name, **fields)
-
-
-def _tell(name: str, notes: list[str]) -> None:
-    for note in notes:
-        _LOG.info("%s: %s", name, note)
+def _in_memory(raw: Raw, known: PixelScale) -> tuple[float, dict[str, Any]]:
+    arrays = {p: getattr(raw, p) for p in PARTS if getattr(raw, p) is not None}
+    for part, array in arrays.items():
+        check_numbers(raw.name, part, array)
+    divisor = known.divisor_of(raw, arrays)
+    scale = np.float32(divisor)
+    return divisor, {
+        p: x.astype("float32") / scale if divisor != 1 else x.astype("float32")
+        for p, x in arrays.items()
+    }

@@ -25,17 +25,29 @@ class Rows(Protocol):
         """Rows a to b - 1 of `rows[a:b]`, as an array."""
 
 
-class _OnDisk:
-    """Rows of `ExamplesOnDisk`, which are asked for one by one."""
+class _Checked:
+    """Rows of pixels that were integers, of which each batch is compared with a range."""
 
-    def __init__(self, examples: Any) -> None:
-        self._examples = examples
+    def __init__(self, rows: Rows, divisor: float, name: str) -> None:
+        self._rows = rows
+        self._divisor = divisor
+        self._name = name
 
     def __len__(self) -> int:
-        return len(self._examples)
+        return len(self._rows)
 
-    def __getitem__(self, rows: slice) -> Any:
-        return self._examples.read_scaled(np.arange(*rows.indices(len(self))))
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        start, stop, _ = rows.indices(len(self))
+        read = np.asarray(self._rows[start:stop])
+        if read.size and not (read.min() >= 0 and read.max() <= 1):
+            low, high = read.min() * self._divisor, read.max() * self._divisor
+            raise UserError(
+                f"{self._name}, examples {start} to {start + len(read) - 1}: integers "
+                f"range over {low:g} to {high:g}, and are divided by {self._divisor:g} to "
+                "lie in [0, 1]. Scale them as those that the model was trained on, and "
+                "save floats."
+            )
+        return read
 
 
 class _Binarised:
@@ -96,9 +108,18 @@ def joined(parts: Sequence[Rows]) -> Rows:
     return parts[0] if len(parts) == 1 else _Joined(parts)
 
 
-def rows_of(data: Any) -> Rows:
-    """Reads arrays as they are, and `ExamplesOnDisk` as models take them."""
-    return _OnDisk(data) if hasattr(data, "read_scaled") else data
+def checked(rows: Rows, divisor: float, name: str) -> Rows:
+    """Compares rows with the range of pixels, [0, 1], when they are read.
+
+    Args:
+        rows: (N, *shape) float32, integers that were divided.
+        divisor: by this.
+        name: of the data, for the message.
+
+    Returns:
+        same: the rows. Reading raises `UserError` for values outside [0, 1].
+    """
+    return _Checked(rows, divisor, name)
 
 
 def binarised(rows: Rows, seed: int = TEST_BINARISATION_SEED) -> Rows:

@@ -34,8 +34,9 @@ def write_shard(path: pathlib.Path, columns: dict[str, np.ndarray]) -> None:
 
     Args:
         path: with the suffix .parquet or .tfrecord.
-        columns: arrays of whole numbers or float32 by name, (n,) or (n, ...). A row of
-            more than one axis is written flat, the last axis fastest.
+        columns: arrays of whole numbers or floats by name, (n,) or (n, ...); TFRecord
+            holds floats as float32. A row of more than one axis is written flat, the
+            last axis fastest.
 
     Raises:
         WriteError: if the disk is full or read-only.

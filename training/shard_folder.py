@@ -26,6 +26,32 @@ _OTHER = {
 }
 
 
+def joined_facts(own: dict[str, Any], further: dict[str, Any]) -> dict[str, Any]:
+    """Joins the facts of a manifest, as they are once they are read back.
+
+    Args:
+        own: of the encoding.
+        further: of the caller: what JSON holds, by names that are not taken.
+
+    Raises:
+        UserError: if a name is taken, or a value cannot be written.
+    """
+    taken = sorted({*own, "versions"} & {str(key) for key in further})
+    if taken:
+        raise UserError(
+            f"facts must have other names than those of the encoding; received "
+            f"{', '.join(taken)}."
+        )
+    try:
+        read = json.loads(json.dumps(further, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"facts must be what JSON holds, texts, finite numbers, lists and dicts of "
+            f"them: {error}."
+        ) from error
+    return {**own, **read}
+
+
 @dataclasses.dataclass(frozen=True)
 class ShardFolder:
     """The files `shard-00000-of-00007.parquet` and so on, and what they are of.

@@ -11,7 +11,7 @@ import small
 import tensorflow as tf
 
 import kvae
-from kvae.training import encode_shards
+from kvae.training import UserError, encode_shards
 
 ROOT = pathlib.Path(__file__).parents[2]
 NUM = 203
@@ -70,6 +70,30 @@ def test_parquet_holds_what_encode_and_elbo_compute(
     assert manifest["examples"] == NUM
     assert manifest["columns"]["loc"] == {"dtype": "float32", "shape": [2]}
     assert manifest["columns"]["label"] == {"dtype": "int64", "shape": []}
+
+
+def test_labels_are_written_whole_or_refused(
+    vae: Any, x: np.ndarray, tmp_path: pathlib.Path
+) -> None:
+    """float32 has 24 bits, float64 has 53, int64 has 63."""
+    time = 2.0**24 + np.arange(NUM)
+    time[7] = np.nan
+    encode_shards(vae, x, tmp_path / "time", labels=time, scores=False)
+    np.testing.assert_array_equal(read(tmp_path / "time")["label"], time)
+    records = {"file_format": "tfrecord", "scores": False}
+    with pytest.raises(UserError, match="label 16777217.0 of float64 .* float32; Parq"):
+        encode_shards(vae, x, tmp_path / "no", labels=time, **records)
+    encode_shards(vae, x, tmp_path / "half", labels=np.arange(NUM) / 2, **records)
+    manifest = json.loads((tmp_path / "half" / "_manifest.json").read_text())
+    assert manifest["columns"]["label"]["dtype"] == "float32"
+
+    large = np.full(NUM, 2**63 - 1, "uint64")
+    encode_shards(vae, x, tmp_path / "large", labels=large, scores=False)
+    np.testing.assert_array_equal(read(tmp_path / "large")["label"], large)
+    large[-1] += np.uint64(1)
+    with pytest.raises(UserError, match="label 9223372036854775808 of uint64"):
+        encode_shards(vae, x, tmp_path / "no", labels=large)
+    assert not (tmp_path / "no").exists()
 
 
 def test_tfrecord_holds_the_same_rows(

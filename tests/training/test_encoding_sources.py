@@ -1,5 +1,6 @@
 """`kvae encode`: every example of a source, in its own order, by the run's own rules."""
 
+import dataclasses
 import json
 import logging
 import pathlib
@@ -15,6 +16,7 @@ from kvae import cli, masks, presets
 from kvae.training import Run, UserError, load_recipe, train
 from kvae.training.encoding_runs import encode
 from kvae.training.encoding_sources import EncodingSource
+from kvae.training.pixel_scale import PixelScale
 from kvae.training.runner import load_run_data
 
 QUICK = "epochs=1 encoder.units=[8] decoder.units=[8] latent_dim=2".split()
@@ -90,27 +92,149 @@ def test_a_file_and_a_folder_of_arrays_are_read_in_their_order(
         else:
             assert source.labels is not None
             np.testing.assert_array_equal(source.labels[0:30], np.arange(30))
-    raw = EncodingSource.open(str(tmp_path / "one.npy"), pixel_max=1)
-    np.testing.assert_array_equal(raw.x[3:5], pixels[3:5])
+    whole = EncodingSource.open(
+        str(tmp_path / "one.npy"), known=PixelScale(1, 1, (0, 255))
+    )
+    np.testing.assert_array_equal(whole.x[3:5], pixels[3:5])
 
 
-def test_parts_that_a_source_has_are_kept(
+def test_parts_come_whole_and_in_the_order_of_the_source(
     pixels: np.ndarray, tmp_path: pathlib.Path
 ) -> None:
+    """Nothing is held out where there is no test set, nor where there is no other."""
     expected = pixels.astype("float32") / np.float32(255)
-    np.savez(tmp_path / "parts.npz", train=pixels[:20], test=pixels[20:])
-    folder = tmp_path / "parts"
-    folder.mkdir()
-    np.save(folder / "train.npy", pixels[:20])
-    np.save(folder / "test.npy", pixels[20:])
-    for name in ("parts.npz", "parts"):
-        source = EncodingSource.open(str(tmp_path / name))
-        assert source.parts == {"train": 20, "test": 10}
-        np.testing.assert_array_equal(source.x[0:30], expected)
-        only = EncodingSource.open(str(tmp_path / name), "test")
-        np.testing.assert_array_equal(only.x[0:10], expected[20:])
-        with pytest.raises(UserError, match="no validation part; it has train, test"):
-            EncodingSource.open(str(tmp_path / name), "validation")
+    rows = {"train": slice(0, 18), "validation": slice(18, 21), "test": slice(21, 30)}
+    for present in (("train", "validation"), ("train", "test"), ("test",), tuple(rows)):
+        folder = tmp_path / "-".join(present)
+        folder.mkdir()
+        for part in present:
+            np.save(folder / f"{part}-0.npy", pixels[rows[part]])
+            np.save(folder / f"{part}-0-labels.npy", np.arange(30)[rows[part]])
+        names = [str(folder)]
+        if "train" in present:
+            np.savez(f"{folder}.npz", **{p: pixels[rows[p]] for p in present})
+            names.append(f"{folder}.npz")
+        for name in names:
+            source = EncodingSource.open(name)
+            chosen = np.concatenate([np.arange(30)[rows[p]] for p in present])
+            assert source.parts == {
+                p: rows[p].stop - rows[p].start for p in rows if p in present
+            }
+            np.testing.assert_array_equal(source.x[0:30], expected[chosen])
+            only = EncodingSource.open(name, present[-1])
+            np.testing.assert_array_equal(only.x[0:30], expected[rows[present[-1]]])
+        labels = EncodingSource.open(str(folder)).labels
+        assert labels is not None
+        np.testing.assert_array_equal(labels[0:30], chosen)
+    with pytest.raises(UserError, match="no validation part; it has test"):
+        EncodingSource.open(str(tmp_path / "test"), "validation")
+
+
+def test_the_digits_are_whole_whatever_folder_bears_their_name(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundled = load_digits()
+    (tmp_path / "digits").mkdir()
+    np.save(tmp_path / "digits" / "a.npy", np.zeros((9, 8, 8)))
+    monkeypatch.chdir(tmp_path)
+    source = EncodingSource.open("digits")
+    assert source.parts == {"all": 1797}
+    assert source.divisor == 16
+    np.testing.assert_array_equal(source.x[0:1797][..., 0], bundled.images / 16)
+    assert source.labels is not None
+    np.testing.assert_array_equal(source.labels[0:1797], bundled.target)
+
+
+def test_labels_of_other_examples_are_refused(
+    pixels: np.ndarray, tmp_path: pathlib.Path
+) -> None:
+    """As by `load_data`: as many in total is not enough, and none is dropped."""
+    for name, rows in (("a", slice(0, 10)), ("b", slice(10, 20))):
+        np.save(tmp_path / f"{name}.npy", pixels[rows])
+    labels = {name: tmp_path / f"{name}-labels.npy" for name in "ab"}
+    np.save(labels["a"], np.arange(8))
+    np.save(labels["b"], np.arange(12))
+    with pytest.raises(UserError, match=r"a-labels.npy must hold one label.*\(8,\)"):
+        EncodingSource.open(str(tmp_path))
+    labels["b"].unlink()
+    np.save(labels["a"], np.arange(10))
+    with pytest.raises(UserError, match="there is no .*b-labels.npy"):
+        EncodingSource.open(str(tmp_path))
+    np.save(labels["b"], np.array(["cat"] * 10, object))
+    with pytest.raises(UserError, match="b-labels.npy holds Python objects"):
+        EncodingSource.open(str(tmp_path))
+    one = tmp_path / "one.npz"
+    np.savez(one, train=pixels, y=np.arange(30), test=pixels)
+    with pytest.raises(
+        UserError, match="labels for its train part and none for its te"
+    ):
+        EncodingSource.open(str(one))
+    assert EncodingSource.open(str(one), "test").labels is None
+    assert EncodingSource.open(str(one), "train").labels is not None
+
+
+def test_integers_are_divided_by_what_training_divided_by(
+    run: Run,
+    pixels: np.ndarray,
+    tmp_path: pathlib.Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Not by what the largest of the new ones suggests."""
+    caplog.set_level("INFO", "kvae")
+    config = load_recipe("digits", settings=QUICK)
+    np.save(tmp_path / "bytes.npy", pixels[..., None])
+    trained = train(
+        dataclasses.replace(config, data=str(tmp_path / "bytes.npy")), tmp_path / "run"
+    )
+    dark = np.minimum(pixels[..., None], 1)
+    np.save(tmp_path / "dark.npy", dark)
+    encode(tmp_path / "run", tmp_path / "dark", data=str(tmp_path / "dark.npy"))
+    assert "dark.npy: uint8 values are divided by 255, as in training" in caplog.text
+    manifest = json.loads((tmp_path / "dark" / "_manifest.json").read_text())
+    assert manifest["divisor"] == 255
+    loc = np.stack(column(tmp_path / "dark", "loc"))
+    expected = trained.vae.encode(dark.astype("float32") / np.float32(255)).mean()
+    np.testing.assert_allclose(loc, expected, rtol=1e-5, atol=1e-6)
+
+    trained.vae.save(tmp_path / "model.keras")  # which has no record
+    for name in ("dark", "bytes"):
+        source = EncodingSource.open(str(tmp_path / f"{name}.npy"))
+        assert source.divisor == {"dark": 1, "bytes": 255}[name]
+    assert "bytes.npy: uint8 values are divided by 255, by their dtype" in caplog.text
+
+    config = load_recipe("digits", settings=QUICK)  # 0 to 16
+    train(config, tmp_path / "digits")
+    out, data = tmp_path / "out", str(tmp_path / "bytes.npy")
+    with pytest.raises(
+        UserError, match="examples 0 to 29: integers range over 0 to 255"
+    ):
+        encode(tmp_path / "digits", out, data=data)
+    with pytest.raises(UserError, match="integers range over 0 to 255"):
+        encode(run.directory.path, out, data=data)
+    assert not out.exists()
+
+
+def test_a_run_on_floats_says_little_of_integers(
+    pixels: np.ndarray, tmp_path: pathlib.Path
+) -> None:
+    np.save(tmp_path / "bytes.npy", pixels)
+    known = PixelScale(None, None, (-1.0, 1.0))
+    with pytest.raises(
+        UserError, match="uint8 and the model was trained on .* -1 to 1"
+    ):
+        EncodingSource.open(str(tmp_path / "bytes.npy"), known=known)
+    np.save(tmp_path / "floats.npy", pixels / 127.5 - 1)
+    source = EncodingSource.open(str(tmp_path / "floats.npy"), known=known)
+    np.testing.assert_array_equal(
+        source.x[0:30], (pixels / 127.5 - 1).astype("float32")
+    )
+    assert source.divisor == 1
+
+
+def test_data_of_a_run_that_changed_their_scale_are_refused(run: Run) -> None:
+    with pytest.raises(UserError, match="divided by 255 in training and .* by 16"):
+        EncodingSource.of(run.data, None, known=PixelScale(None, 255.0))
+    assert run.directory.integer_divisor() == 16
 
 
 def test_images_of_a_folder_come_by_their_names(

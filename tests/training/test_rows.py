@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kvae.training import UserError, binarise_once
-from kvae.training.rows import binarised, fingerprint, joined, rows_of
+from kvae.training.rows import binarised, checked, fingerprint, joined
 from kvae.training.sources import ExamplesOnDisk
 from kvae.training.sources.npy_file import NpyFile
 
@@ -46,19 +46,33 @@ def test_binarising_what_are_no_probabilities_names_the_examples(
         binarised(x)[10:15]
 
 
-def test_examples_on_disk_are_read_scaled(
+def test_slices_of_examples_on_disk_are_those_of_the_divided_array(
     x: np.ndarray, tmp_path: pathlib.Path
 ) -> None:
     pixels = (255 * x).astype("uint8")
     np.save(tmp_path / "a.npy", pixels[:13])
     np.save(tmp_path / "b.npy", pixels[13:])
     files = tuple(NpyFile(tmp_path / name) for name in ("a.npy", "b.npy"))
-    rows = rows_of(ExamplesOnDisk(files).divided_by(255))
+    rows = ExamplesOnDisk(files).divided_by(255)
     assert len(rows) == 40
     for cut in CUTS:
         expected = pixels[cut].astype("float32") / np.float32(255)
         np.testing.assert_array_equal(rows[cut], expected)
-    assert rows_of(x) is x
+
+
+def test_every_batch_of_integers_is_compared_with_the_range(x: np.ndarray) -> None:
+    rows = checked(x, 16, "photos")
+    assert len(rows) == 40
+    np.testing.assert_array_equal(rows[3:40], x[3:])
+    x[12] = 15.9375
+    np.testing.assert_array_equal(rows[0:12], x[:12])
+    with pytest.raises(
+        UserError, match="photos, examples 10 to 14: .* to 255, and are"
+    ):
+        rows[10:15]
+    x[12] = -1 / 16
+    with pytest.raises(UserError, match="range over -1 to"):
+        rows[12:13]
 
 
 def test_the_fingerprint_tells_data_apart(x: np.ndarray) -> None:

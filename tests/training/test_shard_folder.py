@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 import small
+import tensorflow as tf
 
 from kvae.training import UserError, encode_shards, shard_files
 from kvae.training.atomic import WriteError
@@ -126,6 +127,35 @@ def test_every_setting_that_decides_numbers_or_files_is_compared(
             pytest.fail("the folder was opened")
 
 
+def test_facts_are_what_json_makes_of_them(
+    vae: Any, x: np.ndarray, tmp_path: pathlib.Path
+) -> None:
+    """A tuple is read back as a list, and is no other data for that."""
+    facts = {"shape": (28, 28), "of": {1: "one"}}
+    folder = encode_shards(vae, x, tmp_path / "out", shard_size=100, facts=facts)
+    before = contents(folder.path)
+    folder.file(1).unlink()
+    encode_shards(vae, x, tmp_path / "out", shard_size=100, facts=facts)
+    assert contents(folder.path) == before
+    for name in ("model", "data", "versions"):
+        with pytest.raises(UserError, match=f"other names .* received {name}"):
+            encode_shards(vae, x, tmp_path / "no", facts={name: "mine"})
+    for value in (np.int64(3), float("nan"), tmp_path):
+        with pytest.raises(UserError, match="facts must be what JSON holds"):
+            encode_shards(vae, x, tmp_path / "no", facts={"mine": value})
+    assert not (tmp_path / "no").exists()
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(
+    vae: Any, x: np.ndarray, tmp_path: pathlib.Path
+) -> None:
+    options = {"shard_size": 100, "batch_size": 32, "num_samples": 2, "seed": 3}
+    given = {name: np.int64(value) for name, value in options.items()}
+    encode_shards(vae, x, tmp_path / "numpy", **given)
+    encode_shards(vae, x, tmp_path / "python", **options)
+    assert contents(tmp_path / "numpy") == contents(tmp_path / "python")
+
+
 def test_the_same_model_loaded_again_goes_on(
     vae: Any, x: np.ndarray, tmp_path: pathlib.Path
 ) -> None:
@@ -164,6 +194,14 @@ def test_mistakes_are_told_before_anything_is_written(
         encode_shards(vae, x, out, shard_size=0)
     with pytest.raises(UserError, match="the format is parquet or tfrecord"):
         encode_shards(vae, x, out, file_format="csv")
+    batches = tf.data.Dataset.from_tensor_slices(x).batch(8)
+    with pytest.raises(UserError, match="x is a tf.data.Dataset.*write_shards"):
+        encode_shards(vae, batches, out)
+    for nothing in (iter(x), 3, np.float32(3)):
+        with pytest.raises(UserError, match="x must be an array, or have a length"):
+            encode_shards(vae, nothing, out)
+    with pytest.raises(UserError, match="labels must be an array"):
+        encode_shards(vae, x, out, labels=set(range(NUM)))
     unbuilt = small.vae(encoder=keras.Sequential([keras.layers.Dense(8)]))
     with pytest.raises(UserError, match="no weights yet"):
         encode_shards(unbuilt, x, out)
