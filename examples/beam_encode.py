@@ -8,7 +8,8 @@ It runs on this machine. Other options, such as --runner=FlinkRunner, go to Beam
 then need tensorflow, apache-beam, and paths that all of them can read; no kvae, no keras.
 
 Beam's own TFModelHandlerNumpy loads whole Keras models alone; the handler below calls the
-named endpoints of a SavedModel, of a model without conditions. Its elements are blocks of
+named endpoints of a SavedModel, of a model without conditions whose q(z|x) has the
+parameters loc and scale (DiagonalNormal), the columns below. Its elements are blocks of
 rows: the noise of a score comes from its seed, the number of the block and the row in it,
 so no number depends on how the runner cuts the work.
 """
@@ -79,9 +80,9 @@ class ReadBlock(beam.DoFn):
     """Reads one block of a .npy file, which every worker can reach.
 
     Args:
-        path: of the file; floats are taken as they are.
+        path: of the file.
         size: rows per block.
-        divisor: by which values are divided, 255 for bytes.
+        divisor: by which values are divided, 255 for bytes; 1 takes them as they are.
     """
 
     def __init__(self, path: str, size: int, divisor: float = 1.0) -> None:
@@ -113,12 +114,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="exported/saved_model/1")
     parser.add_argument("--data", required=True, help="a .npy file of examples")
-    parser.add_argument("--divisor", type=float, default=1.0, help="255 for bytes")
+    parser.add_argument(
+        "--divisor",
+        type=float,
+        help="by which values were divided in training, 255 for bytes; floats need none",
+    )
     parser.add_argument("--out", required=True, help="of the Parquet files, a prefix")
     parser.add_argument("--block", type=int, default=512, help="examples per pass")
     parser.add_argument("--seed", type=int, default=0, help="of the scores")
     given, rest = parser.parse_known_args(argv)
-    count = len(np.load(given.data, mmap_mode="r"))
+    data = np.load(given.data, mmap_mode="r")
+    if given.divisor is None and data.dtype.kind in "iu":
+        parser.error(
+            f"{given.data} holds {data.dtype}: give --divisor, 255 for bytes whose pixels "
+            "were divided by 255 in training, 1 for integers taken as they are"
+        )
+    if given.divisor is not None and not given.divisor > 0:
+        parser.error(f"--divisor must be above 0; received {given.divisor:g}")
     vector, number = pa.list_(pa.float32()), pa.float32()
     schema = pa.schema(
         [
@@ -131,9 +143,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     with beam.Pipeline(options=PipelineOptions(rest, save_main_session=True)) as p:
         _ = (
             p
-            | beam.Create(range(math.ceil(count / given.block)))
+            | beam.Create(range(math.ceil(len(data) / given.block)))
             | beam.Reshuffle()  # so that blocks go to all workers
-            | beam.ParDo(ReadBlock(given.data, given.block, given.divisor))
+            | beam.ParDo(ReadBlock(given.data, given.block, given.divisor or 1.0))
             | RunInference(Endpoints(given.model, given.seed))
             | beam.FlatMap(as_rows, given.block)
             | beam.io.WriteToParquet(given.out, schema, file_name_suffix=".parquet")

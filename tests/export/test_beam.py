@@ -64,3 +64,16 @@ def test_the_pipeline_computes_what_the_model_computes(
     # The first block has the noise of the seed itself.
     np.testing.assert_allclose(elbo[:BLOCK], vae.elbo(x[:BLOCK], seed=SEED), rtol=1e-5)
     assert np.abs(elbo[BLOCK:] - vae.elbo(x, seed=SEED)[BLOCK:]).max() > 0.1
+
+
+def test_integers_need_a_divisor(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((4, 8), "uint8"))
+    command = [sys.executable, SCRIPT, "--model", "m", "--data", tmp_path / "x.npy"]
+    done = subprocess.run(
+        [*command, "--out", tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "x.npy holds uint8: give --divisor, 255 for bytes" in done.stderr
