@@ -14,7 +14,6 @@ import tensorflow as tf
 from kvae.training import load_data, training_batches
 from kvae.training.errors import UserError
 from kvae.training.sources import ExamplesOnDisk, array_shards, read_array_shards
-from kvae.training.sources.npy_file import NpyFile
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (53, 6, 5), dtype=np.uint8)
@@ -76,19 +75,6 @@ def test_other_numbers_are_cast_as_in_memory(
         np.testing.assert_array_equal(one, other)
 
 
-def test_rows_are_those_of_numpy_in_any_order_and_view(folder: pathlib.Path) -> None:
-    whole = ExamplesOnDisk(load_data(str(folder)).train.files)
-    gone = np.array([0, 1, 9, 10, 29, 42])
-    view = whole.without(gone).first(30)
-    expected = np.delete(IMAGES[:43], gone, axis=0)[:30]
-    assert view.shape == expected.shape
-    for rows in (np.arange(30), RNG.integers(0, 30, 100), np.arange(29, -1, -2)):
-        np.testing.assert_array_equal(view.read(rows), expected[rows])
-    assert view.read(np.zeros(0, int)).shape == (0, 6, 5)
-    chunks = np.concatenate([x for _, x in view.divided_by(255).chunks()])
-    np.testing.assert_array_equal(chunks, np.float32(expected) / np.float32(255))
-
-
 def test_only_the_rows_of_batches_are_read(
     folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,46 +96,6 @@ def test_only_the_rows_of_batches_are_read(
     assert 3 <= len(read) <= 3 + 2 + 2 + 4 + 4  # queues of reading, casting, prefetch
     everything = [b.numpy() for b in training_batches(data.train, 1, seed=0).take(23)]
     np.testing.assert_array_equal(everything[20:], taken)
-
-
-def test_an_array_of_all_is_refused_and_rows_are_as_of_one(
-    folder: pathlib.Path,
-) -> None:
-    data = load_data(str(folder), validation=0)
-    np.testing.assert_array_equal(data.train[3], data.train[:4][-1])
-    assert len(list(data.train)) == 43
-    with pytest.raises(IndexError, match="from 0 to 42, .*; received 43 to 43"):
-        data.train[43]
-    with pytest.raises(
-        UserError, match="on disk and are not read into memory together"
-    ):
-        np.asarray(data.train)
-
-
-def test_rows_are_chosen_as_numpy_chooses_them(folder: pathlib.Path) -> None:
-    data = load_data(str(folder), validation=0)
-    assert data.train_labels is not None
-    x = np.float32(IMAGES[:43]) / np.float32(255)
-    fives = data.train_labels == 5
-    assert 1 < fives.sum() < 42
-    for rows in (
-        *(fives, fives.tolist(), ~fives & fives, -1, np.int64(-43), np.uint8(3)),
-        *(slice(-3, None), [-1, 0, -43], np.array([1, 42], np.uint64), []),
-    ):
-        np.testing.assert_array_equal(data.train[rows], x[rows])
-    for rows, message in (
-        (fives[1:], "booleans that choose among 43 examples must be 43; received 42"),
-        (np.array([1.0, 2.0]), "dtype float64"),
-        (np.array(["a"]), "dtype <U1"),
-        (True, r"shape \(\), dtype bool"),
-        (np.zeros((2, 2), int), r"shape \(2, 2\)"),
-        ((0, 1), "by their rows alone"),
-        (-44, "from -43 to -1 counted from the end; received -44 to -44"),
-        ([0, 43], "received 0 to 43"),
-        (np.array([2**64 - 1], np.uint64), "received 18446744073709551615"),
-    ):
-        with pytest.raises(IndexError, match=message):
-            data.train[rows]
 
 
 def test_a_large_file_stays_on_disk_and_is_split_as_in_memory(
@@ -199,15 +145,6 @@ def test_parts_held_in_memory_do_not_grow_with_the_examples(
         patch.setattr(array_shards, "_PART_BYTES", 4 * 2 * 20_000 - 1)
         with pytest.raises(UserError, match="20000 validation examples take"):
             load_data(str(tmp_path / "a"), validation=20_000)
-
-
-def test_every_label_is_in_the_sample(tmp_path: pathlib.Path) -> None:
-    labels = np.zeros(30_000, int)
-    labels[17] = 4
-    np.save(tmp_path / "x.npy", np.zeros((30_000, 2), np.uint8))
-    rows = ExamplesOnDisk((NpyFile(tmp_path / "x.npy"),)).sample_rows(labels)
-    assert 17 in rows
-    assert 10_000 <= len(rows) <= 10_002
 
 
 def cut(path: pathlib.Path) -> None:
