@@ -15,6 +15,7 @@ from kvae.training.sources import DataSet, Raw, read_raw
 from kvae.training.sources.array_shards import (
     check_alike,
     files_of_parts,
+    holds_arrays,
     labels_of,
     open_part,
 )
@@ -100,7 +101,7 @@ class EncodingSource:
         """
         known = known or PixelScale()
         path = pathlib.Path(source).expanduser()
-        if source != "digits" and _is_arrays(path):
+        if source != "digits" and holds_arrays(path, any_size=True):
             raw, divisor, rows, labels = _on_disk(path, known)
         else:
             raw = read_raw(source, data_dir, image_size)
@@ -144,12 +145,6 @@ def _chosen(
         {p: len(rows[p]) for p in names},
         divisor,
     )
-
-
-def _is_arrays(path: pathlib.Path) -> bool:
-    if path.is_dir():
-        return any(path.glob("*.npy"))
-    return path.is_file() and path.suffix.lower() == ".npy"
 
 
 def _on_disk(

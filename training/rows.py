@@ -6,7 +6,7 @@ import bisect
 import hashlib
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,58 +25,21 @@ class Rows(Protocol):
         """Rows a to b - 1 of `rows[a:b]`, as an array."""
 
 
-class _Checked:
-    """Rows of pixels that were integers, of which each batch is compared with a range."""
+class _Read:
+    """Rows that pass through a function of what was read and of where it begins."""
 
-    def __init__(self, rows: Rows, divisor: float, name: str) -> None:
+    def __init__(
+        self, rows: Rows, function: Callable[[np.ndarray, int], np.ndarray]
+    ) -> None:
         self._rows = rows
-        self._divisor = divisor
-        self._name = name
+        self._function = function
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         start, stop, _ = rows.indices(len(self))
-        read = np.asarray(self._rows[start:stop])
-        if read.size and not (read.min() >= 0 and read.max() <= 1):
-            low, high = read.min() * self._divisor, read.max() * self._divisor
-            raise UserError(
-                f"{self._name}, examples {start} to {start + len(read) - 1}: integers "
-                f"range over {low:g} to {high:g}, and are divided by {self._divisor:g} to "
-                "lie in [0, 1]. Scale them as those that the model was trained on, and "
-                "save floats."
-            )
-        return read
-
-
-class _Binarised:
-    """Rows of probabilities, of which each pixel is drawn when it is read."""
-
-    def __init__(self, rows: Rows, seed: int) -> None:
-        self._rows = rows
-        self._seed = seed
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, rows: slice) -> np.ndarray:
-        start, stop, _ = rows.indices(len(self))
-        read = np.asarray(self._rows[start:stop])
-        if read.size and not (read.min() >= 0 and read.max() <= 1):
-            raise UserError(
-                "pixels are drawn from probabilities in [0, 1]; examples "
-                f"{start} to {start + len(read) - 1} range over {read.min():.3g} to "
-                f"{read.max():.3g}. Scale them as those that the model was trained on."
-            )
-        before = start * math.prod(read.shape[1:])
-        bits = np.random.PCG64(self._seed)
-        bits.advance(before // 2)  # one state makes two numbers of 32 bits
-        generator = np.random.Generator(bits)
-        if before % 2:
-            generator.random(dtype=np.float32)
-        uniform = generator.random(read.shape, dtype=np.float32)
-        return (uniform < read).astype("float32")
+        return self._function(np.asarray(self._rows[start:stop]), start)
 
 
 class _Joined:
@@ -119,7 +82,19 @@ def checked(rows: Rows, divisor: float, name: str) -> Rows:
     Returns:
         same: the rows. Reading raises `UserError` for values outside [0, 1].
     """
-    return _Checked(rows, divisor, name)
+
+    def check(read: np.ndarray, start: int) -> np.ndarray:
+        if not _in_unit_interval(read):
+            low, high = read.min() * divisor, read.max() * divisor
+            raise UserError(
+                f"{name}, examples {start} to {start + len(read) - 1}: integers "
+                f"range over {low:g} to {high:g}, and are divided by {divisor:g} to "
+                "lie in [0, 1]. Scale them as those that the model was trained on, and "
+                "save floats."
+            )
+        return read
+
+    return _Read(rows, check)
 
 
 def binarised(rows: Rows, seed: int = TEST_BINARISATION_SEED) -> Rows:
@@ -134,7 +109,28 @@ def binarised(rows: Rows, seed: int = TEST_BINARISATION_SEED) -> Rows:
     Returns:
         binary: zeros and ones. Reading raises `UserError` for values outside [0, 1].
     """
-    return _Binarised(rows, seed)
+
+    def draw(read: np.ndarray, start: int) -> np.ndarray:
+        if not _in_unit_interval(read):
+            raise UserError(
+                "pixels are drawn from probabilities in [0, 1]; examples "
+                f"{start} to {start + len(read) - 1} range over {read.min():.3g} to "
+                f"{read.max():.3g}. Scale them as those that the model was trained on."
+            )
+        before = start * math.prod(read.shape[1:])
+        bits = np.random.PCG64(seed)
+        bits.advance(before // 2)  # one state makes two numbers of 32 bits
+        generator = np.random.Generator(bits)
+        if before % 2:
+            generator.random(dtype=np.float32)
+        uniform = generator.random(read.shape, dtype=np.float32)
+        return (uniform < read).astype("float32")
+
+    return _Read(rows, draw)
+
+
+def _in_unit_interval(read: np.ndarray) -> bool:
+    return not read.size or bool(read.min() >= 0 and read.max() <= 1)  # NaN is not
 
 
 def fingerprint(rows: Rows) -> str:

@@ -7,15 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from kvae.maths import choose_component, softplus
 from kvae.networks import OneHot
 from kvae.priors.conditional_prior import ConditionalPrior
-from kvae.priors.gaussian_mixture import GaussianMixture
+from kvae.priors.gaussian_mixture import GaussianMixture, mixture_of_normals
 from kvae.types import Params, Tensor
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable(package="kvae")
@@ -134,10 +131,7 @@ class ConditionalGaussianMixture(ConditionalPrior):
 
     def distribution(self, params: Params) -> Any:
         """Makes a `tfd.MixtureSameFamily` with batch (B,) and event (D,)."""
-        return tfd.MixtureSameFamily(
-            tfd.Categorical(logits=params["logits"]),
-            tfd.Independent(tfd.Normal(params["loc"], params["scale"]), 1),
-        )
+        return mixture_of_normals(params)
 
     def sample(
         self, params: Params, noise: Tensor, temperature: Tensor | float = 1.0

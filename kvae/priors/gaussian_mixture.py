@@ -138,10 +138,7 @@ class GaussianMixture(Prior):
 
     def distribution(self, params: Params) -> Any:
         """Makes a `tfd.MixtureSameFamily` with batch () and event (D,)."""
-        return tfd.MixtureSameFamily(
-            tfd.Categorical(logits=params["logits"]),
-            tfd.Independent(tfd.Normal(params["loc"], params["scale"]), 1),
-        )
+        return mixture_of_normals(params)
 
     def sample(
         self, params: Params, noise: Tensor, temperature: Tensor | float = 1.0
@@ -163,3 +160,11 @@ class GaussianMixture(Prior):
             "min_scale": self.min_scale,
             "spread": self.spread,
         }
+
+
+def mixture_of_normals(params: Params) -> Any:
+    """Makes the mixture of diagonal normals that logits, loc and scale describe."""
+    return tfd.MixtureSameFamily(
+        tfd.Categorical(logits=params["logits"]),
+        tfd.Independent(tfd.Normal(params["loc"], params["scale"]), 1),
+    )

@@ -24,12 +24,12 @@ _HELD_OUT_MOST = 10_000  # as many as CIFAR-10 and MNIST keep for tests
 _PART_BYTES = 2 * 2**30  # of a test or validation part in memory
 
 
-def holds_arrays(path: pathlib.Path) -> bool:
-    """Whether a path is what `read_array_shards` reads."""
+def holds_arrays(path: pathlib.Path, any_size: bool = False) -> bool:
+    """Whether a path is a folder of .npy files, or one large or of any size."""
     if path.is_dir():
         return any(path.glob("*.npy"))
-    large = path.is_file() and path.stat().st_size > IN_MEMORY_BYTES
-    return large and path.suffix.lower() == ".npy"
+    taken = path.is_file() and (any_size or path.stat().st_size > IN_MEMORY_BYTES)
+    return taken and path.suffix.lower() == ".npy"
 
 
 def read_array_shards(
