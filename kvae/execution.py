@@ -9,8 +9,10 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from kvae.array_batches import batch_size, is_arrays
 from kvae.joined_steps import has_convolution
 
 LONG = 1000
@@ -18,6 +20,8 @@ LONG = 1000
 
 STEPS_AT_ONCE = 24
 """Steps per call into TensorFlow, nearly; more gains nothing that can be measured."""
+
+_BYTES_AT_ONCE = 32 * 2**20  # of the batches of one call, which it holds all at once
 
 _LARGE = 100_000  # trained weights; XLA gains nothing on smaller networks
 _HOOKS = (
@@ -48,8 +52,8 @@ def execution(
       are those of dense layers in float32, 100 000 at least. Measured, XLA takes a
       quarter off their steps, and joining them in one program another quarter; it
       lengthens those of convolutions. Its generator draws other noise of the same seed;
-    - arrays are trained on in calls of about 24 steps, if no callback wants to hear of
-      every batch. The steps are the same.
+    - arrays are trained on in calls of about 24 steps, fewer where batches are large, if
+      no callback wants to hear of every batch. The steps are the same.
 
     Args:
         model: compiled and built.
@@ -79,7 +83,7 @@ def _choose(
     if per_epoch * (arguments.get("epochs") or 1) < LONG:
         return at_once, jit_compile
     if "steps_per_execution" in is_open and _may_join_steps(arguments):
-        at_once = steps_at_once(per_epoch, STEPS_AT_ONCE)
+        at_once = steps_at_once(per_epoch, steps_wanted(_batch_bytes(arguments)))
     if "jit_compile" in is_open:
         jit_compile = suits_xla(model)
     return at_once, jit_compile
@@ -95,6 +99,18 @@ def _set(model: Any, now: tuple[int, bool], then: tuple[int, bool]) -> None:
         model.steps_per_execution, model.jit_compile = then
     # Keras makes them anew, with these settings.
     model.train_function = model.test_function = model.predict_function = None
+
+
+def steps_wanted(batch_bytes: int) -> int:
+    """How many steps go into one call, at most 24 and as memory allows.
+
+    Args:
+        batch_bytes: of one batch.
+
+    Returns:
+        wanted: for `steps_at_once`.
+    """
+    return max(1, min(STEPS_AT_ONCE, _BYTES_AT_ONCE // max(1, batch_bytes)))
 
 
 def steps_at_once(steps: int, wanted: int) -> int:
@@ -123,11 +139,17 @@ def _steps_per_epoch(arguments: dict[str, Any]) -> int | None:
     if isinstance(x, tf.data.Dataset):
         count = int(x.cardinality())
         return count if count > 0 else None
-    if isinstance(x, dict) or hasattr(x, "__array__"):
+    if is_arrays(x):
         count = len(keras.tree.flatten(x)[0])
         count -= math.floor(count * (arguments.get("validation_split") or 0.0))
-        return math.ceil(count / (arguments.get("batch_size") or 32))
+        return math.ceil(count / batch_size(arguments))
     return None
+
+
+def _batch_bytes(arguments: dict[str, Any]) -> int:
+    """Of a batch of arrays."""
+    arrays = [np.asarray(array) for array in keras.tree.flatten(arguments["x"])]
+    return batch_size(arguments) * sum(a.nbytes // len(a) for a in arrays)
 
 
 def _may_join_steps(arguments: dict[str, Any]) -> bool:

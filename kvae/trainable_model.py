@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kvae.array_batches import in_batches
 from kvae.execution import execution, left_open
 from kvae.fit_data import prepare_fit_arguments, unpack_batch
 from kvae.gradient_guard import GradientGuard
@@ -131,7 +132,7 @@ class TrainableModel(ReplicatedModel):
                 if hasattr(callback, "around_fit"):
                     around = callback.around_fit(self, arguments)
                     arguments = stack.enter_context(around)
-            return super().fit(**arguments)
+            return super().fit(**in_batches(self, arguments))
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Measures the loss and its parts: `keras.Model.evaluate` without targets.

@@ -12,7 +12,7 @@ import keras
 import rich.console
 import tensorflow as tf
 
-from kvae.execution import LONG, STEPS_AT_ONCE, steps_at_once, suits_xla
+from kvae.execution import LONG, steps_at_once, steps_wanted, suits_xla
 from kvae.training.check_examples import check_examples
 from kvae.training.checkpoint import Checkpoint
 from kvae.training.config import Config
@@ -151,7 +151,10 @@ def choose_execution(vae: Any, config: Config, steps: int) -> Config:
     jit_compile = config.jit_compile
     if jit_compile is None:
         jit_compile = steps * config.epochs >= LONG and suits_xla(vae)
-    wanted = config.steps_per_execution or (STEPS_AT_ONCE if jit_compile else _FEW)
+    wanted = config.steps_per_execution
+    if wanted is None:
+        batch_bytes = 4 * config.batch_size * math.prod(vae.data_shape)
+        wanted = steps_wanted(batch_bytes) if jit_compile else _FEW
     return dataclasses.replace(
         config, jit_compile=jit_compile, steps_per_execution=wanted
     )

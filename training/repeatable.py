@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from kvae.array_batches import arrays_in_batches, is_arrays
 from kvae.training.checkpoint_folder import Position
 from kvae.training.errors import UserError
 from kvae.types import Tensor
@@ -51,7 +51,7 @@ class RepeatableData:
         self._arguments = arguments
         self._endless = batches_from
         x = arguments.get("x")
-        arrays = isinstance(x, dict) or hasattr(x, "__array__")
+        arrays = is_arrays(x)
         steps = arguments.get("steps_per_epoch")
         if batches_from is not None and not steps:
             raise UserError("batches_from needs steps_per_epoch; give both.")
@@ -72,7 +72,7 @@ class RepeatableData:
                 "steps_per_epoch out, or pass kvae.training.training_batches."
             )
         elif arrays:
-            self._arguments = self._of_arrays(arguments, seed)
+            self._arguments = arrays_in_batches(arguments, lambda: self._key(seed))
         self.draws = self._endless is None
 
     def begin(self, epoch: int) -> None:
@@ -97,48 +97,13 @@ class RepeatableData:
                 batches = self._arguments["x"].take(last)
                 yield from batches.skip(start.step if epoch == start.epoch else 0)
 
+    def _key(self, seed: int) -> Tensor:
+        """Of the order of the epoch that begins."""
+        return tf.stack([seed, tf.cast(self._epoch.read_value(), tf.int32)])
+
     def _taken(self, position: Position) -> int:
         """Batches of an endless data set; the last execution of an epoch is whole."""
         executions = math.ceil(position.step / self._per_execution)
         per_epoch = math.ceil(self._arguments["steps_per_epoch"] / self._per_execution)
         executions += (position.epoch - self._first_epoch) * per_epoch
         return executions * self._per_execution
-
-    def _of_arrays(self, arguments: dict[str, Any], seed: int) -> dict[str, Any]:
-        given = dict(arguments)
-        parts = tuple(given.pop(name, None) for name in ("x", "y", "sample_weight"))
-        data = parts if parts[2] is not None else parts[0]
-        if split := given.pop("validation_split", 0.0):  # the last ones, as in Keras
-            at = math.floor(len(keras.tree.flatten(data)[0]) * (1 - split))
-            held = keras.tree.map_structure(lambda a: a[at:], data)
-            data = keras.tree.map_structure(lambda a: a[:at], data)
-            given.setdefault("validation_data", held)
-        size = given.pop("batch_size", None) or 32  # Keras' own default
-        given.setdefault("validation_batch_size", size)
-        shuffle = bool(given.pop("shuffle", True))
-        x = _batches(data, size, seed, shuffle, self._epoch)
-        return {**given, "x": x, "shuffle": False}
-
-
-def _batches(
-    data: Any, batch_size: int, seed: int, shuffle: bool, epoch: tf.Variable
-) -> tf.data.Dataset:
-    count = len(keras.tree.flatten(data)[0])
-    with tf.device("cpu"):  # the pipeline runs on the host, whatever trains
-        tensors = keras.tree.map_structure(lambda a: tf.constant(np.asarray(a)), data)
-
-    def batch_rows(_: Tensor) -> tf.data.Dataset:
-        rows = tf.range(count)
-        if shuffle:
-            key = tf.stack([seed, tf.cast(epoch.read_value(), tf.int32)])
-            rows = tf.random.experimental.stateless_shuffle(rows, key)
-        return tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
-
-    def batch(rows: Tensor) -> Any:
-        return keras.tree.map_structure(lambda t: tf.gather(t, rows), tensors)
-
-    rows = tf.data.Dataset.range(1).flat_map(batch_rows)
-    batches = rows.map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
-    return batches.apply(
-        tf.data.experimental.assert_cardinality(math.ceil(count / batch_size))
-    )

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import kvae
-from kvae.execution import STEPS_AT_ONCE, steps_at_once
+from kvae.execution import STEPS_AT_ONCE, steps_at_once, steps_wanted
 from kvae.networks import conv_decoder, conv_encoder, mlp
 from tests import small
 
@@ -141,6 +141,25 @@ def test_joined_steps_train_as_single_ones():
     np.testing.assert_allclose(*histories, rtol=1e-6)
     assert small.largest_difference(joined, single) < 1e-6
     assert int(joined.step.value) == int(single.step.value) == 60 * 17
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "wanted"), [(0.4, 24), (2, 16), (6.25, 5), (32, 1), (100, 1)]
+)
+def test_the_batches_of_a_call_take_32_mebibytes_at_most(mebibytes, wanted):
+    assert steps_wanted(int(mebibytes * 2**20)) == wanted
+
+
+def test_calls_of_large_batches_are_short():
+    x = np.zeros((300, 2**16), "float32")  # 1/4 MiB per example
+    model = kvae.VAE(
+        mlp(x.shape[1:], (2,)),
+        mlp((2,), (2,), role="decoder"),
+        kvae.posteriors.DiagonalNormal(2),
+        kvae.likelihoods.Bernoulli(x.shape[1:]),
+    )
+    model.compile()
+    assert settings(model, x, batch_size=32, epochs=100) == (5, True)
 
 
 @pytest.mark.parametrize("steps", [1, 7, 8, 17, 50, 64, 469, 997])
