@@ -79,6 +79,7 @@ def arrays_in_batches(
 
 def _batches(data: Any, size: int, key: Callable[[], Tensor] | None) -> tf.data.Dataset:
     count = len(keras.tree.flatten(data)[0])
+    alike = count % size == 0  # TensorFlow's convolutions gain from a known batch size
     with tf.device("cpu"):  # the pipeline runs on the host, whatever trains
         tensors = keras.tree.map_structure(lambda a: tf.constant(np.asarray(a)), data)
 
@@ -86,7 +87,9 @@ def _batches(data: Any, size: int, key: Callable[[], Tensor] | None) -> tf.data.
         rows = tf.range(count)
         if key is not None:
             rows = tf.random.experimental.stateless_shuffle(rows, key())
-        return tf.data.Dataset.from_tensor_slices(rows).batch(size)
+        return tf.data.Dataset.from_tensor_slices(rows).batch(
+            size, drop_remainder=alike
+        )
 
     def batch(rows: Tensor) -> Any:
         return keras.tree.map_structure(lambda t: tf.gather(t, rows), tensors)

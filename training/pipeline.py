@@ -50,6 +50,8 @@ def training_batches(
     """
     count = len(x)
     steps = steps_per_epoch(count, batch_size)
+    # Where it is the same for all, TensorFlow's convolutions gain from knowing it.
+    known_size = batch_size if count % batch_size == 0 else None
     on_disk = x if isinstance(x, ExamplesOnDisk) else None
     with tf.device("cpu"):  # the pipeline runs on the host, whatever trains
         pixels = tf.constant(x, tf.float32) if on_disk is None else None
@@ -61,7 +63,8 @@ def training_batches(
 
         def batch_rows(index: Tensor) -> tuple[Tensor, Tensor]:
             start = index * batch_size
-            return epoch * steps + index, order[start : start + batch_size]
+            rows = order[start : start + batch_size]
+            return epoch * steps + index, tf.ensure_shape(rows, (known_size,))
 
         return tf.data.Dataset.range(steps).map(batch_rows)
 
@@ -80,7 +83,7 @@ def training_batches(
             key = tf.stack([seed, tf.cast(step, tf.int32)])
             key = tf.random.experimental.stateless_fold_in(key, _PIXELS)
             chosen = draw_pixels(chosen, key)
-        chosen = tf.ensure_shape(chosen, (None, *x.shape[1:]))
+        chosen = tf.ensure_shape(chosen, (known_size, *x.shape[1:]))
         return (
             chosen
             if given is None

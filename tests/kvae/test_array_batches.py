@@ -39,6 +39,13 @@ def test_every_pass_has_each_example_once_in_another_order():
     assert int(dataset.cardinality()) == 7
 
 
+@pytest.mark.parametrize(("size", "known"), [(10, 10), (8, None)])
+def test_a_batch_size_that_is_always_the_same_is_known(size, known):
+    dataset = batches(batch_size=size)
+    assert dataset.element_spec.shape == (known, 6)
+    assert len(seen(dataset)) == COUNT
+
+
 def test_orders_are_uniform():
     dataset = batches()
     first = [int(seen(dataset.take(1))[0, 0]) // 6 for _ in range(1000)]

@@ -32,6 +32,13 @@ def test_the_last_batch_is_what_is_left() -> None:
     assert [len(batch) for batch in batches(2, batch_size=50)] == [10, 10]
 
 
+@pytest.mark.parametrize(("size", "known"), [(5, 5), (4, None), (50, None)])
+def test_a_batch_size_that_is_always_the_same_is_known(size, known) -> None:
+    labels = np.arange(10)
+    found = training_batches(X, size, 0, condition=labels).element_spec
+    assert (found["x"].shape, found["condition"].shape) == ((known, 1), (known,))
+
+
 def test_an_order_is_as_likely_to_put_any_row_first() -> None:
     """Chi-square of the first row over 2000 epochs; 9 degrees of freedom, p = 1e-4."""
     first = np.array([b[0, 0] for b in batches(6000)[::3]])
