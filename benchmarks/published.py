@@ -194,7 +194,7 @@ def train(name: str, folder: pathlib.Path, x: np.ndarray) -> kvae.VAE:
         first = folder / row.start / "model.weights.h5"
         source = build(ROWS[row.start], x, steps)
         source.load_weights(first)
-        for part in ("encoder", "decoder", "posterior", "prior"):
+        for part in ("encoder", "decoder", "posterior", "prior", "likelihood"):
             getattr(vae, part).set_weights(getattr(source, part).get_weights())
     rate = keras.optimizers.schedules.CosineDecay(row.rate, steps * row.epochs)
     # Adam takes the papers' thousands of epochs. It still trains vectors and pixels.
