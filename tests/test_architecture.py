@@ -11,7 +11,15 @@ ROOT = Path(__file__).parents[1]
 LAYERS: list[set[str]] = [
     {"types"},
     {"maths"},
-    {"inputs", "joined_steps", "metrics", "networks", "noise", "schedules"},
+    {
+        "array_batches",
+        "inputs",
+        "joined_steps",
+        "metrics",
+        "networks",
+        "noise",
+        "schedules",
+    },
     {
         "batches",
         "conditions",
