@@ -1,7 +1,7 @@
 """The published tables of MNIST, obtained with kvae: nats, active units, and the runs.
 
     python benchmarks/published.py --data-dir DIR --out published
-    python benchmarks/published.py --data-dir DIR --out published --only dynamic-iwae-50
+    python benchmarks/published.py --data-dir DIR --out published --only dynamic-one-1
     python benchmarks/published.py --out published --show
 
 Networks and binarisation are the papers'; schedule and batch size are ours. A row with

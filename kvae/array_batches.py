@@ -14,7 +14,7 @@ from kvae.types import Tensor
 
 
 def is_arrays(x: Any) -> bool:
-    """Whether the data of a fit, once checked, are an array or a dict of arrays."""
+    """Whether the data of a fit are an array or a dict of arrays."""
     return isinstance(x, dict) or hasattr(x, "__array__")
 
 
@@ -38,8 +38,8 @@ def in_batches(model: Any, arguments: dict[str, Any]) -> dict[str, Any]:
         arguments: for Keras' `fit`.
     """
     several = model.distribute_strategy.num_replicas_in_sync > 1
-    in_order = arguments.get("shuffle", True)
-    if several or not is_arrays(arguments["x"]) or not isinstance(in_order, bool):
+    shuffle = arguments.get("shuffle", True)  # "batch" too, as Keras does it
+    if several or not is_arrays(arguments["x"]) or not isinstance(shuffle, bool):
         return arguments
     if arguments.get("steps_per_epoch"):  # Keras goes on from one epoch to the next
         return arguments

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kvae.array_batches import is_arrays
 from kvae.inputs import Inputs, check_observed
 from kvae.types import Tensor
 
@@ -113,7 +114,7 @@ def _prepare(model: Any, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
             "x must be an array, a dict of arrays, a tf.data.Dataset or a generator of "
             f"(x,) tuples; received {type(x).__name__}. Convert a list with np.asarray(x)."
         )
-    if not isinstance(x, dict) and not hasattr(x, "__array__"):
+    if not is_arrays(x):
         return x, None  # a generator or PyDataset: the steps check what it yields
     inputs = model.check_inputs(x)
     if inputs.mask is not None and not model.objective.makes_condition:
