@@ -7,12 +7,14 @@ p(x) = N(b, W W' + s^2 I),  p(z|x) = N(S W'(x - b) / s^2, S),  S = (I + W'W / s^
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import keras
 import numpy as np
 from scipy.stats import multivariate_normal
 
 from kvae import VAE, likelihoods, posteriors
+from kvae.objectives import ELBO
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,8 +83,13 @@ class LinearGaussian:
             - 2 * np.log(scale).sum()
         )
 
-    def vae(self, scale: np.ndarray | None = None, shift: float = 0.0) -> VAE:
-        """The model in Keras; its encoder is right up to `scale` and `shift`."""
+    def vae(
+        self, scale: np.ndarray | None = None, shift: float = 0.0, prior: Any = None
+    ) -> VAE:
+        """The model in Keras; its encoder is right up to `scale` and `shift`.
+
+        A prior that is given reads a condition of D numbers.
+        """
         data, dim = self.weights.shape
         scale = self.best_scale() if scale is None else scale
         vae = VAE(
@@ -90,8 +97,11 @@ class LinearGaussian:
             keras.Sequential([keras.Input((dim,)), keras.layers.Identity()]),
             posteriors.DiagonalNormal(dim, min_scale=1e-6),
             likelihoods.Normal((data,), scale=self.noise),
+            prior=prior,
+            objective=ELBO(kl="exact" if prior is None else "sampled"),
         )
-        vae.build((None, data))
+        shape = (None, data)
+        vae.build(shape if prior is None else {"x": shape, "condition": (None, dim)})
         posterior, likelihood = vae.posterior, vae.likelihood
         posterior._loc.set_weights([self.gain.T, shift - self.gain @ self.bias])
         raw = np.log(np.expm1(scale - 1e-6))

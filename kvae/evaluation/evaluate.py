@@ -47,9 +47,9 @@ def evaluate(
         seed: of all noise.
 
     Returns:
-        results: by name. Without `only`, "information" is left out for conditional
-            models, and "samples" for those, with masks, under 40 examples, or where
-            there is neither `labels` nor `features`.
+        results: by name. Without `only`, "information" is left out where the prior is
+            conditional, and "samples" under a condition, with masks, under 40 examples,
+            or where there is neither `labels` nor `features`.
 
     Raises:
         ValueError: if the data do not fit or a name is unknown.
@@ -62,7 +62,7 @@ def evaluate(
         )
     plain = inputs.condition is None
     suits = {
-        "information": plain and len(inputs.x) >= 2,
+        "information": (plain or not vae.prior.conditional) and len(inputs.x) >= 2,
         "samples": plain
         and inputs.mask is None
         and len(inputs.x) >= 40

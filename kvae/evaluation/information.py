@@ -14,6 +14,7 @@ from kvae.evaluation.encodings import encodings, is_factorised, marginals
 from kvae.evaluation.examples import check_count, check_seed, prepare
 from kvae.evaluation.mmd import maximum_mean_discrepancy
 from kvae.evaluation.result import Estimate, Result
+from kvae.inputs import Inputs
 from kvae.maths import counter_normal
 from kvae.types import Params, Tensor
 
@@ -72,7 +73,8 @@ def information(
 
     The aggregate is that of the N examples given, exactly: every latent is compared with
     all N posteriors. So I(x; z) is the information that z holds about which of the N
-    examples it came from, and cannot exceed ln N.
+    examples it came from, and cannot exceed ln N. A prior p(z|c) is another one for each
+    condition: then give examples of one condition at a time.
 
     Args:
         vae: a `kvae.VAE`.
@@ -86,7 +88,8 @@ def information(
         result: nats, with standard errors over latents.
 
     Raises:
-        ValueError: if the data do not fit the model or there are fewer than 2 examples.
+        ValueError: if the data do not fit the model, there are fewer than 2 examples, or
+            the prior is given several conditions.
 
     Source: Hoffman, Johnson 2016, "ELBO surgery"; Chen et al. 2018, arXiv:1802.04942,
         for the split into total correlation and dimension-wise KL.
@@ -98,18 +101,14 @@ def information(
             f"information needs at least 2 examples; received {num}. I(x; z) cannot "
             "exceed ln N: give some thousands."
         )
-    if inputs.condition is not None:
-        raise ValueError(
-            "information compares all latents with one prior p(z), but the data have a "
-            "condition. Give the examples of one condition at a time, without it."
-        )
+    condition = _one_condition(vae, inputs)
     num_latents = min(check_count("num_latents", num_latents, 2), num)
     coded = encodings(vae, inputs, check_seed(seed), positions)
     order = (
         np.arange(num) if positions is None else np.argsort(positions, kind="stable")
     )
     chosen = order[:num_latents]
-    prior_params = vae.prior(None)
+    prior_params = vae.prior(condition)
     log_q, log_marginals = _aggregate(vae, coded.params, coded.z[chosen])
     log_prior = coded.log_prior[chosen].astype("float64")
     informations = coded.log_posterior[chosen].astype("float64") - log_q
@@ -144,6 +143,22 @@ def information(
         seed=int(seed),
         warning=_warning(mutual.value, num),
     )
+
+
+def _one_condition(vae: Any, inputs: Inputs) -> Tensor | None:
+    # What p(z|c) is given, (1, ...); None where one p(z) holds for all examples.
+    if inputs.condition is None or not vae.prior.conditional:
+        return None
+    given = np.asarray(inputs.condition)
+    other = (given != given[:1]).reshape(len(given), -1).any(axis=1)
+    if other.any():
+        raise ValueError(
+            "information compares all latents with one prior, but "
+            f"{type(vae.prior).__name__} has one for each condition, and example "
+            f"{int(other.argmax())} has another condition than example 0. Give examples "
+            "of one condition at a time."
+        )
+    return tf.constant(given[:1])
 
 
 def _warning(mutual_information: float, num: int) -> str:
@@ -201,4 +216,6 @@ def _compare(vae: Any, params: Params, z: Tensor) -> tuple[Tensor, Tensor]:
 def _prior_draws(vae: Any, params: Params, num: int, seed: int) -> np.ndarray:
     key = tf.constant([seed, 0x9121], tf.int32)
     base = counter_normal(key, tf.range(num), 1, vae.prior.noise_dim)[0]
-    return vae.prior.sample(params, tf.cast(base, vae.maths_dtype)).numpy()
+    base = tf.cast(base, vae.maths_dtype)[:, None, :]  # for p(z|c) of one condition too
+    z = vae.prior.sample(params, base).numpy()
+    return z.reshape(num, z.shape[-1])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
+from kvae import priors
 from kvae.evaluation import information, maximum_mean_discrepancy
 from kvae.evaluation.mmd import squared_distances
 
@@ -80,6 +81,49 @@ def test_order_does_not_matter(correlated, vae):
 def test_too_few_examples_are_refused(vae, x):
     with pytest.raises(ValueError, match="needs at least 2 examples; received 1"):
         information(vae, x[:1])
+
+
+@pytest.fixture(scope="module")
+def told_its_mean(correlated):
+    """p(z|c) = N(c, I), and the encoder of the model without a condition."""
+    dim = correlated.weights.shape[1]
+    prior = priors.ConditionalNormal(dim, min_scale=1e-6)
+    vae = correlated.vae(prior=prior)
+    prior._loc.set_weights([np.eye(dim), np.zeros(dim)])
+    prior._raw_scale.set_weights([np.zeros((dim, dim)), np.full(dim, np.log(np.e - 1))])
+    return vae
+
+
+def test_a_conditional_prior_is_compared_under_one_condition(told_its_mean, correlated):
+    x = correlated.sample(3000)
+    c = np.linspace(-1.0, 0.5, correlated.weights.shape[1], dtype="float32")
+    given = {"x": x, "condition": np.tile(c, (len(x), 1))}
+    result = information(told_its_mean, given, num_latents=1500)
+    mutual, correlation, dimensions = closed_forms(
+        correlated, correlated.best_scale(), -c
+    )
+    assert abs(result.mutual_information.value - mutual) < (
+        5 * result.mutual_information.standard_error
+    )
+    assert abs(result.total_correlation.value - correlation) < 0.03
+    assert abs(result.dimension_wise_kl.value - dimensions) < (
+        0.03 + 4 * result.dimension_wise_kl.standard_error
+    )
+    assert result.mmd > 10 * abs(result.mmd_of_two_prior_draws)
+    given["condition"][7] = 0.0
+    with pytest.raises(ValueError, match="example 7 has another condition than"):
+        information(told_its_mean, given)
+
+
+def test_conditional_mixtures_draw_under_one_condition(correlated):
+    dim = correlated.weights.shape[1]
+    vae = correlated.vae(prior=priors.ConditionalGaussianMixture(dim, 3))
+    given = {"x": correlated.sample(50), "condition": np.zeros((50, dim), "float32")}
+    result = information(vae, given)
+    assert result.rate.value == pytest.approx(
+        result.mutual_information.value + result.aggregate_kl.value, abs=1e-6
+    )
+    assert result.dimension_wise_kl is None  # a mixture is no product of dimensions
 
 
 def test_discrepancy_matches_the_double_sum():
