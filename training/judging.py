@@ -99,6 +99,8 @@ def compare(
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
     print(f"\n{found.num_examples} examples, K = {num_samples}. {found.verdict}")
+    if found.warning:
+        print(f"Warning: {found.warning}")
     if out is not None:
         print(f"Wrote {out}")
 

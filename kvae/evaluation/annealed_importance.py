@@ -19,7 +19,8 @@ class AISResult(Result):
 
     Attributes:
         log_likelihood: mean over examples; its error is std / sqrt(N).
-        monte_carlo_error: standard error of that mean from the finite number of chains.
+        monte_carlo_error: standard error of that mean from the finite number of chains;
+            NaN for one.
         effective_sample_size: mean over examples, from 1 to the number of chains.
         acceptance: mean probability of accepting a Hamiltonian move.
         num_examples: N.
@@ -105,9 +106,12 @@ def annealed_importance_sampling(
         chances.append(accepted)
     found, ess = np.array(values), np.array(sizes)
     acceptance = float(np.mean(chances))
+    relative_variance = np.maximum(1.0 / ess - 1.0 / num_chains, 0.0)
+    if num_chains == 1:
+        relative_variance = np.full_like(ess, np.nan)  # one chain tells no error
     return AISResult(
         log_likelihood=Estimate.mean_of(found),
-        monte_carlo_error=float(np.sqrt((1 / ess - 1 / num_chains).sum()) / len(found)),
+        monte_carlo_error=float(np.sqrt(relative_variance.sum()) / len(found)),
         effective_sample_size=float(ess.mean()),
         acceptance=acceptance,
         num_examples=len(found),
@@ -149,7 +153,12 @@ def annealing_warning(acceptance: float, ess: np.ndarray, num_chains: int) -> st
             f"only {acceptance:.0%} of the moves were accepted: the chains hardly moved. "
             "Raise num_steps, so that the step sizes have time to adapt."
         )
-    few = int((ess < min(2.0, num_chains)).sum())
+    if num_chains == 1:
+        return (
+            "one chain per example does not tell how sure its estimate is, and it errs "
+            "downwards. Raise num_chains."
+        )
+    few = int((ess < 2.0).sum())
     if few:
         return (
             f"in {few} of {len(ess)} examples a single chain holds most of the weight, so "

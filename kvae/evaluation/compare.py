@@ -23,6 +23,7 @@ class Comparison(Result):
             since hard examples are hard for all.
         num_examples: N.
         verdict: in words.
+        warning: those of the results that were compared, with the models' names, or "".
     """
 
     quantity: str
@@ -31,6 +32,7 @@ class Comparison(Result):
     behind_best: dict[str, Estimate]
     num_examples: int
     verdict: str
+    warning: str
 
 
 def compare(
@@ -48,7 +50,8 @@ def compare(
         comparison: means, and differences from the best with paired standard errors.
 
     Raises:
-        ValueError: if there are fewer than 2 models or their examples differ in number.
+        ValueError: if there are fewer than 2 models, their examples differ in number, or
+            a value is not a number.
     """
     values = {
         name: np.asarray(getattr(item, "per_example", item), "float64")
@@ -60,9 +63,20 @@ def compare(
             "compare takes at least 2 models with one value per example, for the same "
             f"examples; received {len(values)} models with shapes {sorted(shapes)}."
         )
-    means = {name: Estimate.mean_of(v) for name, v in values.items()}
-    best = max(means, key=lambda name: means[name].value)
-    behind = {name: Estimate.mean_of(values[best] - v) for name, v in values.items()}
+    for name, v in values.items():
+        if np.isnan(v).any():
+            raise ValueError(
+                f"compare takes numbers; {name} has NaN for {int(np.isnan(v).sum())} of "
+                f"{len(v)} examples, the first at {int(np.isnan(v).argmax())}. Leave these "
+                "examples out for all models, or train that model anew."
+            )
+    warnings = {
+        name: getattr(item, "warning", "") for name, item in per_example.items()
+    }
+    with np.errstate(invalid="ignore"):  # -inf - -inf: no difference is known
+        means = {name: Estimate.mean_of(v) for name, v in values.items()}
+        best = max(means, key=lambda name: means[name].value)
+        behind = {n: Estimate.mean_of(values[best] - v) for n, v in values.items()}
     return Comparison(
         quantity=quantity,
         best=best,
@@ -70,10 +84,14 @@ def compare(
         behind_best=behind,
         num_examples=len(values[best]),
         verdict=_verdict(best, behind),
+        warning=" ".join(f"{name}: {said}" for name, said in warnings.items() if said),
     )
 
 
 def _verdict(best: str, behind: dict[str, Estimate]) -> str:
+    if not all(np.isfinite(gap.value) for gap in behind.values()):
+        broken = [n for n, gap in behind.items() if not np.isfinite(gap.value)]
+        return f"{' and '.join(broken)} gave probability 0 to an example of the data."
     others = {name: gap for name, gap in behind.items() if name != best}
     near = min(others, key=lambda name: others[name].value)
     gap = others[near]

@@ -45,6 +45,8 @@ def compare_report(
     page.facts([(f"{comparison.quantity}, the best", str(comparison.means[best]))], {})
     page.section("Numbers")
     page.text(comparison.verdict)
+    if comparison.warning:
+        page.text(comparison.warning)
     page.grid(["", *models], comparison_rows(comparison, facts or {}))
     page.section("Pictures")
     for name, vae in models.items():

@@ -71,6 +71,7 @@ def disentanglement(
         ImportError: if scikit-learn is missing.
     """
     latents = np.asarray(x) if vae is None else encodings(vae, x, seed).mean
+    least = 0.01 if vae is not None else 0.0  # the scale of x itself is not known
     table = dci(latents, factors, categorical, seed=seed)
     factors = np.asarray(factors)
     return DisentanglementResult(
@@ -79,7 +80,7 @@ def disentanglement(
         dci_disentanglement=table.disentanglement,
         dci_completeness=table.completeness,
         dci_informativeness=table.informativeness,
-        factor_vae=factor_vae_score(latents, factors, seed=seed),
+        factor_vae=factor_vae_score(latents, factors, min_variance=least, seed=seed),
         num_examples=len(latents),
         latent_dim=latents.shape[1],
         num_factors=factors.shape[1],

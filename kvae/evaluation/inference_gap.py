@@ -19,7 +19,7 @@ from kvae.evaluation.examples import (
     prepare,
 )
 from kvae.evaluation.local_posterior import free_values, place_values
-from kvae.evaluation.log_likelihood import importance_estimate
+from kvae.evaluation.log_likelihood import degenerate_warning, importance_estimate
 from kvae.evaluation.result import Estimate, Result
 from kvae.inputs import Inputs
 from kvae.noise import Noise
@@ -140,49 +140,35 @@ def inference_gap(
     fit = compiled(vae, functools.partial(_fit, vae, **options))
     seed = check_seed(seed)
     prior = vae.prior(None) if inputs.condition is None else {}
-    columns: list[tuple[float, float, float, float]] = []
+    columns: list[tuple[float, float, float, float, float]] = []
     for i, place in enumerate(places):
         example = {k: tf.constant(v[i : i + 1]) for k, v in inputs.to_dict().items()}
         amortised, optimised, weights, gain = fit(
             example, prior, tf.constant([seed, 0]), tf.constant(place, tf.int32)
         )
-        likelihood = importance_estimate(weights.numpy().astype("float64"))[0]
-        columns.append((float(amortised), float(optimised), likelihood, float(gain)))
-    amortised, optimised, likelihoods, gains = np.array(columns).T
+        likelihood, size = importance_estimate(weights.numpy().astype("float64"))
+        bounds = float(amortised), float(optimised)
+        columns.append((*bounds, likelihood, size, float(gain)))
+    amortised, optimised, likelihoods, sizes, gains = np.array(columns).T
     how = f"importance sampling from the optimised q, {num_samples} samples"
+    warning = degenerate_warning(likelihoods, sizes, num_samples)
     if log_likelihood is not None:
         likelihoods = np.asarray(log_likelihood, "float64")
-        how = "given by the caller"
+        how, warning = "given by the caller", ""
         if likelihoods.shape != (num,):
             raise ValueError(
                 f"log_likelihood must hold one value per example, shape ({num},); "
                 f"received {likelihoods.shape}."
             )
-    return _result(
-        likelihoods, optimised, amortised, gains, num_steps, num_samples, how, seed
-    )
-
-
-def _result(
-    likelihoods: np.ndarray,
-    optimised: np.ndarray,
-    amortised: np.ndarray,
-    gains: np.ndarray,
-    num_steps: int,
-    num_samples: int,
-    how: str,
-    seed: int,
-) -> InferenceGapResult:
     approximation = Estimate.mean_of(likelihoods - optimised)
     amortisation = Estimate.mean_of(optimised - amortised)
     total = Estimate.mean_of(likelihoods - amortised)
     rising = float(gains.mean())
-    warning = ""
     if rising > max(0.05, 0.02 * amortisation.value):
-        warning = (
-            f"the second half of the optimisation still gained {rising:.2g} nats: the "
-            "amortisation gap is likely larger and the approximation gap smaller than "
-            "said. Raise num_steps."
+        warning += (
+            f"{' Also, ' if warning else ''}the second half of the optimisation still "
+            f"gained {rising:.2g} nats: the amortisation gap is likely larger and the "
+            "approximation gap smaller than said. Raise num_steps."
         )
     return InferenceGapResult(
         log_likelihood=Estimate.mean_of(likelihoods),
@@ -192,7 +178,7 @@ def _result(
         amortisation_gap=amortisation,
         total_gap=total,
         approximation_share=approximation.value / total.value if total.value else 0.0,
-        num_examples=len(likelihoods),
+        num_examples=num,
         num_steps=num_steps,
         num_samples=num_samples,
         still_rising=rising,

@@ -79,8 +79,8 @@ def information(
     Args:
         vae: a `kvae.VAE`.
         x: (N, *data_shape), or a dict with "x" and optionally "condition" and "mask".
-        num_latents: M, at most N: latents of the first M examples (in order of position).
-        seed: of the latents.
+        num_latents: M, at most N: latents of M examples drawn at random.
+        seed: of the latents and of the choice of examples.
         positions: (N,) integers that the noise of each example depends on; 0 .. N-1 if
             None.
 
@@ -107,7 +107,9 @@ def information(
     order = (
         np.arange(num) if positions is None else np.argsort(positions, kind="stable")
     )
-    chosen = order[:num_latents]
+    # Not the first: data sets are often in the order of their labels.
+    drawn = np.random.default_rng(seed).permutation(num)[:num_latents]
+    chosen = order[drawn]
     prior_params = vae.prior(condition)
     log_q, log_marginals = _aggregate(vae, coded.params, coded.z[chosen])
     log_prior = coded.log_prior[chosen].astype("float64")
@@ -123,7 +125,7 @@ def information(
             dimension_wise = Estimate.mean_of(log_marginals - log_prior)
 
     mutual = Estimate.mean_of(informations)
-    drawn = _prior_draws(vae, prior_params, 2 * num_latents, seed)
+    fake = _prior_draws(vae, prior_params, 2 * num_latents, seed)
     return InformationResult(
         rate=Estimate.mean_of(informations + kls),
         mutual_information=mutual,
@@ -133,9 +135,9 @@ def information(
         aggregate_kl=Estimate.mean_of(kls),
         total_correlation=correlation,
         dimension_wise_kl=dimension_wise,
-        mmd=maximum_mean_discrepancy(coded.z[chosen], drawn[:num_latents]),
+        mmd=maximum_mean_discrepancy(coded.z[chosen], fake[:num_latents]),
         mmd_of_two_prior_draws=maximum_mean_discrepancy(
-            drawn[num_latents:], drawn[:num_latents]
+            fake[num_latents:], fake[:num_latents]
         ),
         num_examples=num,
         num_latents=num_latents,

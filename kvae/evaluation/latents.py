@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from kvae.evaluation.encodings import encodings, is_factorised, marginals
 from kvae.evaluation.result import Result
 from kvae.inputs import Inputs
+
+tfd = tfp.distributions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,13 +57,18 @@ def latent_usage(
 ) -> LatentUsage:
     """Measures which latent dimensions the model uses.
 
-        active = #{ d : Var_x( E_q(z|x)[z[d]] ) > threshold }
+        active = #{ d : Var_x( E_q(z|x)[z[d]] ) > threshold * s }
+
+    where s is 1, and 1/D on the unit sphere, the variance of its uniform law. The rate is
+    split where it has a closed form or the densities are products of dimensions:
+
         rate_d = mean_x KL(q(z[d]|x) || p(z[d]))
 
     Args:
         vae: a `kvae.VAE`.
         x: (N, *data_shape), or a dict with "x" and optionally "condition" and "mask".
-        threshold: variance above which a dimension is active.
+        threshold: variance above which a dimension is active; as a share of 1/D on the
+            unit sphere.
         seed: of the latents that estimate a rate without closed form.
         positions: (N,) integers that the noise of each example depends on.
 
@@ -76,7 +84,7 @@ def latent_usage(
         raise ValueError(f"threshold must be at least 0; received {threshold!r}.")
     coded = encodings(vae, x, seed, positions)
     variance = coded.mean.astype("float64").var(axis=0)
-    active = int((variance > threshold).sum())
+    active = int((variance > threshold * _scale(vae)).sum())
     per_dimension = _rate_per_dimension(vae, x, coded)
     if per_dimension is None:
         rate = float(np.mean(coded.log_posterior.astype("float64") - coded.log_prior))
@@ -97,6 +105,13 @@ def latent_usage(
         mean_variance=variance,
         rate_per_dimension=per_dimension,
     )
+
+
+def _scale(vae: Any) -> float:
+    if vae.prior.conditional:
+        return 1.0
+    prior = vae.prior.distribution(vae.prior(None))
+    return 1.0 / vae.latent_dim if isinstance(prior, tfd.SphericalUniform) else 1.0
 
 
 def _rate_per_dimension(vae: Any, x: Any, coded: Any) -> np.ndarray | None:

@@ -22,7 +22,8 @@ class LogLikelihoodResult(Result):
     Attributes:
         log_likelihood: mean over examples; its error is the one of the sample of
             examples, std / sqrt(N).
-        monte_carlo_error: standard error of that mean from the finite number of latents.
+        monte_carlo_error: standard error of that mean from the finite number of latents;
+            NaN for one.
         bias: by how much the mean is expected to lie below log p(x), to second order,
             -mean( (1/ESS - 1/K) / 2 ); meaningless where the weights are degenerate.
         bits_per_dim: -log_likelihood / (ln 2 * entries), the observed ones.
@@ -113,7 +114,9 @@ def summarise(
     values: np.ndarray, sizes: np.ndarray, num_samples: int, seed: int, entries: float
 ) -> LogLikelihoodResult:
     """Makes the result from the estimate and the effective sample size per example."""
-    relative_variance = 1.0 / sizes - 1.0 / num_samples
+    relative_variance = np.maximum(1.0 / sizes - 1.0 / num_samples, 0.0)
+    if num_samples == 1:
+        relative_variance = np.full_like(sizes, np.nan)  # one latent tells no error
     mean = Estimate.mean_of(values)
     return LogLikelihoodResult(
         log_likelihood=mean,
@@ -126,13 +129,23 @@ def summarise(
         num_samples=num_samples,
         estimator=f"importance sampling from q(z|x), {num_samples} samples",
         seed=int(seed),
-        warning=_warning(values, sizes, num_samples),
+        warning=degenerate_warning(values, sizes, num_samples),
         per_example=values,
         per_example_ess=sizes,
     )
 
 
-def _warning(values: np.ndarray, sizes: np.ndarray, num_samples: int) -> str:
+def degenerate_warning(values: np.ndarray, sizes: np.ndarray, num_samples: int) -> str:
+    """Says in words why log p(x) is not to be trusted, or "".
+
+    Args:
+        values: (N,) estimates, nats.
+        sizes: (N,) effective sample sizes.
+        num_samples: K.
+
+    Returns:
+        warning: a sentence or "".
+    """
     impossible = int((~np.isfinite(values)).sum())
     if impossible:
         return (

@@ -9,7 +9,9 @@ import numpy as np
 from kvae.evaluation.factors import check_factors
 
 
-def mutual_information_gap(latents: Any, factors: Any, num_bins: int = 20) -> float:
+def mutual_information_gap(
+    latents: Any, factors: Any, num_bins: int | None = None
+) -> float:
     """Scores how much one latent knows of a factor that no other latent does.
 
         MIG = mean_f ( I(z_best; f) - I(z_second; f) ) / H(f)
@@ -20,7 +22,8 @@ def mutual_information_gap(latents: Any, factors: Any, num_bins: int = 20) -> fl
     Args:
         latents: (N, D) representation, at least 2 latents.
         factors: (N, F) integer levels.
-        num_bins: bins per latent; more than the levels of any factor.
+        num_bins: bins per latent; with fewer than a factor has levels not even perfect
+            latents reach 1. None takes 20, or as many as the most levels.
 
     Returns:
         score: from 0 to 1, which is one latent per factor.
@@ -34,6 +37,8 @@ def mutual_information_gap(latents: Any, factors: Any, num_bins: int = 20) -> fl
     latents, factors, _ = check_factors(latents, factors)
     if latents.shape[1] < 2:
         raise ValueError("the gap compares two latents; the representation has one.")
+    if num_bins is None:
+        num_bins = max(20, int(factors.max()) + 1)
     table = mutual_information_table(latents, factors, num_bins)  # (D, F)
     entropies = np.array([_entropy(np.bincount(column)) for column in factors.T])
     ordered = np.sort(table, axis=0)

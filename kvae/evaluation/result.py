@@ -40,9 +40,11 @@ class Estimate:
     def __str__(self) -> str:
         if math.isnan(self.standard_error):
             return f"{self.value:.4g}"
+        if 0 <= self.standard_error < 1e-7:
+            return f"{self.value:.6g} ± {self.standard_error:.1g}"
         digits = 2
-        if 0 < self.standard_error < 1:
-            digits = min(8, 1 - math.floor(math.log10(self.standard_error)))
+        if self.standard_error < 1:
+            digits = 1 - math.floor(math.log10(self.standard_error))
         return f"{self.value:.{digits}f} ± {self.standard_error:.{digits}f}"
 
 

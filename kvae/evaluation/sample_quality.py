@@ -21,7 +21,9 @@ class SampleQualityResult(Result):
 
     Attributes:
         frechet: Frechet distance, squared; biased upwards in small samples.
-        frechet_of_data: the same between two halves of the data, for scale.
+        frechet_of_half: the same between a half of the data, drawn at random, and as many
+            samples: the one to hold against `frechet_of_data`.
+        frechet_of_data: the same between that half of the data and the other.
         kernel: kernel distance, unbiased, with its standard error over blocks.
         precision: share of samples that lie within the data.
         recall: share of data that lie within the samples.
@@ -35,6 +37,7 @@ class SampleQualityResult(Result):
     """
 
     frechet: float
+    frechet_of_half: float
     frechet_of_data: float
     kernel: Estimate
     precision: float
@@ -112,11 +115,13 @@ def sample_quality(
     fake = vae.sample(check_count("num_samples", num_samples, 40), seed=seed)
     real_features = extract_features(features, data)
     fake_features = extract_features(features, fake)
-    half = len(data) // 2
+    shuffled = real_features[np.random.default_rng(seed).permutation(len(data))]
+    half = min(len(data) // 2, len(fake))  # the bias goes with the number of examples
     near = neighbour_scores(real_features, fake_features, num_neighbours)
     return SampleQualityResult(
         frechet=frechet_distance(real_features, fake_features),
-        frechet_of_data=frechet_distance(real_features[:half], real_features[half:]),
+        frechet_of_half=frechet_distance(shuffled[:half], fake_features[:half]),
+        frechet_of_data=frechet_distance(shuffled[:half], shuffled[half : 2 * half]),
         kernel=kernel_distance(real_features, fake_features, seed=seed),
         precision=near.precision,
         recall=near.recall,
@@ -126,7 +131,7 @@ def sample_quality(
         num_fake=len(fake),
         features=said,
         seed=int(seed),
-        warning=_warning(len(data), real_features.shape[1]),
+        warning=_warning(min(len(data), len(fake)), real_features.shape[1]),
     )
 
 
@@ -134,7 +139,7 @@ def _warning(num: int, width: int) -> str:
     if num >= 10 * width:
         return ""
     return (
-        f"{num} examples are few for {width} features: the Frechet distance is biased "
-        "upwards. Compare it only with values from as many examples, or read the kernel "
+        f"{num} examples or samples are few for {width} features: the Frechet distance is "
+        "biased upwards. Compare it only with values from as many, or read the kernel "
         "distance."
     )

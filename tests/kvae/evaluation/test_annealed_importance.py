@@ -54,6 +54,12 @@ def test_an_example_depends_on_its_position_alone(vae, x):
     np.testing.assert_array_equal(part.per_example, whole.per_example[order])
 
 
+def test_one_chain_does_not_know_its_error(vae, x):
+    found = annealed_importance_sampling(vae, x[:2], num_chains=1, num_steps=10)
+    assert np.isnan(found.monte_carlo_error)
+    assert "Raise num_chains" in found.warning
+
+
 def test_temperatures_rise_from_0_to_1():
     curve = Annealing(1, 10, 1, "prior", 0).temperatures()
     assert curve[0] == 0

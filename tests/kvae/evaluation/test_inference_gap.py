@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from linear_gaussian import LinearGaussian
 
 from kvae.evaluation import inference_gap
 from kvae.evaluation.local_posterior import free_values, place_values
@@ -46,6 +47,20 @@ def test_an_unfinished_optimisation_says_so(correlated, x):
         vae, x[:4], num_steps=10, num_samples=2000, learning_rate=0.2
     )
     assert "Raise num_steps" in result.warning
+
+
+def test_too_few_samples_for_log_p_say_so():
+    weights = np.random.default_rng(0).normal(size=(35, 30))
+    model = LinearGaussian(weights, np.zeros(35), 0.5)
+    x = model.sample(4)
+    found = inference_gap(model.vae(), x, num_steps=200, num_samples=200)
+    truth = (model.log_prob(x) - found.per_example_optimised_elbo).mean()
+    assert found.approximation_gap.value < truth - 1.0
+    assert "degenerate" in found.warning
+    given = inference_gap(
+        model.vae(), x, 200, num_samples=200, log_likelihood=model.log_prob(x)
+    )
+    assert "degenerate" not in given.warning
 
 
 def test_parameters_stay_valid():

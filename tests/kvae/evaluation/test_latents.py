@@ -1,9 +1,11 @@
 """Active units and the verdict on models whose use of z is known."""
 
+import keras
 import numpy as np
 import pytest
 from linear_gaussian import LinearGaussian
 
+from kvae import VAE, likelihoods, posteriors, priors
 from kvae.evaluation import latent_usage
 
 
@@ -37,6 +39,27 @@ def test_a_model_that_uses_everything_is_told_to_widen(vae, correlated):
     usage = latent_usage(vae, correlated.sample(200))
     assert usage.active_units == 2
     assert "Try a larger latent_dim" in usage.verdict
+
+
+def test_wide_spheres_are_not_called_collapsed():
+    dim = 128
+    vae = VAE(
+        keras.Sequential([keras.Input((dim,)), keras.layers.Identity()]),
+        keras.Sequential([keras.Input((dim,)), keras.layers.Identity()]),
+        posteriors.PowerSpherical(dim),
+        likelihoods.Normal((dim,)),
+        prior=priors.UniformSphere(dim),
+    )
+    vae.build((None, dim))
+    kernel, bias, _, raw_concentration = vae.posterior.weights
+    kernel.assign(np.eye(dim))
+    bias.assign(np.zeros(dim))
+    raw_concentration.assign([500.0])
+    x = np.random.default_rng(0).normal(size=(300, dim)).astype("float32")
+    usage = latent_usage(vae, x / np.linalg.norm(x, axis=1, keepdims=True))
+    assert usage.mean_variance.max() < 0.01  # at most 1/D on average
+    assert usage.active_units == dim
+    assert not usage.collapsed
 
 
 def test_wrong_threshold_is_refused(vae, x):

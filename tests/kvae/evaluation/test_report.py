@@ -8,6 +8,7 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
+from linear_gaussian import LinearGaussian
 
 from kvae import VAE, evaluation, likelihoods, networks, posteriors
 from kvae.evaluation.extras import require
@@ -149,6 +150,42 @@ def test_comparison_pairs_the_examples():
     assert "cannot be told apart" in close.verdict
     with pytest.raises(ValueError, match="at least 2 models"):
         evaluation.compare({"a": hard})
+
+
+def test_comparison_passes_on_what_is_wrong_with_the_numbers():
+    model = LinearGaussian.orthogonal()
+    x = model.sample(30)
+    right, wrong = model.vae(), model.vae(model.best_scale() * 0.1, shift=1.0)
+    found = evaluation.compare(
+        {
+            n: evaluation.log_likelihood(v, x, 100)
+            for n, v in (("a", right), ("b", wrong))
+        }
+    )
+    assert found.best == "a"  # the same p(x): the encoder alone is worse
+    assert found.warning.startswith("b: the weights of ")
+    values = np.arange(4.0)
+    never = evaluation.compare(
+        {"a": values, "b": np.where(values == 2, -np.inf, values)}
+    )
+    assert never.verdict == "b gave probability 0 to an example of the data."
+    assert never.warning == ""
+    with pytest.raises(
+        ValueError, match="b has NaN for 1 of 4 examples, the first at 2"
+    ):
+        evaluation.compare({"a": values, "b": np.where(values == 2, np.nan, values)})
+
+
+def test_estimates_print_as_many_digits_as_their_error_needs():
+    shown = {
+        (-88.9012, 0.2345): "-88.90 ± 0.23",
+        (0.00312, 0.00011): "0.00312 ± 0.00011",
+        (1.5e-9, 1.2e-10): "1.5e-09 ± 1e-10",
+        (0.003, 0.0): "0.003 ± 0",
+        (2.0, float("nan")): "2",
+    }
+    for numbers, text in shown.items():
+        assert str(evaluation.Estimate(*numbers)) == text
 
 
 def test_a_missing_package_is_named(monkeypatch):

@@ -142,7 +142,16 @@ def test_sample_quality_says_what_the_features_are(digits):
     untrained = sample_quality(vae, x[:200], y[:200])
     assert "small network trained here (classifier_of_10" in untrained.features
     assert untrained.coverage < 0.1
-    assert untrained.frechet > 2 * untrained.frechet_of_data
+    assert untrained.frechet_of_half > 2 * untrained.frechet_of_data
+    order = np.argsort(y[:200])
+    sorted_ = sample_quality(vae, x[order], features="pixels")
+    assert sorted_.frechet_of_half > 2 * sorted_.frechet_of_data  # halves at random
+    few = sample_quality(vae, np.tile(x[:200], (4, 1, 1)), features="pixels")
+    assert few.warning == ""  # 800 for 64 pixels
+    few = sample_quality(
+        vae, np.tile(x[:200], (4, 1, 1)), features="pixels", num_samples=100
+    )
+    assert "100 examples or samples are few for 64 features" in few.warning
     assert "biased" in untrained.warning
     own = keras.Sequential([keras.Input((8, 8)), keras.layers.Flatten()], name="mine")
     assert "'mine'" in sample_quality(vae, x[:50], features=own).features
