@@ -9,8 +9,17 @@ import matplotlib
 import numpy as np
 import pytest
 from linear_gaussian import LinearGaussian
+from tiny_models import DIM, labels, pixels, tiny_vae
 
-from kvae import VAE, evaluation, likelihoods, networks, posteriors
+from kvae import (
+    VAE,
+    evaluation,
+    likelihoods,
+    networks,
+    objectives,
+    posteriors,
+    priors,
+)
 from kvae.evaluation.extras import require
 from kvae.evaluation.page import Page
 from kvae.evaluation.pictures import as_images, image_grid, picture_png
@@ -82,6 +91,17 @@ def test_evaluate_leaves_out_what_does_not_suit(model, images):
     assert found["gaps"].num_examples == 1
     with pytest.raises(ValueError, match="unknown evaluation 'fid'; choose from"):
         evaluation.evaluate(model, images, only=("fid",))
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_information_is_left_out_where_the_prior_is_conditional(conditional):
+    prior = priors.ConditionalNormal(DIM) if conditional else priors.StandardNormal(DIM)
+    vae = tiny_vae(
+        posteriors.DiagonalNormal(DIM), prior, objectives.ELBO(), condition=True
+    )
+    data = {"x": pixels(12), "condition": labels(12)}
+    found = evaluation.evaluate(vae, data, num_samples=8, num_hard=1)
+    assert ("information" in found) is not conditional
 
 
 def test_traversals_move_one_latent(model, images):
