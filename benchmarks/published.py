@@ -84,21 +84,12 @@ def _rows() -> dict[str, Row]:
     rows = {}
     for (network, data), (first, vae5, vae50, iwae5, iwae50) in burda.items():
         name = f"{data}-{network}"
-        early, brief = f"{name}-early", f"{name}-brief"
-        rows[early] = Row(first, network, data, "vae", 1, 30)
+        brief, one = f"{name}-brief", f"{name}-1"
         rows[brief] = Row(first, network, data, "vae", 1, 300)
-        rows[f"{name}-1"] = Row(
-            first, network, data, "vae", 1, 450, rate=4e-3, start=brief
-        )
-        # A finished model has no latents left to wake, and IWAE wants more of them.
-        for objective, start, epochs, rate, five, fifty in (
-            ("iwae", early, 300, 1e-2, iwae5, iwae50),
-            ("vae", f"{name}-1", 40, 2e-3, vae5, vae50),
-        ):
+        rows[one] = Row(first, network, data, "vae", 1, 450, rate=4e-3, start=brief)
+        for objective, five, fifty in (("iwae", iwae5, iwae50), ("vae", vae5, vae50)):
             next_ = f"{name}-{objective}-5"
-            rows[next_] = Row(
-                five, network, data, objective, 5, epochs, rate=rate, start=start
-            )
+            rows[next_] = Row(five, network, data, objective, 5, 40, 300, 2e-3, one)
             rows[f"{name}-{objective}-50"] = Row(
                 fifty, network, data, objective, 50, 12, 150, 2e-3, next_
             )
@@ -142,7 +133,7 @@ def build(row: Row, x: np.ndarray, steps: int) -> kvae.VAE:
         )
         parts["posterior"] = posteriors.TopDown(levels, (100, 100), "tanh")
         parts["prior"] = priors.Hierarchical(levels, (100, 100), "tanh")
-    parts["objective"] = objectives.IWAE(row.samples, "dreg")
+    parts["objective"] = objectives.IWAE(row.samples)
     if row.objective == "vae":
         # Fewer latents stay unused if their KL comes in slowly.
         beta = schedules.LinearWarmup(steps // 10) if row.start is None else 1.0
