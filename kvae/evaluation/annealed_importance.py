@@ -9,7 +9,7 @@ import numpy as np
 
 from kvae.evaluation.annealing import Annealing, anneal, check_latent_space
 from kvae.evaluation.examples import check_count, check_positions, check_seed, prepare
-from kvae.evaluation.log_likelihood import importance_estimate
+from kvae.evaluation.log_likelihood import importance_estimate, relative_variance
 from kvae.evaluation.result import Estimate, Result
 
 
@@ -106,12 +106,10 @@ def annealed_importance_sampling(
         chances.append(accepted)
     found, ess = np.array(values), np.array(sizes)
     acceptance = float(np.mean(chances))
-    relative_variance = np.maximum(1.0 / ess - 1.0 / num_chains, 0.0)
-    if num_chains == 1:
-        relative_variance = np.full_like(ess, np.nan)  # one chain tells no error
+    variance = relative_variance(ess, num_chains)
     return AISResult(
         log_likelihood=Estimate.mean_of(found),
-        monte_carlo_error=float(np.sqrt(relative_variance.sum()) / len(found)),
+        monte_carlo_error=float(np.sqrt(variance.sum()) / len(found)),
         effective_sample_size=float(ess.mean()),
         acceptance=acceptance,
         num_examples=len(found),

@@ -114,14 +114,12 @@ def summarise(
     values: np.ndarray, sizes: np.ndarray, num_samples: int, seed: int, entries: float
 ) -> LogLikelihoodResult:
     """Makes the result from the estimate and the effective sample size per example."""
-    relative_variance = np.maximum(1.0 / sizes - 1.0 / num_samples, 0.0)
-    if num_samples == 1:
-        relative_variance = np.full_like(sizes, np.nan)  # one latent tells no error
+    variance = relative_variance(sizes, num_samples)
     mean = Estimate.mean_of(values)
     return LogLikelihoodResult(
         log_likelihood=mean,
-        monte_carlo_error=float(np.sqrt(relative_variance.sum()) / len(values)),
-        bias=float(-0.5 * relative_variance.mean()),
+        monte_carlo_error=float(np.sqrt(variance.sum()) / len(values)),
+        bias=float(-0.5 * variance.mean()),
         bits_per_dim=-mean.value / (math.log(2.0) * max(entries, 1e-12)),
         effective_sample_size=float(sizes.mean()),
         smallest_effective_sample_size=float(sizes.min()),
@@ -133,6 +131,21 @@ def summarise(
         per_example=values,
         per_example_ess=sizes,
     )
+
+
+def relative_variance(sizes: np.ndarray, num_samples: int) -> np.ndarray:
+    """Computes the variance of each mean weight as a share of its square: 1/ESS - 1/K.
+
+    Args:
+        sizes: (N,) effective sample sizes.
+        num_samples: K.
+
+    Returns:
+        variance: (N,), that of log p(x) to first order; NaN for one sample.
+    """
+    if num_samples == 1:
+        return np.full_like(sizes, np.nan)  # one sample tells no error
+    return np.maximum(1.0 / sizes - 1.0 / num_samples, 0.0)
 
 
 def degenerate_warning(values: np.ndarray, sizes: np.ndarray, num_samples: int) -> str:
