@@ -44,7 +44,9 @@ class TrainableModel(ReplicatedModel):
         self._skipped_steps = keras.metrics.Sum(name="skipped_steps")
         means = ("loss", "elbo", "rate", "distortion", "bits_per_dim")
         self._trackers: dict[str, Any] = {n: keras.metrics.Mean(name=n) for n in means}
-        self._trackers["active_units"] = ActiveUnits(self.latent_dim)
+        self._trackers["active_units"] = ActiveUnits(
+            self.latent_dim, 0.01 * self.prior.unit_variance
+        )
         if (shapes := self._declared_shapes()) is not None:
             self.build(shapes)
 

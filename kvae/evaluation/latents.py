@@ -7,13 +7,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from kvae.evaluation.encodings import encodings, is_factorised, marginals
 from kvae.evaluation.result import Result
 from kvae.inputs import Inputs
-
-tfd = tfp.distributions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +81,7 @@ def latent_usage(
         raise ValueError(f"threshold must be at least 0; received {threshold!r}.")
     coded = encodings(vae, x, seed, positions)
     variance = coded.mean.astype("float64").var(axis=0)
-    active = int((variance > threshold * _scale(vae)).sum())
+    active = int((variance > threshold * vae.prior.unit_variance).sum())
     per_dimension = _rate_per_dimension(vae, x, coded)
     if per_dimension is None:
         rate = float(np.mean(coded.log_posterior.astype("float64") - coded.log_prior))
@@ -105,13 +102,6 @@ def latent_usage(
         mean_variance=variance,
         rate_per_dimension=per_dimension,
     )
-
-
-def _scale(vae: Any) -> float:
-    if vae.prior.conditional:
-        return 1.0
-    prior = vae.prior.distribution(vae.prior(None))
-    return 1.0 / vae.latent_dim if isinstance(prior, tfd.SphericalUniform) else 1.0
 
 
 def _rate_per_dimension(vae: Any, x: Any, coded: Any) -> np.ndarray | None:

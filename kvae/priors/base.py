@@ -51,6 +51,11 @@ class Prior(keras.layers.Layer, abc.ABC):
         """How many standard normals one draw needs."""
         return self.latent_dim
 
+    @property
+    def unit_variance(self) -> float:
+        """What the variance of a latent dimension is compared with: is it active?"""
+        return 1.0
+
     def attach(self, model: Any) -> None:
         """Hears of the model that holds this part; override to use its other parts.
 

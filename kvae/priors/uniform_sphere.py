@@ -42,6 +42,11 @@ class UniformSphere(Prior):
                 "a sphere in one dimension is two points."
             )
 
+    @property
+    def unit_variance(self) -> float:
+        """1/D, the variance of each entry of z."""
+        return 1.0 / self.latent_dim
+
     def call(self, condition: Tensor | None = None) -> Params:
         """Returns loc = 0, (D,), the centre; the condition does not matter."""
         del condition

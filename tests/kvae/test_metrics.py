@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 
+import kvae
 from kvae.metrics import ActiveUnits
 
 
@@ -31,6 +32,25 @@ def test_active_units_weighs_examples():
     metric = ActiveUnits(4)
     metric.update_state(means(), sample_weight=np.eye(100)[0])
     assert float(metric.result()) == 0  # a single example does not vary
+
+
+def test_on_a_wide_sphere_a_unit_s_share_of_the_variance_counts():
+    dim, rng = 256, np.random.default_rng(0)
+    x = rng.normal(size=(400, dim)).astype("float32")
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    model = kvae.VAE(
+        keras.Sequential([keras.Input((dim,)), keras.layers.Identity()]),
+        keras.Sequential([keras.Input((dim,)), keras.layers.Identity()]),
+        kvae.posteriors.PowerSpherical(dim),
+        kvae.likelihoods.Normal((dim,)),
+        prior=kvae.priors.UniformSphere(dim),
+    )
+    model.compile()
+    kernel, bias = model.posterior.weights[:2]
+    kernel.assign(np.eye(dim))
+    bias.assign(np.zeros(dim))
+    assert x.var(axis=0).max() < 0.01  # 1/D on average
+    assert model.evaluate(x, verbose=0, return_dict=True)["active_units"] == dim
 
 
 def test_active_units_starts_again_after_a_reset():
