@@ -10,8 +10,8 @@ fewer, several latents from one. log p(x) is the importance-weighted bound with 
 on all 10 000 test images, an error that of the mean over images. A latent is active if the
 variance over test images of its posterior mean exceeds 0.01.
 
-All can be stopped at any time: training goes on from its last checkpoint, measuring from
-its last 500 images. What is in --out is not done again.
+Both can be stopped and go on: training from its last checkpoint, measuring from its last
+500 images. What is in --out is not done again.
 """
 
 from __future__ import annotations
@@ -103,9 +103,8 @@ def _rows() -> dict[str, Row]:
     for data, normal, vamp in (("dynamic", 84.45, 82.43), ("static", math.nan, 85.57)):
         gated = Row(normal, "normal", data, "vae", 1, 100, rate=5e-3, decay=0.1)
         rows[f"{data}-normal"] = gated
-        rows[f"{data}-vamp"] = dataclasses.replace(
-            gated, published=vamp, network="vamp"
-        )
+        vamp_row = dataclasses.replace(gated, published=vamp, network="vamp")
+        rows[f"{data}-vamp"] = vamp_row
     return rows
 
 

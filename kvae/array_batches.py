@@ -65,11 +65,11 @@ def arrays_in_batches(
     given = dict(arguments)
     parts = tuple(given.pop(name, None) for name in ("x", "y", "sample_weight"))
     data = parts if parts[2] is not None else parts[0]
-    if split := given.pop("validation_split", 0.0):  # the last ones, as in Keras
+    if split := given.pop("validation_split", None):  # the last ones, as in Keras
         at = math.floor(len(keras.tree.flatten(data)[0]) * (1 - split))
         held = keras.tree.map_structure(lambda a: a[at:], data)
         data = keras.tree.map_structure(lambda a: a[:at], data)
-        given.setdefault("validation_data", held)
+        given["validation_data"] = held
     size = batch_size(given)
     given.pop("batch_size", None)
     given.setdefault("validation_batch_size", size)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.checks import check_count
 from kvae.inputs import Inputs
 
 
@@ -68,10 +69,9 @@ def map_batches(
         result: the structure as numpy arrays with N rows.
 
     Raises:
-        ValueError: if `batch_size` is not positive.
+        ValueError: if `batch_size` is not a positive integer.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1; received {batch_size!r}.")
+    batch_size = check_count("batch_size", batch_size)
     arrays = inputs.to_dict()
     results = []
     for start in range(0, len(inputs.x), batch_size):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.array_batches import is_arrays
+from kvae.checks import check_count
 from kvae.inputs import Inputs, check_observed
 from kvae.types import Tensor
 
@@ -91,16 +93,31 @@ def prepare_fit_arguments(
             "class_weight needs targets, and a VAE is trained without; received "
             f"{given['class_weight']!r}. Pass sample_weight, one number per example."
         )
+    if given.get("batch_size") is not None:
+        check_count("batch_size", given["batch_size"])
     x, y, weight = (given.get(key) for key in ("x", "y", "sample_weight"))
     given["x"], given["y"] = _prepare(model, x, y, weight)
     if given.get("validation_data") is not None:
+        given.pop("validation_split", None)  # Keras leaves it out of account too
         data = given["validation_data"]
         if isinstance(data, tuple):
             x, y, weight = (*data, None, None)[:3]
             given["validation_data"] = (*_prepare(model, x, y, weight), weight)
         else:
             given["validation_data"] = _prepare(model, data, None, None)[0]
+    elif given.get("validation_split") and is_arrays(given["x"]):
+        _check_split(given["validation_split"], len(Inputs.of(given["x"]).x))
     return given
+
+
+def _check_split(split: Any, num: int) -> None:
+    share = isinstance(split, (float, np.floating)) and 0 < split < 1
+    if not share or not 0 < math.floor(num * (1 - split)) < num:
+        raise ValueError(
+            "validation_split must be a share between 0 and 1 that leaves examples on "
+            f"both sides; received {split!r} for {num} examples. For a fifth of them give "
+            "0.2."
+        )
 
 
 def _prepare(model: Any, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:

@@ -118,10 +118,10 @@ def check_arrays(
             "x holds no examples. Check the file or the filter it came from."
         )
     for key, value in arrays.items():
-        if len(value) != len(x):
+        if value.shape[:1] != x.shape[:1]:
+            rows = len(value) if value.ndim else "a single number"
             raise ValueError(
-                f"x and {key} must have one row per example; received {len(x)} and "
-                f"{len(value)}."
+                f"x and {key} must have one row per example; received {len(x)} and {rows}."
             )
     if mask is not None:
         check_mask(mask, x.shape)

@@ -28,10 +28,7 @@ _EVALUATION = 0x5EED  # second word of the key in evaluation; steps count up fro
 
 
 class TrainableModel(ReplicatedModel):
-    """Adds `compile`, `fit`, `evaluate` and their steps to the densities.
-
-    The arguments are those of `VAE`.
-    """
+    """Adds `compile`, `fit`, `evaluate` and their steps; takes the arguments of `VAE`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,9 +41,8 @@ class TrainableModel(ReplicatedModel):
         self._skipped_steps = keras.metrics.Sum(name="skipped_steps")
         means = ("loss", "elbo", "rate", "distortion", "bits_per_dim")
         self._trackers: dict[str, Any] = {n: keras.metrics.Mean(name=n) for n in means}
-        self._trackers["active_units"] = ActiveUnits(
-            self.latent_dim, 0.01 * self.prior.unit_variance
-        )
+        least = 0.01 * self.prior.unit_variance
+        self._trackers["active_units"] = ActiveUnits(self.latent_dim, least)
         if (shapes := self._declared_shapes()) is not None:
             self.build(shapes)
 

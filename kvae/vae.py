@@ -10,7 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from kvae import endpoints
+from kvae.array_batches import is_arrays
 from kvae.batches import CompiledFunctions, map_batches
+from kvae.checks import check_count, check_latents, check_seed, check_temperature
 from kvae.completion import Completions, complete
 from kvae.conditions import check_condition, check_visible_part
 from kvae.defaults import choose_parts
@@ -93,6 +95,12 @@ class VAE(TrainableModel):
         del training
         return endpoints.reconstruct(self, Inputs.of(inputs))["x"]
 
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Reconstructs x as `keras.Model.predict` does; arrays are checked first."""
+        if is_arrays(x):
+            x = self.check_inputs(x).to_keras()
+        return super().predict(x, *args, **kwargs)
+
     def encode(self, x: Any, batch_size: int = 512) -> Any:
         """Infers q(z|x).
 
@@ -120,11 +128,7 @@ class VAE(TrainableModel):
             ValueError: if z has another number of latent dimensions, or the condition
                 does not fit the model.
         """
-        z = tf.cast(tf.convert_to_tensor(z), self.maths_dtype)
-        if z.shape.rank is None or z.shape.rank < 2 or z.shape[-1] != self.latent_dim:
-            raise ValueError(
-                f"decode takes z of shape (N, {self.latent_dim}); received {z.shape}."
-            )
+        z = check_latents(z, self.latent_dim, self.maths_dtype)
         condition = self._condition_for(condition, int(z.shape[-2]))
         return self.likelihood.distribution(self.likelihood_params(z, condition))
 
@@ -152,17 +156,15 @@ class VAE(TrainableModel):
             x: (num, *data_shape), in the units of the data.
 
         Raises:
-            ValueError: if `num` is not a positive integer, or the condition does not fit
-                the model.
+            ValueError: if a number is out of range, or the condition does not fit the
+                model.
         """
         wanted = num is None and condition is not None
-        if not wanted and (not isinstance(num, (int, np.integer)) or num < 1):
-            raise ValueError(
-                f"sample expects num to be a positive integer; received {num!r}."
-            )
+        if not wanted:
+            num = check_count("num", num)
         condition = self._condition_for(condition, num)
         inputs = Inputs(np.arange(num or len(condition), dtype="int32"), condition)
-        spread = tf.constant(temperature, self.maths_dtype)
+        spread = tf.constant(check_temperature(temperature), self.maths_dtype)
         function = self._compiled(_sample_mean if mean else _sample_pixels)
         return map_batches(function, inputs, batch_size, _key(seed), spread)
 
@@ -195,6 +197,7 @@ class VAE(TrainableModel):
         Returns:
             elbo: (N,) nats per example.
         """
+        num_samples = check_count("num_samples", num_samples)
         function = functools.partial(_elbo, num_samples=num_samples)
         return self._map(function, x, batch_size, _key(seed))
 
@@ -293,8 +296,4 @@ def _sample_pixels(
 def _key(seed: int | None) -> Tensor:
     if seed is None:
         seed = np.random.randint(2**31)
-    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:
-        raise ValueError(
-            f"seed must be an integer from 0 to 2**31 - 1; received {seed!r}."
-        )
-    return tf.constant([seed, 0], tf.int32)
+    return tf.constant([check_seed(seed), 0], tf.int32)

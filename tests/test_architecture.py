@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 # A unit may import itself and the units of the lines above its own; none beside it.
 LAYERS: list[set[str]] = [
     {"types"},
-    {"maths"},
+    {"checks", "maths"},
     {
         "array_batches",
         "inputs",

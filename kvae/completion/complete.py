@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.checks import check_count
 from kvae.completion.candidates import candidates, fill_hidden, pick, resample
 from kvae.completion.inputs import check_possible, map_candidates, masked_inputs
 from kvae.inputs import Inputs
@@ -81,16 +82,13 @@ def complete(
         ValueError: if the data or the mask do not fit the model, an example has no
             visible entry, or the model gives a visible part probability 0.
     """
-    for name, value in (("num", num), ("num_candidates", num_candidates)):
-        if not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(
-                f"complete expects {name} to be a positive integer; received {value!r}."
-            )
+    num = check_count("num", num)
+    num_candidates = check_count("num_candidates", num_candidates)
     inputs = masked_inputs(vae, x, mask, seed)
     drawn = map_candidates(
         vae, _completions, inputs, num_candidates, seed, batch_size,
         rows=max(num, 1 if is_completing(vae) else num_candidates),
-        num=int(num), mean=bool(mean),
+        num=num, mean=bool(mean),
     )  # fmt: skip
     check_possible(drawn["log_weights"])
     visible = np.asarray(inputs.mask, bool)[:, None]

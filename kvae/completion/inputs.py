@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.batches import map_batches
+from kvae.checks import check_seed
 from kvae.inputs import Inputs
 from kvae.masks import as_family
 from kvae.objectives import is_completing
@@ -36,10 +37,7 @@ def masked_inputs(
         ValueError: if x or the mask do not fit, or an example has no visible entry.
     """
     inputs = Inputs.of(x)
-    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:
-        raise ValueError(
-            f"seed must be an integer from 0 to 2**31 - 1; received {seed!r}."
-        )
+    check_seed(seed)
     if mask is None:
         mask = inputs.mask
     if mask is None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from kvae.checks import check_count, check_seed
 from kvae.evaluation.annealing import Annealing, anneal, check_latent_space
-from kvae.evaluation.examples import check_count, check_positions, check_seed, prepare
+from kvae.evaluation.examples import check_positions, prepare
 from kvae.evaluation.log_likelihood import importance_estimate, relative_variance
 from kvae.evaluation.result import Estimate, Result
 
@@ -95,7 +96,7 @@ def annealed_importance_sampling(
     places = check_positions(positions, len(inputs.x))
     setting = checked_setting(num_chains, num_steps, num_leapfrog, start, seed)
     prior = vae.prior(None) if inputs.condition is None else {}
-    check_latent_space(vae, prior)
+    check_latent_space(vae)
     values, sizes, chances = [], [], []
     for i, position in enumerate(places):
         example = {name: array[i : i + 1] for name, array in inputs.to_dict().items()}

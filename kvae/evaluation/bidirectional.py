@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.checks import check_count
 from kvae.evaluation.annealed_importance import (
     annealing_warning,
     checked_setting,
     describe,
 )
 from kvae.evaluation.annealing import anneal, check_latent_space
-from kvae.evaluation.examples import check_count
 from kvae.evaluation.log_likelihood import importance_estimate
 from kvae.evaluation.result import Estimate, Result
 from kvae.maths import counter_normal
@@ -85,14 +85,14 @@ def bidirectional_monte_carlo(
         num_leapfrog: leapfrog steps per move.
         start: "prior" or "posterior".
         seed: of all noise.
-        condition: (N, ...) what p(x|z,c) is given, or None.
+        condition: (N, ...) what p(x|z,c) is given, or one for all; None without.
 
     Returns:
         result: both bounds, their gap, and the simulated examples.
 
     Raises:
-        ValueError: if an argument is out of range, the model is not built, or its latents
-            lie on a sphere.
+        ValueError: if an argument is out of range, the condition does not fit the model,
+            it is not built, or its latents lie on a sphere.
 
     Source: Grosse, Ghahramani, Adams 2015, arXiv:1511.02543; Wu, Burda, Salakhutdinov,
         Grosse 2017, arXiv:1611.04273.
@@ -105,7 +105,7 @@ def bidirectional_monte_carlo(
             "call vae.build first."
         )
     prior = vae.prior(None) if condition is None else {}
-    check_latent_space(vae, prior)
+    check_latent_space(vae)
     arrays, z = _simulate(vae, num_examples, setting.seed, condition)
     lower, upper, chances, sizes = [], [], [], []
     for i in range(num_examples):
@@ -140,12 +140,7 @@ def _simulate(
     vae: Any, num: int, seed: int, condition: Any
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     key = tf.constant([seed, _LATENTS], tf.int32)
-    if condition is not None:
-        condition = np.asarray(condition)
-        if len(condition) != num:
-            raise ValueError(
-                f"condition must have num_examples={num} rows; received {len(condition)}."
-            )
+    condition = vae._condition_for(condition, num)
     base = counter_normal(
         key, tf.range(num), 1, vae.prior.noise_dim, dtype=vae.maths_dtype
     )[0]

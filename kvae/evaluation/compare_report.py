@@ -10,7 +10,13 @@ import numpy as np
 from kvae.evaluation.compare import Comparison
 from kvae.evaluation.examples import prepare
 from kvae.evaluation.page import Page
-from kvae.evaluation.pictures import as_images, image_grid, picture_png
+from kvae.evaluation.pictures import (
+    as_images,
+    image_grid,
+    observed_images,
+    picture_png,
+    value_range,
+)
 from kvae.inputs import Inputs
 
 
@@ -86,7 +92,7 @@ def comparison_rows(
 
 def _pictures(page: Page, name: str, vae: Any, inputs: Inputs, seed: int) -> None:
     few = Inputs(**{k: np.asarray(v)[:16] for k, v in inputs.to_dict().items()})
-    shown = as_images(np.asarray(few.x, "float32"), vae.data_shape)
+    shown = observed_images(few, vae.data_shape)
     if shown is None:
         page.text(f"{name}: its data are no images.")
         return
@@ -95,9 +101,7 @@ def _pictures(page: Page, name: str, vae: Any, inputs: Inputs, seed: int) -> Non
     fake = as_images(drawn, vae.data_shape)
     assert rebuilt is not None
     assert fake is not None
-    low, high = float(shown.min()), float(shown.max())
-    limits = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
     page.picture(
-        picture_png(image_grid(np.stack([shown, rebuilt, fake]), *limits)),
+        picture_png(image_grid(np.stack([shown, rebuilt, fake]), *value_range(shown))),
         f"{name}: examples, their reconstructions, and samples (seed {seed}).",
     )

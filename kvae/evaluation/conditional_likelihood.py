@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.checks import check_count, check_seed
 from kvae.completion import candidates, map_candidates, masked_inputs
-from kvae.evaluation.examples import check_count, check_seed
-from kvae.evaluation.log_likelihood import log_likelihood
+from kvae.evaluation.log_likelihood import log_likelihood, relative_variance
 from kvae.evaluation.result import Estimate, Result
 from kvae.inputs import Inputs
 from kvae.masks import given_visible
@@ -27,7 +27,8 @@ class ConditionalLikelihoodResult(Result):
     Attributes:
         log_likelihood: of the hidden entries given the visible ones, mean over examples;
             its error is std / sqrt(N).
-        monte_carlo_error: standard error of that mean from the finite number of latents.
+        monte_carlo_error: standard error of that mean from the finite number of latents;
+            NaN with one latent.
         hidden: entries hidden per example, on average.
         effective_sample_size: the least over examples and over what was estimated.
         num_examples: N.
@@ -98,7 +99,7 @@ def conditional_log_likelihood(
         given = given_visible(full, mask)
         found = log_likelihood(vae, given, num_samples, seed)
         values, sizes = found.per_example, found.per_example_ess
-        variance = 1.0 / sizes - 1.0 / num_samples
+        variance = relative_variance(sizes, num_samples)
         estimator = "importance sampling from q(z | x); errs downwards"
     else:
         found = log_likelihood(vae, full, num_samples, seed)
@@ -108,11 +109,12 @@ def conditional_log_likelihood(
         )
         values = found.per_example - part["log_visible"]
         sizes = np.minimum(found.per_example_ess, part["ess"])
-        variance = 1.0 / found.per_example_ess + 1.0 / part["ess"] - 2.0 / num_samples
+        variance = relative_variance(found.per_example_ess, num_samples)
+        variance += relative_variance(part["ess"], num_samples)
         estimator = "log p(x) - log p(visible), importance sampling; errs either way"
     return ConditionalLikelihoodResult(
         log_likelihood=Estimate.mean_of(values),
-        monte_carlo_error=float(np.sqrt(np.maximum(variance, 0.0).sum()) / len(values)),
+        monte_carlo_error=float(np.sqrt(variance.sum()) / len(values)),
         hidden=float((1.0 - mask).sum() / len(mask)),
         effective_sample_size=float(sizes.min()),
         num_examples=len(values),
@@ -140,8 +142,7 @@ def _of_candidates(
     vae: Any, x: np.ndarray, mask: np.ndarray, num_samples: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Log-density, least effective sample size and variance of each example."""
-    if not is_completing(vae):
-        vae.check_inputs(x)
+    vae.check_inputs(x)
     masked = masked_inputs(vae, x, mask, seed, allow_empty=True)
     whole = Inputs(np.asarray(x, masked.x.dtype), masked.condition, masked.mask)
     found = map_candidates(
@@ -149,7 +150,7 @@ def _of_candidates(
     )
     # Of a ratio of two means over the same latents; their covariance is left out.
     sizes = [found["visible"], found["both"]]
-    variance = 1.0 / sizes[0] + 1.0 / sizes[1] - 2.0 / num_samples
+    variance = np.sum([relative_variance(s, num_samples) for s in sizes], axis=0)
     return found["log_hidden"], np.minimum(*sizes), variance
 
 

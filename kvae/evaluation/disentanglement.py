@@ -71,7 +71,8 @@ def disentanglement(
         ImportError: if scikit-learn is missing.
     """
     latents = np.asarray(x) if vae is None else encodings(vae, x, seed).mean
-    least = 0.01 if vae is not None else 0.0  # the scale of x itself is not known
+    # As in latent_usage; the scale of x itself is not known.
+    least = 0.0 if vae is None else 0.01 * vae.prior.unit_variance
     table = dci(latents, factors, categorical, seed=seed)
     factors = np.asarray(factors)
     return DisentanglementResult(

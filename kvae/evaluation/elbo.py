@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kvae.evaluation.examples import check_count, example_draws
+from kvae.checks import check_count
+from kvae.evaluation.examples import example_draws
 from kvae.evaluation.result import Estimate, Result
 from kvae.inputs import Inputs
 
@@ -77,9 +78,8 @@ def elbo(
     for draw in example_draws(vae, x, num_samples, seed, positions):
         log_likelihoods = draw.log_likelihood.astype("float64")
         terms, rate = log_likelihoods, draw.exact_rate
-        if exact := not math.isnan(rate):
-            terms = log_likelihoods
-        else:
+        if math.isnan(rate):
+            exact = False
             ratios = draw.log_posterior.astype("float64") - draw.log_prior
             terms, rate = log_likelihoods - ratios, float(ratios.mean())
         rates.append(rate)

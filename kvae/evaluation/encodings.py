@@ -12,7 +12,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from kvae.batches import map_batches
-from kvae.evaluation.examples import check_positions, check_seed, prepare
+from kvae.checks import check_seed
+from kvae.evaluation.examples import check_positions, prepare
 from kvae.inputs import Inputs
 from kvae.maths import counter_normal
 from kvae.types import Tensor

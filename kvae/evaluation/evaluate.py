@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from kvae.checks import check_count
 from kvae.evaluation.annealed_importance import annealed_importance_sampling
 from kvae.evaluation.elbo import elbo
-from kvae.evaluation.examples import check_count, prepare
+from kvae.evaluation.examples import prepare
 from kvae.evaluation.inference_gap import inference_gap
 from kvae.evaluation.information import information
 from kvae.evaluation.latents import latent_usage
@@ -69,7 +70,8 @@ def evaluate(
         and (labels is not None or features is not None),
         "ais": False,
     }
-    names = only or tuple(name for name in _NAMES if suits.get(name, True))
+    if only is None:
+        only = tuple(name for name in _NAMES if suits.get(name, True))
     few = Inputs(**{k: np.asarray(v)[:num_hard] for k, v in inputs.to_dict().items()})
     runs: dict[str, Callable[[], Result]] = {
         "log_likelihood": lambda: log_likelihood(vae, inputs, num_samples, seed),
@@ -80,4 +82,4 @@ def evaluate(
         "ais": lambda: annealed_importance_sampling(vae, few, seed=seed),
         "samples": lambda: sample_quality(vae, inputs, labels, features, seed=seed),
     }
-    return {name: runs[name]() for name in names}
+    return {name: runs[name]() for name in only}

@@ -19,6 +19,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.checks import check_count, check_seed
+from kvae.conditions import check_visible_part
 from kvae.inputs import Inputs
 from kvae.noise import Noise
 from kvae.types import Params, Tensor
@@ -72,27 +74,9 @@ def prepare(vae: Any, x: Any) -> Inputs:
             "keras.saving.load_model."
         )
     inputs: Inputs = vae.check_inputs(x)
+    check_visible_part(vae.objective, inputs.condition)
     vae._build_for(inputs)
     return inputs
-
-
-def check_count(name: str, value: Any, least: int = 1) -> int:
-    """Returns a count as int, or raises ValueError if it is not one."""
-    number = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not number or value < least:
-        raise ValueError(
-            f"{name} must be an integer of at least {least}; received {value!r}."
-        )
-    return int(value)
-
-
-def check_seed(seed: Any) -> int:
-    """Returns the seed as int, or raises ValueError if it is out of range."""
-    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:
-        raise ValueError(
-            f"seed must be an integer from 0 to 2**31 - 1; received {seed!r}."
-        )
-    return int(seed)
 
 
 def check_positions(positions: Any, num: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.checks import check_count, check_seed
 from kvae.completion import (
     candidates,
     check_possible,
@@ -17,7 +18,6 @@ from kvae.completion import (
     pick,
     resample,
 )
-from kvae.evaluation.examples import check_count, check_seed
 from kvae.evaluation.result import Result
 from kvae.inputs import Inputs
 from kvae.masks import nan_as_missing as read_nan

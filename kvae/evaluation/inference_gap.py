@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.checks import check_count, check_seed
 from kvae.evaluation.examples import (
-    check_count,
     check_positions,
-    check_seed,
     compiled,
     exact_rate,
     has_exact_rate,
@@ -206,7 +205,7 @@ def _fit(
     inputs = Inputs(**example)
     prior = prior or vae.prior(inputs.condition)
     amortised = vae.posterior_params(inputs)
-    start = free_values(amortised, vae.latent_dim)
+    start = free_values(amortised)
     fit_noise = Noise(key + [0, _FIT], position)
     dim, dtype = vae.posterior.noise_dim, vae.maths_dtype
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.checks import check_count, check_seed
 from kvae.evaluation.encodings import encodings, is_factorised, marginals
-from kvae.evaluation.examples import check_count, check_seed, prepare
+from kvae.evaluation.examples import prepare
 from kvae.evaluation.mmd import maximum_mean_discrepancy
 from kvae.evaluation.result import Estimate, Result
 from kvae.inputs import Inputs

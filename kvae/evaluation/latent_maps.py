@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.checks import check_count
 from kvae.evaluation.encodings import encodings
-from kvae.evaluation.examples import check_count, prepare
+from kvae.evaluation.examples import prepare
+from kvae.priors import UniformSphere
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +58,8 @@ def latent_map(vae: Any, x: Any, seed: int = 0) -> LatentMap:
     if vae.latent_dim == 2:
         return LatentMap(means, np.eye(2), 1.0, ("z[0]", "z[1]"))
     centred = means - means.mean(0)
-    _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+    # Of one example the second direction is any.
+    _, sizes, directions = np.linalg.svd(centred, full_matrices=len(centred) < 2)
     total = float(np.square(sizes).sum())
     axes = directions[:2]
     # The sign of a direction is arbitrary: fix it, so that a map can be repeated.
@@ -73,6 +76,7 @@ def traversals(
     num_steps: int = 9,
     span: float = 2.5,
     condition: Any = None,
+    mask: Any = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Decodes what changes when one latent moves and the others stay.
 
@@ -83,8 +87,10 @@ def traversals(
         dimensions: which latents to move; those with the largest posterior-mean scale
             are a good choice; all if None.
         num_steps: pictures per latent.
-        span: from -span to span, in the units of z.
+        span: from -span to span, in the units of z. On the unit sphere z is scaled back
+            to length 1 after the move.
         condition: (1, ...) what p(x|z,c) is given, or None.
+        mask: in the shape of x, 1 where it is observed; None for everywhere.
 
     Returns:
         images: (len(dimensions), num_steps, *data_shape) means of p(x|z).
@@ -93,9 +99,12 @@ def traversals(
     Raises:
         ValueError: if the example does not fit or a dimension does not exist.
     """
-    x = np.asarray(x)
-    x = x[None] if x.shape == tuple(vae.data_shape) else x[:1]
-    data = {"x": x} if condition is None else {"x": x, "condition": condition}
+    shape = (1, *vae.data_shape)
+    data = {"x": _one(x, shape)}
+    if condition is not None:
+        data["condition"] = condition
+    if mask is not None:
+        data["mask"] = _one(mask, shape)
     prepare(vae, data)
     dimensions = range(vae.latent_dim) if dimensions is None else dimensions
     chosen = [int(d) for d in dimensions]
@@ -109,6 +118,8 @@ def traversals(
     z = np.tile(encodings(vae, data).mean, (len(chosen) * num_steps, 1))
     for row, dimension in enumerate(chosen):
         z[row * num_steps : (row + 1) * num_steps, dimension] = steps
+    if vae.prior.space == UniformSphere.space:
+        z /= np.linalg.norm(z, axis=1, keepdims=True)
     if condition is not None:
         condition = np.repeat(np.asarray(condition)[:1], len(z), axis=0)
     images = _means(vae, z, condition)
@@ -128,8 +139,14 @@ def latent_grid(vae: Any, num_steps: int = 15) -> tuple[np.ndarray, np.ndarray]:
         steps: (num_steps,) the values of each latent.
 
     Raises:
-        ValueError: if the model has another number of latent dimensions.
+        ValueError: if the model has another number of latent dimensions, or they are not
+            all of R^2.
     """
+    if vae.prior.space != "R^D":
+        raise ValueError(
+            f"a grid covers R^2; the latents of this model live on {vae.prior.space}. "
+            "Look at traversals instead."
+        )
     if vae.latent_dim != 2:
         raise ValueError(
             f"a grid covers 2 latent dimensions; the model has {vae.latent_dim}. "
@@ -141,6 +158,11 @@ def latent_grid(vae: Any, num_steps: int = 15) -> tuple[np.ndarray, np.ndarray]:
     across, up = np.meshgrid(steps, steps[::-1])
     images = _means(vae, np.stack([across.ravel(), up.ravel()], axis=1), None)
     return images.reshape(num_steps, num_steps, *vae.data_shape), steps
+
+
+def _one(x: Any, shape: tuple[int, ...]) -> np.ndarray:
+    x = np.asarray(x)
+    return x.reshape(shape) if x.shape == shape[1:] else x[:1]
 
 
 def _means(vae: Any, z: np.ndarray, condition: Any) -> np.ndarray:

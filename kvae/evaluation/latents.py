@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from kvae.evaluation.encodings import encodings, is_factorised, marginals
 from kvae.evaluation.result import Result
-from kvae.inputs import Inputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +29,7 @@ class LatentUsage(Result):
         num_examples: N.
         mean_variance: (D,) variance over x of the posterior mean.
         rate_per_dimension: (D,) nats; None where the posterior or the prior is not
-            factorised.
+            factorised, or the prior is conditional.
     """
 
     active_units: int
@@ -105,7 +104,7 @@ def latent_usage(
 
 
 def _rate_per_dimension(vae: Any, x: Any, coded: Any) -> np.ndarray | None:
-    if Inputs.of(x).condition is not None:
+    if vae.prior.conditional:
         return None
     prior = vae.prior.distribution(vae.prior(None))
     posterior = vae.posterior.distribution(

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kvae.evaluation.examples import check_count, example_draws
+from kvae.checks import check_count
+from kvae.evaluation.examples import example_draws
 from kvae.evaluation.result import Estimate, Result
 from kvae.inputs import Inputs
 

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from kvae.evaluation.extras import require
+from kvae.inputs import Inputs
+
+_MISSING = (0.35, 0.55, 0.85)
 
 
 def image_grid(images: np.ndarray, low: float = 0.0, high: float = 1.0) -> np.ndarray:
@@ -20,7 +23,7 @@ def image_grid(images: np.ndarray, low: float = 0.0, high: float = 1.0) -> np.nd
 
     Returns:
         picture: (R * (H + 1) + 1, C * (W + 1) + 1, 3), from 0 to 1, thin light lines
-            between.
+            between; pixels that are NaN are blue.
 
     Raises:
         ValueError: if the arrays are no images.
@@ -36,12 +39,29 @@ def image_grid(images: np.ndarray, low: float = 0.0, high: float = 1.0) -> np.nd
     rows, columns, height, width, _ = images.shape
     shown = np.clip((images - low) / max(high - low, 1e-12), 0.0, 1.0)
     shown = np.broadcast_to(shown, (*shown.shape[:-1], 3))
+    shown = np.where(np.isnan(shown), _MISSING, shown)
     picture = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, 3), 0.8)
     for r in range(rows):
         for c in range(columns):
             top, left = r * (height + 1) + 1, c * (width + 1) + 1
             picture[top : top + height, left : left + width] = shown[r, c]
     return picture
+
+
+def value_range(images: np.ndarray) -> tuple[float, float]:
+    """What to show as black and as white: 0 and 1, or else the least and largest value."""
+    known = images[np.isfinite(images)]
+    if not known.size or (known.min() >= 0 and known.max() <= 1):
+        return 0.0, 1.0
+    return float(known.min()), float(known.max())
+
+
+def observed_images(inputs: Inputs, data_shape: tuple[int, ...]) -> np.ndarray | None:
+    """Examples as images, NaN where they are missing; None if they are no images."""
+    x = np.asarray(inputs.x, "float32")
+    if inputs.mask is not None:
+        x = np.where(np.asarray(inputs.mask, bool), x, np.float32(np.nan))
+    return as_images(x, data_shape)
 
 
 def as_images(x: np.ndarray, data_shape: tuple[int, ...]) -> np.ndarray | None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from kvae.checks import check_seed
 from kvae.evaluation.elbo import elbo
 from kvae.evaluation.evaluate import evaluate
-from kvae.evaluation.examples import check_seed, prepare
+from kvae.evaluation.examples import prepare
 from kvae.evaluation.latent_maps import latent_grid, latent_map, traversals
 from kvae.evaluation.latents import LatentUsage
 from kvae.evaluation.page import Page
@@ -19,8 +20,10 @@ from kvae.evaluation.pictures import (
     curves_png,
     histogram_png,
     image_grid,
+    observed_images,
     picture_png,
     scatter_png,
+    value_range,
 )
 from kvae.evaluation.result import Result
 from kvae.inputs import Inputs
@@ -112,12 +115,11 @@ def _headline(results: dict[str, Result]) -> list[tuple[str, str]]:
 
 
 def _pictures(page: Page, vae: Any, inputs: Inputs, seed: int) -> None:
-    data = np.asarray(inputs.x[:16], "float32")
-    shown = as_images(data, vae.data_shape)
+    few = Inputs(**{k: np.asarray(v)[:16] for k, v in inputs.to_dict().items()})
+    shown = observed_images(few, vae.data_shape)
     if shown is None:
         return
-    few = Inputs(**{k: np.asarray(v)[:16] for k, v in inputs.to_dict().items()})
-    limits = _limits(shown)
+    limits = value_range(shown)
     rebuilt = as_images(vae.reconstruct(few), vae.data_shape)
     assert rebuilt is not None
     page.section("Pictures")
@@ -138,11 +140,6 @@ def _pictures(page: Page, vae: Any, inputs: Inputs, seed: int) -> None:
     )
 
 
-def _limits(images: np.ndarray) -> tuple[float, float]:
-    low, high = float(images.min()), float(images.max())
-    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
-
-
 def _unusual(page: Page, vae: Any, inputs: Inputs, results: dict[str, Result]) -> None:
     values = getattr(results.get("log_likelihood"), "per_example", None)
     what = "log p(x)"
@@ -155,10 +152,12 @@ def _unusual(page: Page, vae: Any, inputs: Inputs, results: dict[str, Result]) -
     count = min(16, len(values))
     order = np.argsort(values)
     rows = np.stack([order[-count:][::-1], order[:count]])
-    shown = as_images(np.asarray(inputs.x, "float32")[rows], vae.data_shape)
+    chosen = {k: np.asarray(v)[rows.ravel()] for k, v in inputs.to_dict().items()}
+    shown = observed_images(Inputs(**chosen), vae.data_shape)
     if shown is not None:
+        shown = shown.reshape(*rows.shape, *shown.shape[1:])
         page.picture(
-            picture_png(image_grid(shown, *_limits(shown))),
+            picture_png(image_grid(shown, *value_range(shown))),
             f"The most probable examples (above, {values[order[-1]]:.1f} nats at most) and "
             f"the least (below, {values[order[0]]:.1f} at least): look here for outliers.",
         )
@@ -175,7 +174,8 @@ def _latents(
         size = variance if rate is None else rate
         order = np.argsort(size)[::-1]
         label = "variance of the mean" if rate is None else "rate, nats"
-        page.picture(bars_png(size, label, variance > usage.threshold), usage.verdict)
+        least = usage.threshold * vae.prior.unit_variance
+        page.picture(bars_png(size, label, variance > least), usage.verdict)
     if vae.latent_dim >= 2:
         rows = slice(0, 3000)
         few = Inputs(**{k: np.asarray(v)[rows] for k, v in inputs.to_dict().items()})
@@ -186,24 +186,27 @@ def _latents(
             f"Posterior means of {len(plane.points)} examples; the plane shows "
             f"{plane.explained:.0%} of their variance.",
         )
-    first = np.asarray(inputs.x[0], "float32")
-    if as_images(first[None], vae.data_shape) is None:
+    first = {k: np.asarray(v)[:1] for k, v in inputs.to_dict().items()}
+    if observed_images(Inputs(**first), vae.data_shape) is None:
         return
-    condition = None if inputs.condition is None else np.asarray(inputs.condition)[:1]
-    images, steps = traversals(vae, first, order[:10], 11, condition=condition)
+    images, steps = traversals(
+        vae, first["x"], order[:10], 11,
+        condition=first.get("condition"), mask=first.get("mask"),
+    )  # fmt: skip
     shown = as_images(images, vae.data_shape)
     assert shown is not None
     page.picture(
-        picture_png(image_grid(shown, *_limits(shown))),
+        picture_png(image_grid(shown, *value_range(shown))),
         f"Traversals: each row moves one latent of the first example from {steps[0]:g} to "
         f"{steps[-1]:g}, the latent with the largest rate on top "
         f"({', '.join(f'z[{d}]' for d in order[:10])}).",
     )
-    if vae.latent_dim == 2 and condition is None:
+    plane_of_normals = vae.latent_dim == 2 and vae.prior.space == "R^D"
+    if plane_of_normals and inputs.condition is None:
         grid = as_images(latent_grid(vae)[0], vae.data_shape)
         assert grid is not None
         page.picture(
-            picture_png(image_grid(grid, *_limits(grid))),
+            picture_png(image_grid(grid, *value_range(grid))),
             "The latent plane, decoded at even quantiles of the standard normal.",
         )
 

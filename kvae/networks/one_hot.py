@@ -60,4 +60,6 @@ class OneHot(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        return {**super().get_config(), "classes": self.classes}
+        number = isinstance(self.classes, (int, np.integer))
+        classes = len(self.labels) if number else list(self.labels)
+        return {**super().get_config(), "classes": classes}

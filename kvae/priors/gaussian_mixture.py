@@ -59,17 +59,19 @@ class GaussianMixture(Prior):
         self.spread = spread
         shape = (num_components, latent_dim)
         self._logits = self.add_weight(
-            name="logits", shape=shape[:1], initializer="zeros"
+            name="logits", shape=shape[:1], initializer="zeros", autocast=False
         )
         self._loc = self.add_weight(
             name="loc",
             shape=shape,
             initializer=keras.initializers.RandomNormal(stddev=spread),
+            autocast=False,
         )
         self._raw_scale = self.add_weight(
             name="raw_scale",
             shape=shape,
             initializer=keras.initializers.Constant(np.log(np.e - 1.0)),
+            autocast=False,
         )
         self.built = True
 

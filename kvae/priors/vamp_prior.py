@@ -75,6 +75,7 @@ class VampPrior(Prior):
             if bounds is None
             else keras.initializers.RandomUniform(*bounds),
             constraint=None if bounds is None else _Clip(*bounds),
+            autocast=False,
         )
         self.built = True
 
@@ -113,6 +114,11 @@ class VampPrior(Prior):
                 len(x), self.num_components, replace=len(x) < self.num_components
             )
         ]
+        if not np.isfinite(chosen).all():
+            raise ValueError(
+                "initialise expects finite examples; received NaN or infinity. Leave out "
+                "examples with missing entries, or fill these in."
+            )
         if self.bounds is not None and (
             chosen.min() < self.bounds[0] or chosen.max() > self.bounds[1]
         ):

@@ -22,7 +22,7 @@ def test_map_batches_joins_what_it_cut(batch_size):
 
 
 def test_map_batches_refuses_an_empty_batch():
-    with pytest.raises(ValueError, match="batch_size must be at least 1; received 0"):
+    with pytest.raises(ValueError, match="batch_size must be .* 1; received 0"):
         map_batches(double, Inputs(np.arange(3)), 0)
 
 

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import small
@@ -72,6 +73,33 @@ def test_other_arguments_that_do_not_fit_are_refused(arguments, message):
 def test_datasets_that_do_not_fit_are_refused(dataset, message):
     with pytest.raises(ValueError, match=message):
         small.vae().fit(dataset, verbose=0)
+
+
+def test_examples_are_held_out_only_where_nothing_else_validates():
+    steps = []
+    count = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: steps.append(1)
+    )
+    for data, expected, validates in ((X[:7], 5, True), (None, 3, True)):
+        model = small.vae(compile={"steps_per_execution": 1})
+        given = {"validation_split": 0.5, "validation_data": data}
+        history = model.fit(X, batch_size=10, callbacks=[count], verbose=0, **given)
+        assert (len(steps), "val_loss" in history.history) == (expected, validates)
+        steps.clear()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"validation_split": 20}, "a share between 0 and 1 .* received 20"),
+        ({"validation_split": 0.999}, "on both sides; received 0.999 for 50"),
+        ({"batch_size": -1}, "batch_size must be an integer of at least 1"),
+        ({"batch_size": 2.5}, "batch_size must be an integer of at least 1"),
+    ],
+)
+def test_wrong_numbers_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        small.vae().fit(X, verbose=0, **arguments)
 
 
 def test_the_target_may_be_x_itself():

@@ -82,7 +82,13 @@ def test_drawn_pixels_have_the_mean_that_the_picture_shows(vae):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda v: v.sample(0), "num to be a positive integer; received 0"),
+        (lambda v: v.sample(0), "num must be an integer of at least 1; received 0"),
+        (lambda v: v.sample(2, temperature=np.nan), "temperature must be a number"),
+        (lambda v: v.sample(2, temperature="hot"), "of at least 0; received 'hot'"),
+        (lambda v: v.elbo(X, 0), "num_samples must be an integer of at least 1"),
+        (lambda v: v.elbo(X, 1.5), "of at least 1; received 1.5"),
+        (lambda v: v.decode([["a", "b"]]), "z of numbers; received string"),
+        (lambda v: v.predict(X * 9, verbose=0), "max=9"),
         (lambda v: v.sample(2, seed=-1), "seed must be an integer from 0"),
         (lambda v: v.elbo(X, seed=0.5), "seed must be an integer from 0"),
         (
@@ -92,7 +98,10 @@ def test_drawn_pixels_have_the_mean_that_the_picture_shows(vae):
         (lambda v: v.decode(np.zeros(2)), r"z of shape \(N, 2\); received \(2,\)"),
         (lambda v: v.elbo(X[:, :2]), r"takes examples of shape \(6,\)"),
         (lambda v: v.reconstruct(X * 9), "max=9"),
-        (lambda v: v.encode(X, batch_size=0), "batch_size must be at least 1"),
+        (
+            lambda v: v.encode(X, batch_size=0),
+            "batch_size must be an integer of at",
+        ),
     ],
 )
 def test_wrong_arguments_are_refused(vae, call, message):

@@ -157,8 +157,8 @@ def test_an_encoder_that_sees_the_mask_completes_too(x):
         ({"mask": None}, "what is visible must be said"),
         ({"mask": "left-halves"}, "one of left_half"),
         ({"mask": "left_half"}, "Half hides parts of images"),
-        ({"mask": MASK, "num": 0}, "num to be a positive integer; received 0"),
-        ({"mask": MASK, "num_candidates": 2.5}, "num_candidates to be a positive"),
+        ({"mask": MASK, "num": 0}, "num must be an integer of at least 1; received 0"),
+        ({"mask": MASK, "num_candidates": 2.5}, "num_candidates must be an integer"),
         ({"mask": MASK, "seed": -1}, "seed must be an integer from 0"),
     ],
 )

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from tiny_models import DIM, labels, pixels, tiny_vae
 
+from kvae import posteriors, priors
 from kvae.evaluation import annealed_importance_sampling, bidirectional_monte_carlo
 from kvae.evaluation.annealing import Annealing
 
@@ -54,6 +56,26 @@ def test_an_example_depends_on_its_position_alone(vae, x):
     np.testing.assert_array_equal(part.per_example, whole.per_example[order])
 
 
+@pytest.mark.parametrize("condition", [False, True])
+def test_spheres_are_refused(condition):
+    sphere = posteriors.PowerSpherical(DIM), priors.UniformSphere(DIM)
+    model = tiny_vae(*sphere, condition=condition)
+    model.build({"x": (None, 4), "condition": (None, 2)} if condition else (None, 4))
+    data = {"x": pixels(4), "condition": labels(4)} if condition else pixels(4)
+    with pytest.raises(ValueError, match="UniformSphere, on the unit sphere"):
+        annealed_importance_sampling(model, data)
+    with pytest.raises(ValueError, match="UniformSphere, on the unit sphere"):
+        bidirectional_monte_carlo(model, 2, condition=labels(2) if condition else None)
+
+
+def test_simulated_conditions_are_checked(vae):
+    with pytest.raises(ValueError, match="condition"):
+        bidirectional_monte_carlo(vae, 2, condition=labels(2))
+    model = tiny_vae(condition=True)
+    with pytest.raises(ValueError, match="num=3 samples"):
+        bidirectional_monte_carlo(model, 3, condition=labels(2))
+
+
 def test_one_chain_does_not_know_its_error(vae, x):
     found = annealed_importance_sampling(vae, x[:2], num_chains=1, num_steps=10)
     assert np.isnan(found.monte_carlo_error)
@@ -76,5 +98,3 @@ def test_wrong_arguments_are_refused(vae, x):
         ValueError, match="num_examples must be an integer of at least 2"
     ):
         bidirectional_monte_carlo(vae, num_examples=1)
-    with pytest.raises(ValueError, match="condition must have num_examples=4 rows"):
-        bidirectional_monte_carlo(vae, num_examples=4, condition=np.zeros((3, 1)))

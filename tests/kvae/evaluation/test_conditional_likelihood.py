@@ -5,6 +5,7 @@ import scipy.stats
 from conditional_gaussian import log_prob
 
 import kvae
+from kvae import evaluation
 from kvae.evaluation import conditional_log_likelihood
 
 
@@ -43,6 +44,14 @@ def test_few_candidates_err_downwards(correlated, vae, x, mask):
     assert np.mean(found) < truth - 3 * error
 
 
+@pytest.mark.parametrize("candidates_only", [False, True])
+def test_one_latent_does_not_know_its_error(vae, x, mask, candidates_only):
+    found = conditional_log_likelihood(
+        vae, x[:3], mask[:3], 1, candidates_only=candidates_only
+    )
+    assert np.isnan(found.monte_carlo_error)
+
+
 @pytest.fixture(scope="module")
 def completing():
     """x = (a, b) with b = 1.5 a + 2 z + 0.5 e, so p(b | a) = N(1.5 a, 4.25)."""
@@ -73,6 +82,16 @@ def completing():
     kernel[0, 1], kernel[1, 1] = 2.0, 1.5
     vae.likelihood._loc._linear.kernel.assign(kernel)
     return vae
+
+
+def test_a_completing_model_wants_complete_examples_with_their_visible_part(completing):
+    x = np.zeros((4, 2), "float32")
+    with pytest.raises(ValueError, match="given_visible"):
+        evaluation.elbo(completing, x)
+    x[1, 1] = np.nan
+    mask = np.tile([1.0, 0.0], (4, 1))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        conditional_log_likelihood(completing, x, mask, 10, candidates_only=True)
 
 
 def test_a_completing_model_gives_the_truth_too(completing):

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 from linear_gaussian import LinearGaussian
+from tiny_models import labels, pixels, tiny_vae
 
-from kvae import VAE, likelihoods, posteriors, priors
+from kvae import VAE, likelihoods, objectives, posteriors, priors
 from kvae.evaluation import latent_usage
 
 
@@ -60,6 +61,16 @@ def test_wide_spheres_are_not_called_collapsed():
     assert usage.mean_variance.max() < 0.01  # at most 1/D on average
     assert usage.active_units == dim
     assert not usage.collapsed
+
+
+def test_a_condition_leaves_the_rate_its_closed_form():
+    model = tiny_vae(objective=objectives.ELBO(), condition=True)
+    data = {"x": pixels(20), "condition": labels(20)}
+    usage = latent_usage(model, data)
+    q = model.encode(data).distribution
+    mean, scale = q.mean().numpy(), q.stddev().numpy()
+    rate = 0.5 * (mean**2 + scale**2 - 1 - 2 * np.log(scale)).mean(axis=0)
+    np.testing.assert_allclose(usage.rate_per_dimension, rate, rtol=1e-4)
 
 
 def test_wrong_threshold_is_refused(vae, x):

@@ -22,7 +22,14 @@ from kvae import (
 )
 from kvae.evaluation.extras import require
 from kvae.evaluation.page import Page
-from kvae.evaluation.pictures import as_images, image_grid, picture_png
+from kvae.evaluation.pictures import (
+    as_images,
+    image_grid,
+    observed_images,
+    picture_png,
+    value_range,
+)
+from kvae.inputs import Inputs
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +120,57 @@ def test_traversals_move_one_latent(model, images):
     np.testing.assert_allclose(pictures[0], model.decode(z).mean(), atol=1e-6)
     with pytest.raises(ValueError, match="latent dimension 2 does not exist"):
         evaluation.traversals(model, images[0], [2])
+
+
+@pytest.fixture(scope="module")
+def spherical():
+    return VAE(
+        networks.mlp((8, 8), (16,), "tanh"),
+        networks.mlp((2,), (16,), "tanh", role="decoder"),
+        posteriors.PowerSpherical(2),
+        likelihoods.Bernoulli((8, 8)),
+        priors.UniformSphere(2),
+    )
+
+
+def test_traversals_stay_on_the_sphere(spherical, images):
+    pictures, steps = evaluation.traversals(spherical, images[0], [1], 5)
+    z = np.tile(np.asarray(spherical.encode(images[:1]).mean_direction), (5, 1))
+    z[:, 1] = steps
+    z /= np.sqrt(np.square(z).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(pictures[0], spherical.decode(z).mean(), atol=1e-6)
+    with pytest.raises(ValueError, match="live on the unit sphere"):
+        evaluation.latent_grid(spherical)
+    names = ("elbo", "latents")
+    results = evaluation.evaluate(spherical, images, only=names)
+    assert "<html" in evaluation.report(spherical, images, results=results)
+    assert evaluation.evaluate(spherical, images, only=()) == {}
+
+
+def test_missing_entries_are_blue(model, images):
+    mask = np.random.default_rng(1).random(images.shape) < 0.7
+    data = {"x": np.where(mask, images, np.nan).astype("float32"), "mask": mask}
+    results = evaluation.evaluate(model, data, only=("elbo", "latents"))
+    assert "<html" in evaluation.report(model, data, results=results)
+    few = Inputs(data["x"][:3], mask=mask[:3])
+    shown = observed_images(few, (8, 8))
+    assert value_range(shown) == (0.0, 1.0)
+    picture = image_grid(shown[None])
+    blue = (picture[..., 2] > picture[..., 0] + 0.1).sum()
+    assert blue == (~mask[:3]).sum()
+    assert value_range(np.array([np.nan, -1.0, 3.0])) == (-1.0, 3.0)
+
+
+def test_a_single_example_has_a_page(images):
+    wide = VAE(
+        networks.mlp((8, 8), (16,)),
+        networks.mlp((4,), (16,), role="decoder"),
+        posteriors.DiagonalNormal(4),
+        likelihoods.Bernoulli((8, 8)),
+    )
+    plane = evaluation.latent_map(wide, images[:1])
+    np.testing.assert_allclose(plane.points, [[0, 0]], atol=1e-9)
+    np.testing.assert_allclose(plane.axes @ plane.axes.T, np.eye(2), atol=1e-9)
 
 
 def test_grid_runs_along_both_latents(model):

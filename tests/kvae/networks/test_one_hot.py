@@ -1,3 +1,5 @@
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -26,6 +28,15 @@ def test_it_is_saved_with_a_network(tmp_path):
     model.save(tmp_path / "m.keras")
     loaded = keras.saving.load_model(tmp_path / "m.keras")
     np.testing.assert_array_equal(loaded(np.array([7, 3])), [[0, 1], [1, 0]])
+
+
+@pytest.mark.parametrize("classes", [np.array([3, 7]), np.int64(2)])
+def test_classes_of_numpy_are_saved_too(classes, tmp_path):
+    layer = OneHot(classes)
+    keras.Sequential([keras.Input((), dtype="int32"), layer]).save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras").layers[-1]
+    assert loaded.labels == layer.labels
+    assert json.loads(json.dumps(loaded.get_config())) == layer.get_config()
 
 
 @pytest.mark.parametrize("classes", [0, (), (1, 1)])

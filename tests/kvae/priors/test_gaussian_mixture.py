@@ -29,6 +29,13 @@ def test_from_parameters_gives_these_parameters(prior):
     np.testing.assert_allclose(params["scale"], SCALE, rtol=1e-6)
 
 
+def test_half_precision_does_not_round_it():
+    prior = GaussianMixture.from_parameters(
+        WEIGHTS, LOC + 1e-4, SCALE, dtype="mixed_float16"
+    )
+    np.testing.assert_array_equal(prior()["loc"], (LOC + 1e-4).astype("float32"))
+
+
 def test_from_parameters_raises_scales_that_are_too_small():
     prior = GaussianMixture.from_parameters([1.0], [[0.0]], [[1e-5]], min_scale=0.1)
     np.testing.assert_allclose(prior()["scale"], [[0.1]], rtol=2e-3)

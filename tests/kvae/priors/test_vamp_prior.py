@@ -124,6 +124,8 @@ def test_initialise_refuses_other_shapes_and_ranges():
         prior.initialise(np.zeros((3, 7)))
     with pytest.raises(ValueError, match="received min=-3, max=-3"):
         prior.initialise(np.full((3, 4), -3.0))
+    with pytest.raises(ValueError, match="finite examples; received NaN"):
+        prior.initialise(np.full((3, 4), np.nan))
 
 
 def test_without_a_model_it_says_so():
