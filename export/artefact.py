@@ -26,7 +26,7 @@ from kvae.export.model_checks import (
     require_litert,
     require_serving,
 )
-from kvae.export.parity_cases import record
+from kvae.export.parity_cases import ROWS, record
 from kvae.export.report import ExportReport
 from kvae.export.servable import write_archive
 from kvae.export.signatures import signatures
@@ -97,7 +97,7 @@ def export(
     check_choices(precisions, batches)
     directory = check_new(directory)
     model = as_float32(vae)
-    cases = record(model, x)
+    cases = record(model, x, max(ROWS, *(batch or 1 for batch in batches)))
 
     with staged(directory) as stage:
         np.savez_compressed(stage / "parity.npz", **cases)  # type: ignore[arg-type]

@@ -78,7 +78,7 @@ def examples_for(model: Any, x: Any) -> dict[str, np.ndarray]:
     """Chooses the examples to measure on; the first ones may have calibrated int8."""
     if x is None:
         return random_inputs(model, _EXAMPLES, seed=99)
-    count = len(Inputs.of(x).x)
+    count = min(len(Inputs.of(x).x), 128 + _EXAMPLES)
     every = real_inputs(model, x, count)
     first = min(128, count // 2)
     return {

@@ -151,15 +151,16 @@ def _calibration(
     model: Any, names: tuple[str, ...], batch: int | None, x: Any
 ) -> Callable[[], Iterator[tuple[str, dict[str, np.ndarray]]]]:
     """Gives the converter the codes and examples that the file will see in use."""
-    sources = [random_inputs(model, _CALIBRATION, seed=7)]
-    if x is not None:
-        sources.append(real_inputs(model, x, _CALIBRATION))
     rows = batch or 1
+    count = max(_CALIBRATION, rows)
+    sources = [random_inputs(model, count, seed=7)]
+    if x is not None:
+        sources.append(real_inputs(model, x, count))
     endpoints = signatures(model, names, "device", batch)
 
     def examples() -> Iterator[tuple[str, dict[str, np.ndarray]]]:
         for source in sources:
-            for start in range(0, _CALIBRATION - rows + 1, rows):
+            for start in range(0, count - rows + 1, rows):
                 for endpoint in endpoints:
                     if all(spec.name in source for spec in endpoint.inputs):
                         yield (

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kvae import endpoints
+from kvae.conditions import check_visible_part
 from kvae.export.signatures import signatures
 from kvae.inputs import Inputs
 from kvae.objectives import is_completing
@@ -16,7 +17,7 @@ ROWS = 16
 _SEED = 2024
 
 
-def record(model: Any, x: Any = None) -> dict[str, np.ndarray]:
+def record(model: Any, x: Any = None, rows: int = ROWS) -> dict[str, np.ndarray]:
     """Runs every endpoint in Keras, op by op, on real and on random input.
 
     Real input are the first examples of `x` and the means of their posteriors. Random
@@ -28,14 +29,15 @@ def record(model: Any, x: Any = None) -> dict[str, np.ndarray]:
     Args:
         model: a built `kvae.VAE` in float32.
         x: (N, *data_shape) real examples, or a dict of x, condition and mask, or None.
+        rows: examples, as many as the largest batch that a file takes.
 
     Returns:
-        cases: arrays by "data/signature/in or out/name", 16 rows each.
+        cases: arrays by "data/signature/in or out/name".
     """
     with tf.device("CPU:0"):
-        sources = {"random": random_inputs(model, ROWS, _SEED)}
+        sources = {"random": random_inputs(model, rows, _SEED)}
         if x is not None:
-            sources = {"real": real_inputs(model, x, ROWS)} | sources
+            sources = {"real": real_inputs(model, x, rows)} | sources
         cases: dict[str, np.ndarray] = {}
         for data, inputs in sources.items():
             for endpoint in signatures(model, target="keras"):
@@ -52,6 +54,7 @@ def record(model: Any, x: Any = None) -> dict[str, np.ndarray]:
 def real_inputs(model: Any, x: Any, count: int) -> dict[str, np.ndarray]:
     """Prepares the first real examples, repeated if there are fewer than `count`."""
     inputs = model.check_inputs(x)
+    check_visible_part(model.objective, inputs.condition)
     arrays = {
         key: np.resize(value[:count], (count, *value.shape[1:])).astype(
             value.dtype
@@ -60,6 +63,9 @@ def real_inputs(model: Any, x: Any, count: int) -> dict[str, np.ndarray]:
         )
         for key, value in inputs.to_dict().items()
     }
+    if "mask" in arrays:  # a file takes no NaN where an entry is missing
+        filler = np.asarray(model.likelihood.filler, "float32")
+        arrays["x"] = np.where(arrays["mask"] == 1, arrays["x"], filler)
     if is_completing(model):  # its mask beside the data says what is hidden
         visible = np.split(arrays["condition"], 2, axis=-1)[1]
         arrays["mask"] = visible.reshape(arrays["x"].shape)

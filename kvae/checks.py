@@ -12,10 +12,14 @@ import tensorflow as tf
 from kvae.types import Tensor
 
 
+def is_integer(value: Any) -> bool:
+    """Whether a value is an integer, of Python or of NumPy, and no boolean."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
 def check_count(name: str, value: Any, least: int = 1) -> int:
     """Returns a count as int, or raises ValueError if it is not one."""
-    number = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not number or value < least:
+    if not is_integer(value) or value < least:
         raise ValueError(
             f"{name} must be an integer of at least {least}; received {value!r}."
         )
@@ -24,7 +28,7 @@ def check_count(name: str, value: Any, least: int = 1) -> int:
 
 def check_seed(seed: Any) -> int:
     """Returns the seed as int, or raises ValueError if it is out of range."""
-    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:
+    if not is_integer(seed) or not 0 <= seed < 2**31:
         raise ValueError(
             f"seed must be an integer from 0 to 2**31 - 1; received {seed!r}."
         )

@@ -10,7 +10,7 @@ import numpy as np
 from kvae.conditions import list_classes
 from kvae.inputs import check_finite
 from kvae.likelihoods import Bernoulli, Likelihood, Normal
-from kvae.networks import OneHot, conv_decoder, conv_encoder, mlp
+from kvae.networks import OneHot, conv_decoder, conv_encoder, mlp, takes_one_tensor
 from kvae.posteriors import DiagonalNormal
 from kvae.priors import ConditionalNormal
 
@@ -53,10 +53,15 @@ def choose_parts(
     shape = x.shape[1:]
     latent_dim = getattr(given.get("posterior"), "latent_dim", latent_dim)
     parts: dict[str, Any] = {"posterior": DiagonalNormal(latent_dim)}
-    parts["likelihood"], why = _likelihood(x, shape)
-    if conditional_prior and condition is None:
+    if "likelihood" not in given:
+        parts["likelihood"], why = _likelihood(x, shape)
+        name = type(parts["likelihood"]).__name__
+        _LOG.info("for_data: %s likelihood, because %s", name, why)
+    if conditional_prior and (condition is None or "prior" in given):
+        other = "a prior too" if "prior" in given else "no condition"
         raise ValueError(
-            "conditional_prior=True learns p(z|c) and needs condition=; received None."
+            "conditional_prior=True learns p(z|c): it needs condition= and takes the place "
+            f"of prior=; received {other}."
         )
     options, words = _condition(condition, len(x))
     if conditional_prior:
@@ -71,17 +76,26 @@ def choose_parts(
         networks = "convolutional networks, because examples are images"
         parts["encoder"] = conv_encoder(shape, **options)
         parts["decoder"] = conv_decoder(latent_dim, shape, **options)
-    if not {"encoder", "decoder"} <= set(given):
+    if made := sorted({"encoder", "decoder"} - set(given)):
         _LOG.info("for_data: %s", networks)
-    if condition is not None:
-        _LOG.info("for_data: %s", words)
-    if "likelihood" not in given:
-        _LOG.info(
-            "for_data: %s likelihood, because %s",
-            type(parts["likelihood"]).__name__,
-            why,
-        )
+        if condition is not None:
+            taker = "both networks take" if len(made) == 2 else f"the {made[0]} takes"
+            _LOG.info("for_data: %s a condition: %s", taker, words)
+    elif condition is not None:
+        _check_taken(given)
     return {**parts, **given}
+
+
+def _check_taken(given: dict[str, Any]) -> None:
+    """Raises if neither network nor prior of a user's own takes a condition."""
+    networks = [given["encoder"], given["decoder"]]
+    if getattr(given.get("prior"), "conditional", False):
+        return
+    if all(takes_one_tensor(network) for network in networks):
+        raise ValueError(
+            "for_data received a condition, and an encoder and a decoder that take none. "
+            "Make them with condition_shape= or classes=, or leave the condition out."
+        )
 
 
 def condition_options(condition: Any) -> dict[str, Any]:
@@ -136,7 +150,7 @@ def _condition(condition: Any, num: int) -> tuple[dict[str, Any], str]:
         kind = f"{len(classes)} classes, {listed}, because it holds integers"
     else:
         kind = f"numbers of shape {options['condition_shape']}"
-    return options, f"both networks take a condition: {kind}"
+    return options, kind
 
 
 def _likelihood(x: np.ndarray, shape: tuple[int, ...]) -> tuple[Likelihood, str]:

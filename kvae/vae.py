@@ -98,7 +98,9 @@ class VAE(TrainableModel):
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Reconstructs x as `keras.Model.predict` does; arrays are checked first."""
         if is_arrays(x):
-            x = self.check_inputs(x).to_keras()
+            inputs = self.check_inputs(x)
+            check_visible_part(self.objective, inputs.condition)
+            x = inputs.to_keras()
         return super().predict(x, *args, **kwargs)
 
     def encode(self, x: Any, batch_size: int = 512) -> Any:

@@ -64,7 +64,8 @@ def complete(
         x: (N, *data_shape); hidden entries may hold anything, NaN too. Or a dict with "x"
             and optionally "condition" and "mask".
         mask: in the shape of x, 1 or True where visible; or a `kvae.masks` family or its
-            name, such as "left_half", of which a mask is drawn for each example.
+            name, such as "left_half", of which a mask is drawn for each example. What a
+            mask in x hides stays hidden.
         num: completions of each example.
         seed: of masks and draws.
         num_candidates: latents among which to choose; not used by a model trained with

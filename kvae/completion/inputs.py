@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kvae.batches import map_batches
 from kvae.checks import check_seed
-from kvae.inputs import Inputs
+from kvae.inputs import Inputs, check_mask
 from kvae.masks import as_family
 from kvae.objectives import is_completing
 
@@ -26,7 +26,8 @@ def masked_inputs(
     Args:
         vae: a `kvae.VAE`.
         x: as for `complete`.
-        mask: as for `complete`; None takes the one that x carries.
+        mask: as for `complete`; what the mask in x hides stays hidden. None takes the
+            one in x alone.
         seed: of a mask drawn from a family.
         allow_empty: let in examples without a visible entry.
 
@@ -51,6 +52,10 @@ def masked_inputs(
     else:
         drawn = as_family(mask).draw(len(inputs.x), vae.data_shape, seed)
         mask = drawn.numpy()
+    if inputs.mask is not None and mask is not inputs.mask:
+        check_mask(np.asarray(inputs.mask), np.shape(inputs.x))
+        check_mask(mask, np.shape(inputs.x))
+        mask = mask.astype(bool) & np.asarray(inputs.mask).astype(bool)
     inputs = dataclasses.replace(inputs, mask=mask)
     if is_completing(vae) and inputs.condition is not None:
         raise ValueError(

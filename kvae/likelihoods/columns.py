@@ -147,6 +147,14 @@ class Columns(Likelihood):
         for label, part, indices in zip(
             self._labels, self._parts, self._indices, strict=True
         ):
+            try:  # all at once: column by column takes long for many
+                part.check_support(
+                    x[:, indices], None if mask is None else mask[:, indices]
+                )
+            except ValueError:
+                pass
+            else:
+                continue
             for place, index in enumerate(indices):
                 column = np.zeros((len(x), len(indices))) + part.filler
                 column[:, place] = x[:, index]
@@ -198,12 +206,17 @@ def _label(kind: str, taken: list[str]) -> str:
     return kind if number == 1 else f"{kind}{number}"
 
 
+def _plain(value: Any) -> Any:
+    """The Python number of a NumPy one."""
+    return value.item() if isinstance(value, np.generic) else repr(value)
+
+
 def _grouped(columns: list[dict[str, Any]]) -> list[tuple[dict[str, Any], list[int]]]:
     """Puts columns that differ in the name alone together, in order of appearance."""
     groups: dict[str, tuple[dict[str, Any], list[int]]] = {}
     for index, column in enumerate(columns):
         spec = {key: value for key, value in column.items() if key != "name"}
-        key = json.dumps(spec, sort_keys=True)
+        key = json.dumps(spec, sort_keys=True, default=_plain)
         groups.setdefault(key, (spec, []))[1].append(index)
     return list(groups.values())
 

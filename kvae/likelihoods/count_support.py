@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.checks import is_integer
 from kvae.maths import soft_lower_bound
 from kvae.types import Tensor
 
@@ -32,4 +33,4 @@ def is_count(x: Tensor, largest: float = math.inf) -> Tensor:
 
 def whole(value: Any) -> bool:
     """Whether an argument is a positive integer."""
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return is_integer(value) and value > 0

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.checks import is_integer
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.level_grid import LevelGrid
 from kvae.likelihoods.logistic_levels import LogisticLevels
@@ -57,7 +58,7 @@ class DiscretizedLogisticMixture(Likelihood):
         **kwargs: Any,
     ) -> None:
         super().__init__(data_shape, **kwargs)
-        if not isinstance(components, int) or components < 1:
+        if not is_integer(components) or components < 1:
             raise ValueError(
                 "DiscretizedLogisticMixture expects components to be a positive integer; "
                 f"received {components!r}."

@@ -96,8 +96,10 @@ class Normal(Likelihood):
         seen = self._batches.value + 1.0
         share = tf.maximum(1.0 / seen, 1.0 - _MOMENTUM)
         old = self._mean_square.value
-        self._mean_square.assign(old + share * (mean_square - old))
-        self._batches.assign(seen)
+        # A batch that overflows must not stay in the mean: its step may be left out.
+        good = tf.math.is_finite(mean_square)
+        self._mean_square.assign(tf.where(good, old + share * (mean_square - old), old))
+        self._batches.assign(tf.where(good, seen, seen - 1.0))
         scale = self._bounded_root(mean_square)
         return {**params, "scale": scale + tf.zeros_like(params["scale"])}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from typing import Any
 
 import keras
@@ -51,8 +52,9 @@ class Positive:
         further: tuple[str, ...] = (),
     ) -> None:
         kinds, title = (*KINDS, *further), type(owner).__name__
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not (value in kinds or (number and 0 < value < math.inf)):
+        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        named = isinstance(value, str) and value in kinds
+        if not (named or (number and 0 < float(value) < math.inf)):
             raise ValueError(
                 f"{title} expects {name} to be a positive number or one of {kinds}; "
                 f"received {value!r}."

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.checks import check_seed
 from kvae.maths import normal_cdf
 from kvae.noise import Noise
 from kvae.types import Tensor
@@ -61,10 +62,10 @@ class MaskFamily(abc.ABC):
         Raises:
             ValueError: if examples of this shape cannot be masked so.
         """
-        if isinstance(seed, (int, np.integer)):
-            seed = (seed, 0)
         if isinstance(seed, (tuple, list)):
             seed = tf.stack([tf.cast(word, tf.int32) for word in seed])
+        elif not tf.is_tensor(seed) and np.ndim(seed) == 0:
+            seed = (check_seed(seed), 0)
         key = tf.cast(seed, tf.int32)
         return self.draw_from(Noise(key, tf.cast(first, tf.int32)), num, data_shape)
 
@@ -113,8 +114,8 @@ def image_sides(family: str, data_shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def over_channels(plane: Tensor, data_shape: tuple[int, ...]) -> Tensor:
-    """Gives every channel the mask of its pixel: (B, H, W) to (B, *data_shape)."""
+    """Gives every channel the mask of its pixel: (B, H, W) to (B, H, W, C)."""
     plane = tf.cast(plane, tf.float32)
     if len(data_shape) == 2:
         return plane
-    return tf.repeat(plane[..., None], data_shape[2], axis=-1)
+    return tf.repeat(plane[..., None], data_shape[-1], axis=-1)

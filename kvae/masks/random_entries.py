@@ -16,7 +16,7 @@ from kvae.types import Tensor
 class RandomEntries(MaskFamily):
     """Hides every entry on its own with the same probability: missing at random.
 
-    The channels of a pixel are hidden together.
+    The channels of a pixel, the last of three or more axes, are hidden together.
 
     Args:
         rate: probability of being hidden; a pair (low, high) draws one for each example,
@@ -38,15 +38,20 @@ class RandomEntries(MaskFamily):
 
     def num_uniforms(self, data_shape: tuple[int, ...]) -> int:
         """One for each pixel or column, and one for the rate."""
-        return math.prod(data_shape[:2]) + 1
+        return math.prod(_places(data_shape)) + 1
 
     def mask(self, uniforms: Tensor, data_shape: tuple[int, ...]) -> Tensor:
         """Makes masks (B, *data_shape)."""
         rate = self._low + (self._high - self._low) * uniforms[:, :1]
         visible = tf.cast(uniforms[:, 1:] >= rate, tf.float32)
-        plane = tf.reshape(visible, (-1, *data_shape[:2]))
+        plane = tf.reshape(visible, (-1, *_places(data_shape)))
         return over_channels(plane, data_shape) if len(data_shape) > 2 else plane
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {"rate": self.rate}
+
+
+def _places(data_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes along which entries are hidden on their own."""
+    return data_shape[: max(2, len(data_shape) - 1)]

@@ -18,7 +18,7 @@ class Rectangle(MaskFamily):
     Args:
         least: the shortest side, as a share of the image's.
         most: the longest side, as a share of the image's; below 1 something is always
-            visible.
+            visible, of images of more than one pixel.
 
     Raises:
         ValueError: unless 0 < least <= most <= 1.
@@ -47,8 +47,11 @@ class Rectangle(MaskFamily):
 
     def _hidden(self, extent: Tensor, start: Tensor, side: int) -> Tensor:
         """Which of `side` places an interval of random length and place covers."""
-        least = max(1, round(self.least * side))
-        most = max(least, round(self.most * side))
+        most = round(self.most * side)
+        if self.most < 1:
+            most = min(most, side - 1)
+        most = max(1, most)
+        least = min(most, max(1, round(self.least * side)))
         length = least + _whole(extent, most - least + 1)
         free = tf.cast(side - length + 1, tf.float32)
         first = tf.minimum(tf.cast(start * free, tf.int32), side - length)

@@ -3,6 +3,7 @@
 from kvae.networks.affine_coupling import AffineCoupling as AffineCoupling
 from kvae.networks.call import call_network as call_network
 from kvae.networks.call import declared_inputs as declared_inputs
+from kvae.networks.call import takes_one_tensor as takes_one_tensor
 from kvae.networks.conv import conv_decoder as conv_decoder
 from kvae.networks.conv import conv_encoder as conv_encoder
 from kvae.networks.crop import Crop as Crop

@@ -38,7 +38,7 @@ def call_network(
     name, tensor = main
     declared = declared_inputs(network)
     if declared is None:
-        alone = not present or _takes_one_tensor(network)
+        alone = not present or takes_one_tensor(network)
         inputs = tensor if alone else {name: tensor, **present}
         return network(inputs, training=training)
     available = {name: tensor, **present}
@@ -61,7 +61,7 @@ def declared_inputs(network: Any) -> list[str] | None:
     return sorted(struct) if isinstance(struct, dict) else None
 
 
-def _takes_one_tensor(network: Any) -> bool:
+def takes_one_tensor(network: Any) -> bool:
     """Whether this is a functional or sequential model of a single, unnamed input."""
     if isinstance(network, keras.Sequential):
         return True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from kvae.checks import is_integer
+
 
 def check_levels(owner: str, latent_dims: Any) -> tuple[int, ...]:
     """Reads the dimensions of the levels of latents.
@@ -19,7 +21,7 @@ def check_levels(owner: str, latent_dims: Any) -> tuple[int, ...]:
         ValueError: unless they are two or more positive integers.
     """
     dims = tuple(latent_dims) if isinstance(latent_dims, (tuple, list)) else ()
-    if len(dims) < 2 or not all(isinstance(dim, int) and dim > 0 for dim in dims):
+    if len(dims) < 2 or not all(is_integer(dim) and dim > 0 for dim in dims):
         raise ValueError(
             f"{owner} expects latent_dims to be two or more positive integers, the lowest "
             f"level first; received {latent_dims!r}. Try (32, 16); for one level use "

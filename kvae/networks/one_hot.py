@@ -26,7 +26,7 @@ class OneHot(keras.layers.Layer):
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
-        ValueError: if there is no class, or one is given twice.
+        ValueError: if there is no class, one is given twice, or is no int32.
     """
 
     def __init__(self, classes: int | tuple[int, ...], **kwargs: Any) -> None:
@@ -36,6 +36,12 @@ class OneHot(keras.layers.Layer):
             self.labels = tuple(range(classes))
         else:
             self.labels = tuple(map(int, classes))
+        if any(abs(label) >= 2**31 for label in self.labels):
+            raise ValueError(
+                "OneHot expects labels of less than 2**31; received "
+                f"{max(self.labels, key=abs)}. Number them with "
+                "np.unique(labels, return_inverse=True)[1]."
+            )
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise ValueError(
                 "OneHot expects a positive number of classes, or different integers; "

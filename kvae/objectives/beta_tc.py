@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.checks import is_integer
 from kvae.inputs import Inputs
 from kvae.noise import Noise
 from kvae.objectives.base import Objective
@@ -60,7 +61,7 @@ class BetaTC(Objective):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not isinstance(dataset_size, int) or dataset_size < 2:
+        if not is_integer(dataset_size) or dataset_size < 2:
             raise ValueError(
                 "BetaTC expects dataset_size to be the number of training examples, at "
                 f"least 2; received {dataset_size!r}. Pass len(x_train)."

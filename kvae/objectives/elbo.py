@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.checks import is_integer
 from kvae.inputs import Inputs
 from kvae.noise import Noise
 from kvae.objectives.base import Objective
@@ -52,7 +53,7 @@ class ELBO(Objective):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not isinstance(num_samples, int) or num_samples < 1:
+        if not is_integer(num_samples) or num_samples < 1:
             raise ValueError(
                 "ELBO expects num_samples to be a positive integer; received "
                 f"{num_samples!r}."

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.checks import is_integer
 from kvae.inputs import Inputs
 from kvae.noise import Noise
 from kvae.objectives.base import Objective
@@ -65,7 +66,7 @@ class IWAE(Objective):
     ) -> None:
         super().__init__(**kwargs)
         for name, value in (("num_samples", num_samples), ("groups", groups)):
-            if not isinstance(value, int) or value < 1:
+            if not is_integer(value) or value < 1:
                 raise ValueError(
                     f"IWAE expects {name} to be a positive integer; received {value!r}."
                 )

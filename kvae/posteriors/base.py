@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from kvae.checks import is_integer
 from kvae.maths import maths_dtype
 from kvae.types import Draw, Params, Tensor
 
@@ -34,12 +35,12 @@ class Posterior(keras.layers.Layer, abc.ABC):
 
     def __init__(self, latent_dim: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not isinstance(latent_dim, int) or latent_dim < 1:
+        if not is_integer(latent_dim) or latent_dim < 1:
             raise ValueError(
                 f"{type(self).__name__} expects latent_dim to be a positive integer; "
                 f"received {latent_dim!r}. Small images need 2 to 64."
             )
-        self.latent_dim = latent_dim
+        self.latent_dim = int(latent_dim)
         self._flatten = keras.layers.Flatten(dtype=self.dtype_policy)
 
     @property
@@ -68,7 +69,9 @@ class Posterior(keras.layers.Layer, abc.ABC):
             units: entries of the parameter.
             **options: passed to `keras.layers.Dense`.
         """
-        return keras.layers.Dense(units, name=name, dtype=self.dtype_policy, **options)
+        return keras.layers.Dense(
+            int(units), name=name, dtype=self.dtype_policy, **options
+        )
 
     def project(self, head: Any, features: Tensor) -> Tensor:
         """Applies a head to features (B, ...): (B, units) in `maths_dtype`."""

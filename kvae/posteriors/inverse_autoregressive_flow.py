@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.checks import is_integer
 from kvae.maths import softplus, solve_in_order
 from kvae.networks import MADE
 from kvae.posteriors.flow import FlowPosterior
@@ -53,7 +54,7 @@ class InverseAutoregressiveFlow(FlowPosterior):
     ) -> None:
         super().__init__(latent_dim, min_scale, **kwargs)
         for name, value in (("num_steps", num_steps), ("context_dim", context_dim)):
-            if not isinstance(value, int) or value < 1:
+            if not is_integer(value) or value < 1:
                 raise ValueError(
                     f"InverseAutoregressiveFlow expects {name} to be a positive integer; "
                     f"received {value!r}. Without a flow, use DiagonalNormal."

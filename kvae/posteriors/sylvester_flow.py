@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.checks import is_integer
 from kvae.maths import (
     diagonal,
     householder_product,
@@ -54,12 +55,12 @@ class SylvesterFlow(FlowPosterior):
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, min_scale, **kwargs)
-        if not isinstance(num_steps, int) or num_steps < 1:
+        if not is_integer(num_steps) or num_steps < 1:
             raise ValueError(
                 f"SylvesterFlow expects num_steps to be a positive integer; received "
                 f"{num_steps!r}. Without a flow, use DiagonalNormal."
             )
-        if not isinstance(num_reflections, int) or num_reflections < 0:
+        if not is_integer(num_reflections) or num_reflections < 0:
             raise ValueError(
                 "SylvesterFlow expects num_reflections to be an integer of at least 0; "
                 f"received {num_reflections!r}. The default is 4."

@@ -8,7 +8,7 @@ import keras
 
 from kvae import posteriors, priors
 from kvae.defaults import choose_parts
-from kvae.networks import TakeFirst
+from kvae.networks import TakeFirst, declared_inputs
 from kvae.objectives import ELBO
 from kvae.schedules import LinearWarmup
 from kvae.vae import VAE
@@ -30,10 +30,23 @@ def ladder_vae(
     Source: Sonderby et al. 2016, arXiv:1602.02282.
     """
     levels = (latent_dim, top_dim)
-    decoder = parts.pop("decoder", None) or choose_parts(x, latent_dim, {})["decoder"]
-    lower = keras.Sequential(
-        [keras.Input((sum(levels),), name="z"), TakeFirst(latent_dim), decoder]
-    )
+    decoder = parts.pop("decoder", None)
+    if decoder is None:
+        given: dict[str, Any] = {
+            name: parts[name] for name in ("encoder", "likelihood") if name in parts
+        }
+        condition = parts.get("condition")
+        decoder = choose_parts(x, latent_dim, given, condition)["decoder"]
+    z = keras.Input((sum(levels),), name="z")
+    first = TakeFirst(latent_dim)(z)
+    if "condition" in (declared_inputs(decoder) or ()):
+        taken = decoder.input["condition"]
+        c = keras.Input(taken.shape[1:], dtype=taken.dtype, name="condition")
+        inputs: Any = {"z": z, "condition": c}
+        features = decoder({"z": first, "condition": c})
+    else:
+        inputs, features = z, decoder(first)
+    lower = keras.Model(inputs, features, name="decoder")
     deep = {
         "decoder": lower,
         "posterior": posteriors.TopDown(levels),

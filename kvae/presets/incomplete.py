@@ -38,12 +38,22 @@ def completing_vae(
         **parts: further arguments of `VAE.for_data`.
 
     Raises:
-        ValueError: if x cannot be masked so.
+        ValueError: if x cannot be masked so, a size is missing, or a condition is given.
 
     Source: Sohn, Lee, Yan 2015, "Learning structured output representation using deep
         conditional generative models"; Doersch 2016, arXiv:1606.05908, on completing
         half digits.
     """
+    if parts.get("condition") is not None:
+        raise ValueError(
+            "completing_vae makes the condition of x itself, the visible part; received "
+            "another. Leave it out."
+        )
+    if not filters or not units:
+        raise ValueError(
+            "completing_vae expects at least one number each; received "
+            f"filters={filters!r}, units={units!r}. Try filters=(32, 64), units=(256,)."
+        )
     shape = np.shape(x)[1:]
     as_family(masks).num_uniforms(shape)  # refuses a shape that it cannot mask
     seen = visible_shape(shape)

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from kvae.checks import is_integer
 from kvae.maths import maths_dtype
 from kvae.types import Params, Tensor
 
@@ -34,12 +35,12 @@ class Prior(keras.layers.Layer, abc.ABC):
 
     def __init__(self, latent_dim: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not isinstance(latent_dim, int) or latent_dim < 1:
+        if not is_integer(latent_dim) or latent_dim < 1:
             raise ValueError(
                 f"{type(self).__name__} expects latent_dim to be a positive integer; "
                 f"received {latent_dim!r}. Use the posterior's latent_dim."
             )
-        self.latent_dim = latent_dim
+        self.latent_dim = int(latent_dim)
 
     @property
     def maths_dtype(self) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.checks import is_integer
 from kvae.maths import choose_component, softplus
 from kvae.priors.base import Prior
 from kvae.types import Params, Tensor
@@ -45,7 +46,7 @@ class GaussianMixture(Prior):
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, **kwargs)
-        if not isinstance(num_components, int) or num_components < 1:
+        if not is_integer(num_components) or num_components < 1:
             raise ValueError(
                 "GaussianMixture expects num_components to be a positive integer; received "
                 f"{num_components!r}. Try 10 to 500."

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.checks import is_integer
 from kvae.inputs import Inputs
 from kvae.maths import choose_component
 from kvae.networks import declared_inputs
@@ -54,7 +55,7 @@ class VampPrior(Prior):
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, **kwargs)
-        if not isinstance(num_components, int) or num_components < 1:
+        if not is_integer(num_components) or num_components < 1:
             raise ValueError(
                 "VampPrior expects num_components to be a positive integer; received "
                 f"{num_components!r}. The paper uses 500."

@@ -94,3 +94,21 @@ def test_parts_may_replace_the_sampled_elbo(x):
 def test_info_vae_refuses_to_reward_a_divergence(x):
     with pytest.raises(ValueError, match="alpha <= 1 and alpha \\+ weight >= 1"):
         make("info_vae", x, alpha=2.0)
+
+
+def test_sizes_may_be_integers_of_numpy(tmp_path):
+    two = np.int64(2)
+    vae = kvae.VAE(
+        kvae.networks.mlp((4,), (8,)),
+        kvae.networks.mlp((2,), (8,), role="decoder"),
+        kvae.posteriors.DiagonalNormal(two),
+        kvae.likelihoods.Bernoulli((4,)),
+        kvae.priors.GaussianMixture(two, np.int32(3)),
+        kvae.objectives.ELBO(
+            kvae.schedules.LinearWarmup(np.int64(5)), np.int64(1), kl="sampled"
+        ),
+    )
+    vae.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    x = np.zeros((3, 4), "float32")
+    np.testing.assert_array_equal(loaded.elbo(x), vae.elbo(x))

@@ -180,3 +180,14 @@ def test_a_visible_part_that_cannot_be_is_refused():
     vae.likelihood._logits._linear.bias.assign([np.nan, 0.0, 0.0])
     with pytest.raises(ValueError, match="visible part of 1 examples probability 0"):
         vae.complete(x, np.ones((1, 3)))
+
+
+def test_what_is_missing_in_x_stays_hidden_under_another_mask(vae, x):
+    holes = np.array(x[:3])
+    holes[:, 0] = np.nan
+    data = kvae.masks.nan_as_missing(holes)
+    found = vae.complete(data, np.ones((3, 5)), num=2, seed=1)
+    alone = vae.complete(data, num=2, seed=1)
+    np.testing.assert_array_equal(found.x, alone.x)
+    np.testing.assert_array_equal(found.x[:, 0, 1:], x[:3, 1:])
+    assert np.abs(found.x[..., 0]).min() > 0  # drawn, not the filler

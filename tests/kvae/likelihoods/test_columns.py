@@ -182,3 +182,30 @@ def test_a_table_with_holes_trains_and_fills_them_in():
     missing = mask[:, 0] == 0
     error = np.mean((filled[missing, 0] - x[missing, 0]) ** 2)
     assert error < 0.5 * np.var(x[missing, 0])
+
+
+def test_checking_support_takes_each_group_at_once(monkeypatch):
+    columns = [{"name": f"c{i}", "kind": "binary"} for i in range(300)]
+    part = Columns(columns)
+    calls = []
+    inner = part._parts[0]
+    check = inner.check_support
+    monkeypatch.setattr(
+        inner, "check_support", lambda x, mask: calls.append(x.shape) or check(x, mask)
+    )
+    x = np.zeros((4, 300), "float32")
+    part.check_support(x, np.ones_like(x))
+    assert calls == [(4, 300)]
+    x[2, 17] = 0.5
+    with pytest.raises(ValueError, match="column 'c17'"):
+        part.check_support(x)
+    part.check_support(x, (x != 0.5).astype("float32"))
+
+
+def test_numbers_of_numpy_group_as_those_of_python():
+    levels = (4, np.int64(4))
+    columns = [
+        {"name": f"c{i}", "kind": "categorical", "levels": n}
+        for i, n in enumerate(levels)
+    ]
+    assert len(Columns(columns)._parts) == 1

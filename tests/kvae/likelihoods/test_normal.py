@@ -33,6 +33,23 @@ def test_a_scale_that_is_none_is_refused(scale):
         Normal((1,), scale=scale)
 
 
+def test_a_batch_that_overflows_does_not_stay_in_the_mean():
+    part, (params, x) = optimal(), batch()
+    for _ in range(2):
+        part.calibrate(params, np.where(np.arange(3) == 0, 1e200, x))
+    part.calibrate(params, x)
+    expected = np.square(x - params["loc"]).mean()
+    np.testing.assert_allclose(part._mean_square, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [np.float32(0.5), np.int64(2)])
+def test_numbers_of_numpy_are_numbers(scale):
+    part = Normal((3,), scale=scale)
+    assert float(part(tf.zeros((1, 4)))["scale"][0, 0]) == scale
+    with pytest.raises(ValueError, match="a positive number or one of"):
+        Normal((3,), scale=np.ones(3))
+
+
 # === scale="optimal" ===
 
 

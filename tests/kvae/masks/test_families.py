@@ -39,6 +39,35 @@ def test_masks_are_zeros_and_ones_in_the_shape_of_the_data(family, shape):
     assert set(np.unique(drawn)) <= {0.0, 1.0}
 
 
+@pytest.mark.parametrize("shape", [(2, 2), (28, 28), (1, 3), (4, 1, 3)])
+def test_a_rectangle_below_the_whole_leaves_something_visible(shape):
+    for sides in ((0.25, 0.75), (0.2, 0.99), (0.99, 0.99)):
+        family = masks.Rectangle(*sides)
+        drawn = family.draw(3000, shape, seed=1).numpy().reshape(3000, -1)
+        assert drawn.any(axis=1).all()
+        assert not drawn.all(axis=1).any()
+    assert not masks.Rectangle(1.0, 1.0).draw(1, shape).numpy().any()
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 4), (3, 4, 2), (2, 3, 4, 5)])
+def test_random_entries_suit_any_shape(shape):
+    drawn = masks.RandomEntries(0.3).draw(4000, shape, seed=2).numpy()
+    assert drawn.shape == (4000, *shape)
+    places = drawn if len(shape) < 3 else drawn[..., 0]
+    if len(shape) > 2:
+        assert (drawn == drawn[..., :1]).all()
+    rates = 1 - places.mean(axis=0)
+    assert np.abs(rates - 0.3).max() < 5 * np.sqrt(0.21 / 4000)
+    flat = places.reshape(4000, -1)
+    assert np.abs(np.corrcoef(flat[:, 0], flat[:, -1])[0, 1]) < 5 / np.sqrt(4000)
+
+
+@pytest.mark.parametrize("seed", [0.5, -1, "a"])
+def test_seeds_are_checked(seed):
+    with pytest.raises(ValueError, match="seed must be an integer from 0"):
+        masks.Half("left").draw(2, (4, 4), seed=seed)
+
+
 @EACH
 def test_a_mask_depends_on_the_seed_and_its_position_alone(family):
     whole = family.draw(20, (8, 8), seed=3).numpy()
