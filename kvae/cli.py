@@ -191,7 +191,11 @@ def _parser() -> argparse.ArgumentParser:
         "kvae evaluate runs/mnist --num-samples 16",
     )
     _add_run(judge)
-    judge.add_argument("--num-samples", type=_positive, help="latents per example")
+    judge.add_argument(
+        "--num-samples",
+        type=_positive,
+        help="latents per example; with --only those of log_likelihood",
+    )
     judge.add_argument(
         "--only",
         metavar="NAME,NAME",

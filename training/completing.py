@@ -13,6 +13,7 @@ from kvae.training.errors import UserError, user_errors
 from kvae.training.extras import require
 from kvae.training.pictures import save_grid
 from kvae.training.sources import DataSet
+from kvae.training.sources.image_folder import check_depth
 
 _TEST_SEED = 0  # of the masks of the test set, in every run, so runs compare
 _WIDTHS = {"filters", "units"}
@@ -131,6 +132,7 @@ def read_images(
             raise UserError(f"there is no image {path}; check the path.")
         try:
             with image.open(path) as opened:
+                check_depth(opened, path)
                 pixels = np.asarray(opened.convert("RGB" if colours else "L"))
         except (OSError, SyntaxError, ValueError) as error:
             raise UserError(f"{path} cannot be read as an image ({error}).") from error

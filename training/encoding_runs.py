@@ -6,6 +6,8 @@ import dataclasses
 import pathlib
 from typing import Any
 
+import numpy as np
+
 from kvae.objectives import is_completing
 from kvae.training.config import Config
 from kvae.training.encoding import encode_shards
@@ -58,6 +60,8 @@ def encode(
             config.pixel_max, directory.integer_divisor(), directory.pixel_range()
         )
     source = _source(vae, config, known, data, data_dir, part)
+    if config is not None:
+        source = _with_labels_of_the_run(source, directory.label_names())
     folder = encode_shards(
         vae,
         _inputs(vae, source),
@@ -97,8 +101,25 @@ def _source(
     if data is None:  # its test and validation pixels are drawn already
         drawn = ("validation", "test") if binarise else PARTS
         return EncodingSource.of(load_run_data(config), part, drawn, known)
-    size = vae.data_shape[0] if is_image(vae.data_shape) else None
+    shape = vae.data_shape
+    square = is_image(shape) and shape[0] == shape[1]
+    size = shape[0] if square else None
     return EncodingSource.open(data, part, binarise, config.data_dir, size, known)
+
+
+def _with_labels_of_the_run(source: EncodingSource, names: list[str]) -> EncodingSource:
+    """Numbers the labels by name as in training, where both have names."""
+    own = source.label_names
+    if source.labels is None or own is None or list(own) == names:
+        return source
+    if not names or (unknown := sorted(set(own) - set(names))):
+        raise UserError(
+            f"the labels of {source.name} are {', '.join(own)}, and the run was trained on "
+            f"{', '.join(names) or 'labels without names'}"
+            + (f"; it does not know {unknown[0]!r}." if names else ".")
+        )
+    number = np.array([names.index(name) for name in own])
+    return dataclasses.replace(source, labels=number[source.labels[:]])
 
 
 def _inputs(vae: Any, source: EncodingSource) -> Any:

@@ -35,6 +35,7 @@ class EncodingSource:
         parts: how many rows each part has, in their order; "all" where the source has
             no parts.
         divisor: by which the numbers of the source are divided.
+        label_names: one per label value, or None.
     """
 
     name: str
@@ -42,6 +43,7 @@ class EncodingSource:
     labels: Rows | None
     parts: dict[str, int]
     divisor: float = 1.0
+    label_names: tuple[str, ...] | None = None
 
     @classmethod
     def of(
@@ -109,6 +111,7 @@ class EncodingSource:
             labels = raw.labels
         drawn, check = () if binarise else PARTS, known.checks(raw.train.dtype)
         taken = _chosen(raw.name, rows, labels, part, drawn, divisor, check)
+        taken = dataclasses.replace(taken, label_names=raw.label_names)
         if part is None and list(taken.parts) == ["train"]:
             return dataclasses.replace(taken, parts={"all": len(taken.x)})
         return taken

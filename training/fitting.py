@@ -13,6 +13,7 @@ import rich.console
 import tensorflow as tf
 
 from kvae.execution import LONG, steps_at_once, steps_wanted, suits_xla
+from kvae.objectives import RAE, Wrapper
 from kvae.training.check_examples import check_examples
 from kvae.training.checkpoint import Checkpoint
 from kvae.training.config import Config
@@ -29,6 +30,16 @@ from kvae.training.workers import Workers
 _LOG = logging.getLogger("kvae")
 
 _FEW = 10  # steps per call without XLA: more gains nothing, and delays a checkpoint
+
+
+def _watched(vae: Any) -> dict[str, str]:
+    """What tells the best epoch; a deterministic code has no ELBO."""
+    objective = vae.objective
+    while isinstance(objective, Wrapper):
+        objective = objective.objective
+    if isinstance(objective, RAE):
+        return {"monitor": "val_loss", "mode": "min"}
+    return {"monitor": "val_elbo", "mode": "max"}
 
 
 def fit(
@@ -70,15 +81,15 @@ def fit(
             max_gradient_norm=config.max_gradient_norm,
         )
     is_first = Workers(vae.distribute_strategy).is_first
-    console = None if is_first else rich.console.Console(quiet=True)
+    shown = is_first and _LOG.isEnabledFor(logging.INFO)
+    console = None if shown else rich.console.Console(quiet=True)
     progress = Progress(config.epochs, steps, config.batch_size, console)
     history = HistoryFile(directory.history_file if is_first else None)
     callbacks: list[Any] = [progress, history, StopOnDivergence()]
     if config.early_stopping:
         callbacks.append(
             keras.callbacks.EarlyStopping(
-                "val_elbo",
-                mode="max",
+                **_watched(vae),
                 patience=config.early_stopping,
                 restore_best_weights=True,
             )

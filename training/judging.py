@@ -47,7 +47,7 @@ def evaluate(
     test = measure_test(run.vae, run.data, run.config, samples)
     show_metrics(test, run.data.name)
     name = "test" if samples == run.config.eval_samples else f"test_{samples}_samples"
-    run.directory.write_metrics({**run.metrics, name: test})
+    run.directory.write_metrics({**run.directory.read_metrics(), name: test})
     print(f"\nAdded to {run.directory.metrics_file}")
 
 

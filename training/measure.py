@@ -64,11 +64,12 @@ def measure(vae: Any, x: Any, num_samples: int = 1, seed: int = 0) -> dict[str, 
         **counts,
     }
     variance = parts["mean"].astype("float64").var(axis=0)
+    least = 0.01 * vae.prior.unit_variance
     metrics["active_units"] = {
-        "value": int((variance > 0.01).sum()),
+        "value": int((variance > least).sum()),
         "standard_error": None,
         "unit": f"of {parts['mean'].shape[1]} latent dimensions",
-        "estimator": "variance over examples of the posterior mean above 0.01",
+        "estimator": f"variance over examples of the posterior mean above {least:.3g}",
         "num_samples": 0,
         "num_examples": len(inputs.x),
     }

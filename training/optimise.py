@@ -41,10 +41,11 @@ def make_optimizer(config: Config, total_steps: int) -> Any:
             f"there is no optimizer {config.optimizer!r}. "
             f"{nearest(config.optimizer, known)}"
         )
-    rate: Any = config.learning_rate
+    # Of an integer rate Keras would make a schedule in integers.
+    rate: Any = float(config.learning_rate)
     if config.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(
-            config.learning_rate, total_steps, alpha=config.final_learning_rate
+            rate, total_steps, alpha=config.final_learning_rate
         )
     with user_errors("optimizer"):
         return maker(rate, global_clipnorm=config.clip_norm)

@@ -134,7 +134,7 @@ def save_pictures(
     reconstructions = folder / "reconstructions.png"
     save_grid(reconstructions, pairs.reshape(-1, *vae.data_shape), 8, pixel_range)
     paths = [samples, reconstructions]
-    if vae.latent_dim == 2 and vae.condition is None:
+    if vae.latent_dim == 2 and vae.condition is None and vae.prior.space == "R^D":
         manifold = folder / "manifold.png"
         save_grid(manifold, _manifold(vae, 20), 20, pixel_range)
         paths.append(manifold)

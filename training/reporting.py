@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import logging
 import pathlib
 from typing import Any
@@ -156,7 +155,6 @@ def first_test_inputs(run: Run, num_examples: int | None) -> Inputs:
 
 
 def _facts(run: Run, path: pathlib.Path) -> dict[str, Any]:
-    written = json.loads((run.directory.path / "run.json").read_text(encoding="utf-8"))
     training = run.metrics.get("training", {})
     made = {
         "data": run.data.name,
@@ -168,7 +166,7 @@ def _facts(run: Run, path: pathlib.Path) -> dict[str, Any]:
         "seed": run.config.seed,
         "command": f"kvae report {path}",
     }
-    return {**made, **written.get("versions", {})}
+    return {**made, **run.directory.facts().get("versions", {})}
 
 
 def _history(directory: RunDirectory) -> dict[str, list[float]]:

@@ -126,9 +126,43 @@ class RunDirectory:
 
     def write_config(self, config: Config, data: dict[str, Any]) -> None:
         """Writes config.toml, and run.json with versions, machine and data."""
-        write_text(self.config_file, to_toml(config.to_dict()))
         facts = {"seed": config.seed, "versions": versions(), "data": data}
         write_json(self.path / "run.json", facts)
+        # Last: a folder with a configuration is a run that can be gone on with.
+        write_text(self.config_file, to_toml(config.to_dict()))
+
+    def facts(self) -> dict[str, Any]:
+        """What run.json says; empty if it is missing or damaged."""
+        try:
+            found = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _data_fact(self, key: str) -> Any:
+        data = self.facts().get("data")
+        return data.get(key) if isinstance(data, dict) else None
+
+    def check_data(self, described: dict[str, Any]) -> None:
+        """Raises UserError if the data are others than when the run began."""
+        now = json.loads(json.dumps(described))
+        for key in (
+            "shape",
+            "train",
+            "validation",
+            "test",
+            "dtype",
+            "divisor",
+            "label_names",
+        ):
+            before = self._data_fact(key)
+            if before is not None and before != now[key]:
+                raise UserError(
+                    f"the data of {self.path} have changed since it was trained: "
+                    f"{key.replace('_', ' ')} was {before} and is {now[key]}. Its split "
+                    "into training and test examples is another now; bring the data back, "
+                    "or train a new run."
+                )
 
     def write_model(self, vae: Any) -> None:
         """Writes model.keras."""
@@ -146,10 +180,8 @@ class RunDirectory:
 
     def check_versions(self) -> list[str]:
         """Says what is other than when the run began, from run.json."""
-        try:
-            facts = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-            before = dict(facts["versions"])
-        except (OSError, ValueError, KeyError, TypeError):
+        before = self.facts().get("versions")
+        if not isinstance(before, dict):
             return ["run.json is missing or damaged"]
         now = versions()
         names = sorted(set(before) | set(now))
@@ -194,9 +226,8 @@ class RunDirectory:
     def pixel_range(self) -> tuple[float, float]:
         """The smallest and largest value a pixel can take, from run.json."""
         try:
-            facts = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-            low, high = map(float, facts["data"]["pixel_range"])
-        except (OSError, ValueError, KeyError, TypeError):
+            low, high = map(float, self._data_fact("pixel_range"))
+        except (ValueError, TypeError):
             return (0.0, 1.0)
         return (low, high) if high > low else (0.0, 1.0)
 
@@ -206,20 +237,16 @@ class RunDirectory:
         None too for a run of before this was recorded.
         """
         try:
-            facts = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-            divisor = float(facts["data"]["divisor"])
-            integers = np.dtype(facts["data"]["dtype"]).kind in "iub"
-        except (OSError, ValueError, KeyError, TypeError):
+            divisor = float(self._data_fact("divisor"))
+            integers = np.dtype(self._data_fact("dtype")).kind in "iub"
+        except (ValueError, TypeError):
             return None
         return divisor if integers and divisor > 0 else None
 
     def label_names(self) -> list[str]:
         """The names of the labels in the order of their values, from run.json."""
-        try:
-            facts = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-            return [str(name) for name in facts["data"]["label_names"] or []]
-        except (OSError, ValueError, KeyError, TypeError):
-            return []
+        names = self._data_fact("label_names")
+        return [str(name) for name in names] if isinstance(names, list) else []
 
     def load_model(self) -> Any:
         """Loads model.keras.

@@ -21,7 +21,7 @@ from kvae.training.pictures import is_image, save_curves, save_pictures
 from kvae.training.pipeline import binarise_once, steps_per_epoch
 from kvae.training.run_directory import RunDirectory
 from kvae.training.run_lock import run_lock
-from kvae.training.sources import DataSet, load_data
+from kvae.training.sources import DataSet, load_data, located
 from kvae.training.strategy import make_strategy
 from kvae.training.workers import Workers
 
@@ -65,6 +65,7 @@ def train(config: Config, out: pathlib.Path | str) -> Run:
             taken, or training diverges.
     """
     require("matplotlib.figure", "drawing the pictures of a run")
+    config = dataclasses.replace(config, data=located(config.data))
     strategy = make_strategy(config.strategy)
     if not Workers(strategy).is_first:
         path = pathlib.Path(out).expanduser()
@@ -99,6 +100,8 @@ def resume(path: pathlib.Path | str, changes: dict[str, Any] | None = None) -> R
     if not Workers(strategy).is_first:
         return _train(config, directory, False, strategy)
     with run_lock(directory.checkpoints / "lock"):
+        if directory.is_finished():  # by another process, before this one had the lock
+            return open_run(path, changes)
         for difference in directory.check_versions():
             _LOG.warning(
                 "%s: the run goes on, but perhaps not bit for bit.", difference
@@ -119,7 +122,9 @@ def _train(
     if new:
         steps = steps_per_epoch(len(data.train), config.batch_size)
         config = choose_execution(vae, config, steps)
-    if new and workers.is_first:
+    if not new:
+        directory.check_data(data.describe())
+    elif workers.is_first:
         directory.write_config(config, data.describe())
     history, seconds = fit(vae, config, data, directory)
     if not workers.is_first:
@@ -175,6 +180,7 @@ def open_run(path: pathlib.Path | str, changes: dict[str, Any] | None = None) ->
             f"the model of {directory.path} takes examples of shape {vae.data_shape} "
             f"and {data.name} now has {data.shape}; the data have changed since."
         )
+    directory.check_data(data.describe())
     return Run(directory, config, vae, data, directory.read_metrics())
 
 

@@ -99,6 +99,10 @@ def assign(values: dict[str, Any], path: list[str], value: Any) -> None:
     inner = values.get(path[0])
     if isinstance(inner, str):
         inner = {"name": inner}
+    if not (inner is None or isinstance(inner, dict)):
+        raise UserError(
+            f"{path[0]} is {inner!r}, so it has no {path[1]}; set {path[0]} itself."
+        )
     table = dict(inner or {})
     assign(table, path[1:], value)
     values[path[0]] = table

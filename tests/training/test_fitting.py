@@ -1,11 +1,13 @@
 """How steps are run: how many in one call, and whether by XLA."""
 
 import pytest
+import small
 
 import kvae
 from kvae.networks import mlp
 from kvae.training.config import Config
-from kvae.training.fitting import choose_execution, steps_at_once
+from kvae.training.fitting import _watched, choose_execution, steps_at_once
+from kvae.training.optimise import make_optimizer
 
 
 @pytest.mark.parametrize(
@@ -52,3 +54,21 @@ def test_what_is_left_open_is_chosen_and_kept(units, epochs, given, chosen):
     config = choose_execution(vae, Config(epochs=epochs, **given), 10)
     assert (config.jit_compile, config.steps_per_execution) == chosen
     assert choose_execution(vae, config, 10) == config
+
+
+def test_an_integer_rate_falls_along_the_same_cosine():
+    rates = [
+        make_optimizer(Config(learning_rate=rate, schedule="cosine"), 100)
+        for rate in (1, 1.0)
+    ]
+    for step in (0, 50, 100):
+        found = [float(o._learning_rate(step)) for o in rates]
+        assert found[0] == found[1]
+
+
+def test_a_code_without_an_elbo_is_watched_by_its_loss():
+    for objective, monitor in (
+        (kvae.objectives.RAE(), "val_loss"),
+        (kvae.objectives.ELBO(), "val_elbo"),
+    ):
+        assert _watched(small.vae(objective=objective))["monitor"] == monitor

@@ -69,3 +69,8 @@ def test_unreadable_files_say_where(tmp_path: pathlib.Path) -> None:
     bad.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="not a readable TOML file"):
         read_toml(bad)
+
+
+def test_a_number_has_no_keys() -> None:
+    with pytest.raises(UserError, match=r"units is \[3\], so it has no x"):
+        assign({"encoder": {"units": [3]}}, ["encoder", "units", "x"], 5)

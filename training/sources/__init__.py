@@ -10,5 +10,6 @@ from kvae.training.sources.examples_on_disk import ExamplesOnDisk as ExamplesOnD
 from kvae.training.sources.image_folder import read_image_folder as read_image_folder
 from kvae.training.sources.load import load_data as load_data
 from kvae.training.sources.load import read_raw as read_raw
+from kvae.training.sources.located import located as located
 from kvae.training.sources.tfds_images import read_tfds as read_tfds
 from kvae.training.sources.write_shards import write_shards as write_shards

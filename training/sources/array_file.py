@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,17 @@ _LABEL_NAMES = {
     "test": ("test_labels", "y_test"),
     "validation": ("validation_labels", "y_val", "y_validation"),
 }
+
+
+_DAMAGE = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def read_array_file(path: pathlib.Path) -> Raw:
@@ -42,7 +54,7 @@ def read_array_file(path: pathlib.Path) -> Raw:
         raise UserError(f"there is no file {path}; check the path.")
     try:
         arrays = _load(path)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+    except _DAMAGE as error:
         if "allow_pickle" in str(error):
             raise UserError(
                 f"{path} holds Python objects, which are never loaded because a file "

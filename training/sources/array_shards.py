@@ -11,6 +11,7 @@ import numpy as np
 from kvae.training.errors import UserError
 from kvae.training.sources.data_set import HOLD_OUT_SEED, DataSet, Raw, scale
 from kvae.training.sources.examples_on_disk import ExamplesOnDisk
+from kvae.training.sources.located import is_run
 from kvae.training.sources.npy_file import NpyFile
 
 _LOG = logging.getLogger("kvae")
@@ -27,7 +28,7 @@ _PART_BYTES = 2 * 2**30  # of a test or validation part in memory
 def holds_arrays(path: pathlib.Path, any_size: bool = False) -> bool:
     """Whether a path is a folder of .npy files, or one large or of any size."""
     if path.is_dir():
-        return any(path.glob("*.npy"))
+        return any(path.glob("*.npy")) and not is_run(path)
     taken = path.is_file() and (any_size or path.stat().st_size > IN_MEMORY_BYTES)
     return taken and path.suffix.lower() == ".npy"
 

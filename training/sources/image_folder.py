@@ -77,6 +77,7 @@ def _image_files(root: pathlib.Path) -> list[pathlib.Path]:
 def _open(image: Any, file: pathlib.Path, image_size: int | None) -> Any:
     try:
         with image.open(file) as opened:
+            check_depth(opened, file)
             loaded = opened.convert("L" if _is_grey(opened) else "RGB")
     except (OSError, SyntaxError, ValueError, image.DecompressionBombError) as error:
         raise UserError(
@@ -89,7 +90,16 @@ def _open(image: Any, file: pathlib.Path, image_size: int | None) -> Any:
 
 
 def _is_grey(opened: Any) -> bool:
-    return opened.mode in ("1", "L", "LA", "I", "I;16", "F")
+    return opened.mode in ("1", "L", "LA")
+
+
+def check_depth(opened: Any, file: pathlib.Path) -> None:
+    """Raises UserError for more than 8 bits a channel, which Pillow would cut off."""
+    if opened.mode.startswith(("I", "F")):
+        raise UserError(
+            f"{file} holds grey levels of 16 bits or more (mode {opened.mode}), and images "
+            "are read with 8. Save it with 8 bits, or all of them as one .npy array."
+        )
 
 
 def _stack(

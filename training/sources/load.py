@@ -13,6 +13,7 @@ from kvae.training.sources.array_shards import holds_arrays, read_array_shards
 from kvae.training.sources.data_set import DataSet, Raw, prepare
 from kvae.training.sources.digits import read_digits
 from kvae.training.sources.image_folder import read_image_folder
+from kvae.training.sources.located import is_run
 from kvae.training.sources.tfds_images import read_tfds
 
 
@@ -72,13 +73,15 @@ def read_raw(
     path = pathlib.Path(source).expanduser()
     if path.suffix.lower() in (".npy", ".npz"):
         return read_array_file(path)
-    if path.is_dir():
+    if path.is_dir() and not is_run(path):
         return read_image_folder(path, image_size)
     if path.is_file():
         raise UserError(
             f"{source} is a file of a kind that is not read: give .npy, .npz or a "
             "folder of images or .npy files."
         )
+    if "/" in source and path.is_dir():
+        raise UserError(f"{source} is a run of kvae train, not a folder of data.")
     if "/" in source and (source.startswith(("/", ".", "~")) or path.parent.is_dir()):
         raise UserError(f"there is no file or folder {source}; check the path.")
     return read_tfds(source, data_dir)

@@ -64,7 +64,7 @@ def read_tfds(name: str, data_dir: str | None = None) -> Raw:
 def _builder(tfds: Any, name: str, data_dir: str | None) -> Any:
     try:
         return tfds.builder(name, data_dir=data_dir)
-    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+    except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:
         known = {*tfds.list_builders(with_community_datasets=False), "digits"}
         if name.split("/")[0].split(":")[0] in known:
             raise UserError(

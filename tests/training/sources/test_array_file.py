@@ -143,3 +143,19 @@ def test_paths_that_are_no_data(
     (tmp_path / "file.txt").write_text("hello")
     with pytest.raises(UserError, match="there is no file or folder|is not read"):
         load_data(name)
+
+
+def test_damage_anywhere_is_said_in_one_sentence(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "x.npz"
+    np.savez_compressed(file, train=np.random.default_rng(0).normal(size=(20, 4)))
+    good = file.read_bytes()
+    refused = 0
+    for at in range(0, len(good), 7):
+        damaged = bytearray(good)
+        damaged[at] ^= 0xFF
+        file.write_bytes(bytes(damaged))
+        try:
+            read_array_file(file)
+        except UserError:
+            refused += 1
+    assert refused > len(good) // 7 // 2

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kvae.training.completing import read_images
 from kvae.training.errors import UserError
 from kvae.training.sources import load_data, read_image_folder
 
@@ -67,3 +68,16 @@ def test_a_damaged_image_is_named(tmp_path: pathlib.Path) -> None:
 def test_an_empty_folder_is_named(tmp_path: pathlib.Path) -> None:
     with pytest.raises(UserError, match="holds no images"):
         load_data(str(tmp_path))
+
+
+def test_more_than_8_bits_are_refused_and_not_cut_off(tmp_path: pathlib.Path) -> None:
+    ramp = (np.arange(64, dtype=np.uint16) * 1000).reshape(8, 8)
+    Image.fromarray(ramp).save(tmp_path / "a.png")
+    with pytest.raises(UserError, match=r"a\.png holds grey levels of 16 bits or more"):
+        read_image_folder(tmp_path)
+    with pytest.raises(UserError, match="16 bits or more"):
+        read_images([tmp_path / "a.png"], (8, 8))
+    (tmp_path / "a.png").unlink()
+    Image.fromarray(ramp.astype("float32")).save(tmp_path / "b.tiff")
+    with pytest.raises(UserError, match="mode F"):
+        read_image_folder(tmp_path)
