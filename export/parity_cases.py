@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from kvae import endpoints
-from kvae.conditions import check_visible_part
 from kvae.export.signatures import signatures
 from kvae.inputs import Inputs
 from kvae.objectives import is_completing
@@ -53,8 +52,7 @@ def record(model: Any, x: Any = None, rows: int = ROWS) -> dict[str, np.ndarray]
 
 def real_inputs(model: Any, x: Any, count: int) -> dict[str, np.ndarray]:
     """Prepares the first real examples, repeated if there are fewer than `count`."""
-    inputs = model.check_inputs(x)
-    check_visible_part(model.objective, inputs.condition)
+    inputs = model._complete_inputs(x)
     arrays = {
         key: np.resize(value[:count], (count, *value.shape[1:])).astype(
             value.dtype

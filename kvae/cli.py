@@ -307,6 +307,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="go on with an interrupted run, bit for bit; nothing else but --data-dir",
     )
+    parser.add_argument(
+        "--keys", action="store_true", help="only list every key that --set takes"
+    )
 
 
 def _add_sample(parser: argparse.ArgumentParser) -> None:
@@ -438,7 +441,9 @@ def _add_explore(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    words = "any key of a recipe, for example encoder.units=512; may be repeated"
+    words = (
+        "any key of a recipe (kvae train --keys), for example encoder.units=512; repeat"
+    )
     parser.add_argument(
         "--set", action="append", dest="settings", metavar="KEY=VALUE", help=words
     )

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kvae.conditions import Condition, check_condition
+from kvae.conditions import Condition, check_condition, check_visible_part
 from kvae.corruptions import Corruption
 from kvae.inputs import Inputs, check_arrays, count_observed
 from kvae.kinds import KINDS, check_kinds
@@ -241,6 +241,12 @@ class DensityModel(keras.Model):
         if given is None and self.objective.makes_condition:
             return None
         return check_condition(self.condition, given, self.built)
+
+    def _complete_inputs(self, x: Any) -> Inputs:
+        """Checks inputs after training: a completing model needs the visible part."""
+        inputs = self.check_inputs(x)
+        check_visible_part(self.objective, inputs.condition)
+        return inputs
 
     def _build_for(self, inputs: Inputs) -> None:
         if not self.built:

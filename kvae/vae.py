@@ -98,9 +98,7 @@ class VAE(TrainableModel):
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Reconstructs x as `keras.Model.predict` does; arrays are checked first."""
         if is_arrays(x):
-            inputs = self.check_inputs(x)
-            check_visible_part(self.objective, inputs.condition)
-            x = inputs.to_keras()
+            x = self._complete_inputs(x).to_keras()
         return super().predict(x, *args, **kwargs)
 
     def encode(self, x: Any, batch_size: int = 512) -> Any:
@@ -242,8 +240,7 @@ class VAE(TrainableModel):
         return check_condition(expected, given, self.built)
 
     def _map(self, function: Any, x: Any, batch_size: int, *args: Any) -> Any:
-        inputs = self.check_inputs(x)
-        check_visible_part(self.objective, inputs.condition)
+        inputs = self._complete_inputs(x)
         self._build_for(inputs)
         return map_batches(self._compiled(function), inputs, batch_size, *args)
 

@@ -18,7 +18,7 @@ from kvae.training.completing import (
     read_mask,
     save_completions,
 )
-from kvae.training.config import Config
+from kvae.training.config import Config, describe_keys
 from kvae.training.encoding_runs import encode
 from kvae.training.errors import UserError, user_errors
 from kvae.training.extras import require
@@ -54,6 +54,7 @@ def train(
     settings: list[str] | None,
     out: pathlib.Path | None,
     resume: pathlib.Path | None = None,
+    keys: bool = False,
 ) -> None:
     """Trains a model by a recipe or on a data source, or goes on with a run.
 
@@ -64,7 +65,11 @@ def train(
         settings: "key=value" changes, applied last.
         out: the folder to make; runs/NAME if None.
         resume: the folder of an interrupted run, which has its own recipe.
+        keys: only list every key of a recipe, with its default and meaning.
     """
+    if keys:
+        print(describe_keys())
+        return
     if resume is not None:
         _tell(_resumed(resume, recipe, changes, settings, out))
         return

@@ -20,7 +20,6 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from kvae.checks import check_count, check_seed
-from kvae.conditions import check_visible_part
 from kvae.inputs import Inputs
 from kvae.noise import Noise
 from kvae.types import Params, Tensor
@@ -73,8 +72,7 @@ def prepare(vae: Any, x: Any) -> Inputs:
             f"evaluation takes a kvae.VAE; received {type(vae).__name__}. Load one with "
             "keras.saving.load_model."
         )
-    inputs: Inputs = vae.check_inputs(x)
-    check_visible_part(vae.objective, inputs.condition)
+    inputs: Inputs = vae._complete_inputs(x)
     vae._build_for(inputs)
     return inputs
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from kvae.training.config import Config, describe_keys
+from kvae import cli
+from kvae.training.config import Config
 from kvae.training.errors import UserError
 
 
@@ -44,5 +45,8 @@ def test_early_stopping_needs_validation() -> None:
         Config(early_stopping=3, validation=0)
 
 
-def test_every_key_is_described() -> None:
-    assert len(describe_keys().splitlines()) == len(Config().to_dict())
+def test_every_key_is_described(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "--keys"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.split(" = ")[0].strip() for line in lines]
+    assert names == list(Config().to_dict())
