@@ -60,7 +60,7 @@ def encode(
             config.pixel_max, directory.integer_divisor(), directory.pixel_range()
         )
     source = _source(vae, config, known, data, data_dir, part)
-    if config is not None:
+    if config is not None and vae.condition is not None:
         source = _with_labels_of_the_run(source, directory.label_names())
     folder = encode_shards(
         vae,

@@ -13,7 +13,7 @@ import rich.console
 import tensorflow as tf
 
 from kvae.execution import LONG, steps_at_once, steps_wanted, suits_xla
-from kvae.objectives import RAE, Wrapper
+from kvae.objectives import RAE, innermost
 from kvae.training.check_examples import check_examples
 from kvae.training.checkpoint import Checkpoint
 from kvae.training.config import Config
@@ -34,10 +34,7 @@ _FEW = 10  # steps per call without XLA: more gains nothing, and delays a checkp
 
 def _watched(vae: Any) -> dict[str, str]:
     """What tells the best epoch; a deterministic code has no ELBO."""
-    objective = vae.objective
-    while isinstance(objective, Wrapper):
-        objective = objective.objective
-    if isinstance(objective, RAE):
+    if isinstance(innermost(vae.objective), RAE):
         return {"monitor": "val_loss", "mode": "min"}
     return {"monitor": "val_elbo", "mode": "max"}
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from kvae import endpoints
 from kvae.batches import CompiledFunctions, map_batches
 from kvae.inputs import Inputs
-from kvae.objectives import Wrapper
+from kvae.objectives import innermost
 from kvae.types import Tensor
 
 _BATCH = 500
@@ -43,10 +43,7 @@ def measure(vae: Any, x: Any, num_samples: int = 1, seed: int = 0) -> dict[str, 
     sampled = (
         f"mean over {num_samples} latent{'s' if num_samples > 1 else ''} per example"
     )
-    objective = vae.objective
-    while isinstance(objective, Wrapper):
-        objective = objective.objective
-    rate = getattr(objective, "kl", "sampled")
+    rate = getattr(innermost(vae.objective), "kl", "sampled")
     rate = "closed form" if rate == "exact" else sampled
     rows = {
         "elbo": (parts["elbo"], "nats", f"distortion: {sampled}; rate: {rate}"),

@@ -101,3 +101,10 @@ def weighted_mean(values: Tensor, sample_weight: Tensor | None) -> Tensor:
         weight = tf.cast(sample_weight, values.dtype)
     total = tf.tensordot(weight, values, axes=1)
     return tf.math.divide_no_nan(total, tf.reduce_sum(weight))
+
+
+def innermost(objective: Objective) -> Objective:
+    """The objective inside all wrappers."""
+    while isinstance(objective, Wrapper):
+        objective = objective.objective
+    return objective

@@ -106,3 +106,15 @@ def test_a_run_whose_data_have_changed_is_refused(run: Run) -> None:
             file.unlink()
         (path / "checkpoints").rmdir()
     assert open_run(path).data.describe()["train"] == before["train"]
+
+
+def test_labels_that_nothing_is_conditioned_on_are_written_as_they_are(
+    run: Run, tmp_path: pathlib.Path
+) -> None:
+    photos = run.directory.path.parent / "photos"
+    settings = [*QUICK.split(), f"data={photos}"]
+    train(load_recipe("digits", settings=settings), tmp_path / "plain")
+    write(tmp_path / "other", ("cat", "horse"), 3)
+    encode(tmp_path / "plain", tmp_path / "out", data=str(tmp_path / "other"))
+    table = pq.read_table(tmp_path / "out")
+    assert table["label"].to_pylist() == [0, 0, 0, 1, 1, 1]
