@@ -14,7 +14,7 @@ from kvae.noise import Noise
 from kvae.objectives.base import Objective
 from kvae.objectives.iwae import IWAE
 from kvae.objectives.weight import Schedule, Weight
-from kvae.objectives.wrapper import Wrapper
+from kvae.objectives.wrapper import Wrapper, innermost
 from kvae.types import LossParts, Tensor
 
 
@@ -135,9 +135,7 @@ class Perceptual(Wrapper):
         )
 
     def _steers_gradients(self) -> bool:
-        objective = self.objective
-        while isinstance(objective, Wrapper):
-            objective = objective.objective
+        objective = innermost(self.objective)
         return isinstance(objective, IWAE) and objective.gradient == "dreg"
 
     def _features(self, x: Tensor) -> list[Tensor]:
