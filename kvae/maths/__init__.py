@@ -25,7 +25,10 @@ from kvae.maths.discretized_logistic import (
 from kvae.maths.discretized_logistic import nearest_level as nearest_level
 from kvae.maths.flow_distribution import flow_distribution as flow_distribution
 from kvae.maths.normal_cdf import normal_cdf as normal_cdf
+from kvae.maths.normals_at_points import normals_at_points as normals_at_points
+from kvae.maths.precision import float64_exists as float64_exists
 from kvae.maths.precision import maths_dtype as maths_dtype
+from kvae.maths.precision import without_float64 as without_float64
 from kvae.maths.stable import accelerated_zeros as accelerated_zeros
 from kvae.maths.stable import soft_lower_bound as soft_lower_bound
 from kvae.maths.stable import softplus as softplus

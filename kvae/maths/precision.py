@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
+
+_FLOAT64_EXISTS = contextvars.ContextVar("float64_exists", default=True)
+
 
 def maths_dtype(compute_dtype: str) -> str:
     """Names the dtype of every density and divergence: never less than float32.
@@ -17,3 +23,18 @@ def maths_dtype(compute_dtype: str) -> str:
         dtype: `"float64"` under a float64 policy, else `"float32"`.
     """
     return "float64" if compute_dtype == "float64" else "float32"
+
+
+def float64_exists() -> bool:
+    """Says whether what is traced now may compute in float64, which phones do not."""
+    return _FLOAT64_EXISTS.get()
+
+
+@contextlib.contextmanager
+def without_float64() -> Iterator[None]:
+    """Lets what is traced inside do without float64."""
+    token = _FLOAT64_EXISTS.set(False)
+    try:
+        yield
+    finally:
+        _FLOAT64_EXISTS.reset(token)

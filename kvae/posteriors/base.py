@@ -6,6 +6,7 @@ import abc
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from kvae.checks import is_integer
 from kvae.maths import maths_dtype
@@ -117,6 +118,10 @@ class Posterior(keras.layers.Layer, abc.ABC):
     def log_prob(self, params: Params, z: Tensor) -> Tensor:
         """Computes log q(z|x) in nats: z of (K, B, D) gives (K, B)."""
         return self.distribution(params).log_prob(z)
+
+    def log_prob_of_each(self, params: Params, z: Tensor) -> Tensor:
+        """Computes log q(z|x) of every z under every x: (..., D) gives (..., B) nats."""
+        return self.log_prob(params, tf.expand_dims(z, -2))
 
     def sample_and_log_prob(
         self, params: Params, noise: Tensor

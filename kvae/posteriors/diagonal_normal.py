@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow_probability as tfp
 
-from kvae.maths import softplus
+from kvae.maths import normals_at_points, softplus
 from kvae.posteriors.base import Posterior
 from kvae.types import Params, Tensor
 
@@ -57,6 +57,10 @@ class DiagonalNormal(Posterior):
     def sample(self, params: Params, noise: Tensor) -> Tensor:
         """Computes loc + scale * noise: (K, B, D)."""
         return params["loc"] + params["scale"] * noise
+
+    def log_prob_of_each(self, params: Params, z: Tensor) -> Tensor:
+        """Computes log q(z|x) of every z under every x: (..., D) gives (..., B) nats."""
+        return normals_at_points(z, params["loc"], params["scale"])
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from kvae.checks import is_integer
-from kvae.maths import choose_component, softplus
+from kvae.maths import choose_component, normals_at_points, softplus
 from kvae.priors.base import Prior
 from kvae.types import Params, Tensor
 
@@ -142,6 +142,11 @@ class GaussianMixture(Prior):
     def distribution(self, params: Params) -> Any:
         """Makes a `tfd.MixtureSameFamily` with batch () and event (D,)."""
         return mixture_of_normals(params)
+
+    def log_prob(self, params: Params, z: Tensor) -> Tensor:
+        """Computes log p(z) in nats: z of (K, B, D) gives (K, B)."""
+        terms = normals_at_points(z, params["loc"], params["scale"])
+        return tf.reduce_logsumexp(terms + tf.nn.log_softmax(params["logits"]), axis=-1)
 
     def sample(
         self, params: Params, noise: Tensor, temperature: Tensor | float = 1.0

@@ -157,7 +157,7 @@ class VampPrior(Prior):
 
     def log_prob(self, params: Params, z: Tensor) -> Tensor:
         """Computes log p(z) in nats: z of (K, B, D) gives (K, B)."""
-        terms = self._attached().posterior.log_prob(params, tf.expand_dims(z, -2))
+        terms = self._attached().posterior.log_prob_of_each(params, z)
         return tf.reduce_logsumexp(terms, axis=-1) - math.log(self.num_components)
 
     def sample(

@@ -50,6 +50,18 @@ def test_extreme_logits_cost_what_they_should(dtype):
     np.testing.assert_array_equal(tape.gradient(found, logits), [0.0, 0.0, 1.0, -1.0])
 
 
+def test_images_cost_what_their_pixels_cost():
+    """Summed in one row, with latents and examples in front, masked and not."""
+    rng = np.random.default_rng(0)
+    part = Bernoulli((3, 2, 1), dtype="float64")
+    logits, x = rng.normal(0, 3, (4, 5, 3, 2, 1)), rng.integers(0, 2, (5, 3, 2, 1))
+    mask = rng.integers(0, 2, x.shape)
+    each = np.where(x, special.log_expit(logits), special.log_expit(-logits))
+    for given, expected in ((None, each), (mask, each * mask)):
+        found = part.log_prob(doubles(logits=logits), tf.constant(x), given)
+        np.testing.assert_allclose(found, expected.sum((-3, -2, -1)), rtol=1e-12)
+
+
 def test_draws_follow_the_masses(part):
     assert_draws_follow_masses(part, doubles(logits=[[-0.8]]), [0.0, 1.0])
 
