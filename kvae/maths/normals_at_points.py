@@ -17,7 +17,7 @@ def normals_at_points(z: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
                      - sum_d( loc[c,d]^2 / (2 scale[c,d]^2) + log scale[c,d]
                               + log(2 pi) / 2 )
 
-    The square is multiplied out, so that the work is that of two matrix products. Its
+    The square is multiplied out, so that the work is that of one matrix product. Its
     terms nearly cancel where scales are small, hence float64, whatever comes and goes; on
     phones, which have none, the differences are squared one by one.
 
@@ -34,13 +34,12 @@ def normals_at_points(z: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
         squares = tf.reduce_sum(tf.square(whitened), axis=-1)
         return -0.5 * squares + _constant(scale)
     points, loc, scale = (tf.cast(value, tf.float64) for value in (z, loc, scale))
-    precision = 1.0 / tf.square(scale)
     flat = tf.reshape(points, (-1, points.shape[-1]))
-    squares = tf.matmul(tf.square(flat), precision, transpose_b=True)
-    squares -= 2.0 * tf.matmul(flat, loc * precision, transpose_b=True)
-    squares += tf.reduce_sum(tf.square(loc) * precision, axis=-1)
-    # Rounding may leave less than nothing.
-    log_prob = -0.5 * tf.maximum(squares, 0.0) + _constant(scale)
+    precision = 1.0 / tf.square(scale)
+    offset = _constant(scale) - 0.5 * tf.reduce_sum(tf.square(loc) * precision, axis=-1)
+    powers = tf.concat([tf.square(flat), flat, tf.ones_like(flat[:, :1])], axis=-1)
+    factors = [-0.5 * precision, loc * precision, offset[:, None]]
+    log_prob = tf.matmul(powers, tf.concat(factors, axis=-1), transpose_b=True)
     shape = tf.concat([tf.shape(z)[:-1], tf.shape(loc)[:1]], 0)
     return tf.reshape(tf.cast(log_prob, z.dtype), shape)
 
