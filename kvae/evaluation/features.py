@@ -8,12 +8,14 @@ from typing import Any
 import keras
 import numpy as np
 
+_STEPS = 500  # what a few hundred examples need for features that tell classes apart
+
 
 def feature_classifier(
     x: Any,
     y: Any,
     num_features: int = 64,
-    epochs: int = 5,
+    epochs: int | None = None,
     batch_size: int = 128,
     seed: int = 0,
 ) -> keras.Model:
@@ -27,7 +29,7 @@ def feature_classifier(
         x: (N, *data_shape) examples, in the units that the samples will have.
         y: (N,) integer labels.
         num_features: width of the feature layer.
-        epochs: passes over the data.
+        epochs: passes over the data; if None 5, or in small data what makes 500 steps.
         batch_size: examples per step.
         seed: of weights and shuffling.
 
@@ -61,6 +63,8 @@ def feature_classifier(
     classifier = keras.Model(inputs, logits)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     classifier.compile("adam", loss, metrics=["accuracy"])
+    if epochs is None:
+        epochs = max(5, math.ceil(_STEPS / math.ceil(kept / batch_size)))
     # Batches are drawn here: `fit` would shuffle with the user's global generator.
     rng = np.random.default_rng(seed + 1)
     for _ in range(epochs):

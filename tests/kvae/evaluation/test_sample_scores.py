@@ -122,6 +122,12 @@ def test_the_classifier_learns_and_says_how_well(digits):
     assert extract_features(network, x[:7]).shape == (7, 64)
 
 
+def test_a_few_hundred_examples_are_enough_to_tell_classes_apart(digits):
+    x, y = digits
+    network = feature_classifier(x[:359], y[:359])
+    assert int(network.name.split("_")[-2]) > 75
+
+
 def test_the_classifier_is_repeatable_and_leaves_the_global_seed_alone(digits):
     x, y = digits
     np.random.seed(0)
