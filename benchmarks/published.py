@@ -17,7 +17,6 @@ Both can be stopped and go on: training from its last checkpoint, measuring from
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import math
 import os
@@ -30,6 +29,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import tensorflow as tf
+from published_rows import ROWS, Row, epochs_of
 
 import kvae
 from kvae import (
@@ -46,72 +46,6 @@ from kvae.training import Checkpoint, binarise_once, load_data, training_batches
 SHAPE = (28, 28, 1)
 LATENTS = 5000
 BLOCK = 500  # test images measured between two savings
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One model of a table.
-
-    Attributes:
-        published: its negative log-likelihood in the paper, nats; NaN if there is none.
-        network: "one" or "two" stochastic layers of Burda et al., "normal" or "vamp".
-        data: "dynamic" or "static" pixels.
-        objective: "vae" or "iwae".
-        samples: k.
-        epochs: of training.
-        batch: images per step.
-        rate: the learning rate of the first step; a cosine takes it to nothing.
-        start: row whose weights it starts from, trained first if it is not there.
-        decay: of the matrices' weights, per step and rate.
-    """
-
-    published: float
-    network: str
-    data: str
-    objective: str
-    samples: int
-    epochs: int
-    batch: int = 300
-    rate: float = 1e-2
-    start: str | None = None
-    decay: float = 0.1
-
-
-def _rows() -> dict[str, Row]:
-    burda = {  # k = 1, VAE with 5 and 50, IWAE with 5 and 50
-        ("one", "dynamic"): (86.76, 86.47, 86.35, 85.54, 84.78),
-        ("one", "static"): (88.71, 88.83, 89.05, 87.63, 87.10),
-        ("two", "dynamic"): (85.33, 85.01, 84.78, 83.89, 82.90),
-    }
-    rows = {}
-    for (network, data), (first, vae5, vae50, iwae5, iwae50) in burda.items():
-        name = f"{data}-{network}"
-        one = f"{name}-1"
-        rows[one] = Row(first, network, data, "vae", 1, 300)
-        for objective, five, fifty in (("iwae", iwae5, iwae50), ("vae", vae5, vae50)):
-            next_ = f"{name}-{objective}-5"
-            rows[next_] = Row(five, network, data, objective, 5, 40, 300, 2e-3, one)
-            rows[f"{name}-{objective}-50"] = Row(
-                fifty, network, data, objective, 50, 12, 150, 2e-3, next_
-            )
-    for data, normal, vamp in (("dynamic", 84.45, 82.43), ("static", math.nan, 85.57)):
-        gated = Row(normal, "normal", data, "vae", 1, 200, batch=600, rate=7e-3)
-        rows[f"{data}-normal"] = gated
-        vamp_row = dataclasses.replace(gated, published=vamp, network="vamp")
-        rows[f"{data}-vamp"] = vamp_row
-    # No paper's: how far two hours of two cores take us.
-    rows["static-own"] = Row(
-        math.nan, "vamp", "static", "iwae", 5, 40, 300, 2e-3, "static-vamp"
-    )
-    return rows
-
-
-ROWS = _rows()
-
-
-def epochs_of(row: Row) -> int:
-    """Counts the epochs of a row and of those that it starts from."""
-    return row.epochs + (0 if row.start is None else epochs_of(ROWS[row.start]))
 
 
 def build(row: Row, x: np.ndarray, steps: int) -> kvae.VAE:
