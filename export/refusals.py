@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from kvae.inputs import Inputs
+from kvae.maths import without_float64
 from kvae.noise import Noise
 
 _OPERATION = re.compile(r"'?tf\.(\w+)'? op is neither a custom op nor a flex op")
@@ -69,7 +70,8 @@ def explain(
 def converts(function: Callable[..., Any], specs: list[tf.TensorSpec]) -> bool:
     """Whether a function of tensors converts to LiteRT built-in operations."""
     module = tf.Module()
-    concrete = tf.function(function, input_signature=specs).get_concrete_function()
+    with without_float64():
+        concrete = tf.function(function, input_signature=specs).get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
     try:
         converter.convert()

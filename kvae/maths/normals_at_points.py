@@ -18,8 +18,8 @@ def normals_at_points(z: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
                               + log(2 pi) / 2 )
 
     The square is multiplied out, so that the work is that of one matrix product. Its
-    terms nearly cancel where scales are small, hence float64, whatever comes and goes; on
-    phones, which have none, the differences are squared one by one.
+    terms nearly cancel where scales are small, so float32 is taken to float64 for it. In
+    float64 itself, and on phones, which have none, differences are squared one by one.
 
     Args:
         z: (..., D).
@@ -27,14 +27,15 @@ def normals_at_points(z: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
         scale: (C, D), positive.
 
     Returns:
-        log_prob: (..., C) nats, in the dtype of `z`.
+        log_prob: (..., C) nats, in the dtype of `loc`.
     """
-    if not float64_exists():
+    z = tf.convert_to_tensor(z, loc.dtype)
+    if z.dtype == tf.float64 or not float64_exists():
         whitened = (tf.expand_dims(z, -2) - loc) / scale
         squares = tf.reduce_sum(tf.square(whitened), axis=-1)
         return -0.5 * squares + _constant(scale)
     points, loc, scale = (tf.cast(value, tf.float64) for value in (z, loc, scale))
-    flat = tf.reshape(points, (-1, points.shape[-1]))
+    flat = tf.reshape(points, (-1, tf.shape(loc)[-1]))
     precision = 1.0 / tf.square(scale)
     offset = _constant(scale) - 0.5 * tf.reduce_sum(tf.square(loc) * precision, axis=-1)
     powers = tf.concat([tf.square(flat), flat, tf.ones_like(flat[:, :1])], axis=-1)

@@ -10,6 +10,7 @@ import pytest
 
 import kvae
 import kvae.export
+from kvae.export.refusals import explain
 from kvae.networks import mlp
 
 write = functools.partial(kvae.export.litert, allow_untrained=True)
@@ -42,6 +43,20 @@ def test_refusal_names_part_operation_and_way_out(full: Any, tmp_path: Path) -> 
     with pytest.raises(kvae.export.ExportRefused, match=said):
         write(full, path, signatures=("decode", "score"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_part_is_blamed_that_converts() -> None:
+    vae = kvae.VAE(
+        mlp((4,), (8,)),
+        mlp((3,), (8,), role="decoder"),
+        kvae.posteriors.DiagonalNormal(3),
+        kvae.likelihoods.Normal((4,)),
+        prior=kvae.priors.GaussianMixture(3, 5),
+        objective=kvae.objectives.ELBO(kl="sampled"),
+    )
+    vae.build((None, 4))
+    said = explain(vae, ("score",), "failed to legalize operation 'tf.Elsewhere'")
+    assert said.startswith("the model does not convert")
 
 
 def test_the_other_endpoints_still_convert(full: Any, tmp_path: Path) -> None:
