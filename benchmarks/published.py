@@ -80,7 +80,7 @@ def build(row: Row, x: np.ndarray, steps: int) -> kvae.VAE:
 def _objective(row: Row, warm_up: int) -> objectives.Objective:
     """Fewer latents stay unused if their KL comes in slowly, in so many steps."""
     if row.objective == "iwae":
-        return objectives.IWAE(row.samples)
+        return objectives.IWAE(row.samples, row.gradient)
     beta = schedules.LinearWarmup(warm_up) if row.start is None else 1.0
     kl = "exact" if row.network == "one" else "sampled"
     return objectives.ELBO(beta, row.samples, kl=kl)

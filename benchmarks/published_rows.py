@@ -21,6 +21,7 @@ class Row:
         rate: the learning rate of the first step; a cosine takes it to nothing.
         start: row whose weights it starts from, trained first if it is not there.
         decay: of the matrices' weights, per step and rate.
+        gradient: how that of an IWAE is estimated.
     """
 
     published: float
@@ -33,6 +34,7 @@ class Row:
     rate: float = 1e-2
     start: str | None = None
     decay: float = 0.1
+    gradient: str = "plain"
 
 
 def _rows() -> dict[str, Row]:
@@ -77,7 +79,7 @@ def _dynamic_one(rows: dict[str, Row]) -> dict[str, Row]:
     awake, five = f"{name}-awake-1", f"{name}-awake-5"
     long = {"epochs": 450, "rate": 4e-3, "start": brief, "decay": 0.0}
     longer = {"epochs": 160, "rate": 5e-3, "start": awake, "decay": 0.03}
-    last = {"epochs": 16, "rate": 3e-3, "start": five, "decay": 0.03}
+    last = {**longer, "epochs": 22, "rate": 3e-3, "start": five, "gradient": "dreg"}
     chains = {
         brief: dataclasses.replace(rows[one], decay=0.0),
         one: dataclasses.replace(rows[one], **long),
