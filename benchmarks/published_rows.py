@@ -79,7 +79,7 @@ def _dynamic_one(rows: dict[str, Row]) -> dict[str, Row]:
     awake, five = f"{name}-awake-1", f"{name}-awake-5"
     long = {"epochs": 450, "rate": 4e-3, "start": brief, "decay": 0.0}
     longer = {"epochs": 160, "rate": 5e-3, "start": awake, "decay": 0.03}
-    last = {**longer, "epochs": 22, "rate": 3e-3, "start": five, "gradient": "dreg"}
+    last = {**longer, "epochs": 20, "rate": 3e-3, "start": five, "gradient": "dreg"}
     chains = {
         brief: dataclasses.replace(rows[one], decay=0.0),
         one: dataclasses.replace(rows[one], **long),
