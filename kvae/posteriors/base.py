@@ -20,8 +20,9 @@ class Posterior(keras.layers.Layer, abc.ABC):
     parameters in `call` with `self.project`, and give `distribution` and `sample` (with
     the noise as an argument, so that a draw can be repeated and exported). Where the
     density of a sample is cheaper than the density of any point, as in a flow, override
-    `sample_and_log_prob` too. Where the closed-form mean is not `params["loc"]`,
-    override `mean`. All parameters are cast to `self.maths_dtype`.
+    `sample_and_log_prob` too, and `log_prob_of_each` where many z under many x are cheaper
+    together. Where the closed-form mean is not `params["loc"]`, override `mean`.
+    All parameters are cast to `self.maths_dtype`.
 
     Args:
         latent_dim: D, the number of latent dimensions, at least 1.
