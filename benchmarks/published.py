@@ -82,8 +82,7 @@ def _objective(row: Row, warm_up: int) -> objectives.Objective:
     if row.objective == "iwae":
         return objectives.IWAE(row.samples, row.gradient)
     beta = schedules.LinearWarmup(warm_up) if row.start is None else 1.0
-    kl = "exact" if row.network == "one" else "sampled"
-    return objectives.ELBO(beta, row.samples, kl=kl)
+    return objectives.ELBO(beta, row.samples, kl=row.kl)
 
 
 def _centred(encoder: keras.Model, x: np.ndarray) -> keras.Model:

@@ -27,16 +27,16 @@ def _fit(q, p):
 FIT = [(q, p) for q, p in PAIRS if _fit(q, p)]
 
 
-def build(q, p, **options):
+def build(q, p, num=32, **options):
     conditional = p.cls.conditional
-    data = {"x": pixels()} | ({"condition": labels()} if conditional else {})
+    data = {"x": pixels(num)} | ({"condition": labels(num)} if conditional else {})
     return tiny_vae(q.make(), p.make(), condition=conditional, **options), data
 
 
 @pytest.mark.parametrize(("q", "p"), FIT, ids=str)
 def test_trains(q, p):
     keras.utils.set_random_seed(1)
-    vae, data = build(q, p)
+    vae, data = build(q, p, num=256)  # enough for the noise not to hide three steps
     vae.compile(keras.optimizers.Adam(0.01))
     if not vae.built:
         vae.build({name: value.shape for name, value in data.items()})
