@@ -63,7 +63,7 @@ def takes_two_steps(posterior, prior, objective, likelihood, x):
         assert any(name in refusal for name in names), refusal
         return False
     model, data = case.model, {**case.data, "x": x}
-    model.compile(keras.optimizers.Adam(1e-3), run_eagerly=True)
+    model.compile(keras.optimizers.SGD(1e-3), run_eagerly=True)
     before = model.get_weights()
     with warnings.catch_warnings():
         if objective.deterministic:  # no prior is trained, and Keras says so
