@@ -70,6 +70,9 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
             spec = _with_warmup(config, spec, count)
         if spec is not None:
             given[kind] = make_part(kind, spec, context)
+    if isinstance(given.get("prior"), priors.VampPrior):
+        with user_errors("prior VampPrior"):  # noise would be a far worse start
+            given["prior"].initialise(x, config.seed)
     if config.complete is not None:
         return build_completing(config, x, given)
     if config.mask is not None:

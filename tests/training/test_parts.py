@@ -96,3 +96,17 @@ def test_warmup_counts_in_epochs() -> None:
 
 def test_pixels_outside_the_support_cannot_choose_bernoulli() -> None:
     assert type(build_model(Config(), X * 3 - 1).likelihood) is likelihoods.Normal
+
+
+def test_pseudo_examples_start_as_examples() -> None:
+    prior = {"name": "VampPrior", "num_components": 15}
+    objective = {"name": "ELBO", "kl": "sampled"}
+    vae = build_model(Config(prior=prior, objective=objective, latent_dim=3), X)
+    (pseudo,) = (w.numpy() for w in vae.prior.weights)
+    examples = {row.tobytes() for row in X}
+    assert len({row.tobytes() for row in pseudo} & examples) == 15
+
+
+def test_pseudo_examples_outside_their_bounds_are_refused() -> None:
+    with pytest.raises(UserError, match="prior VampPrior.*or bounds=None"):
+        build_model(Config(prior="VampPrior", latent_dim=3), 5 * X)
