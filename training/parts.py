@@ -69,10 +69,7 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
         if kind == "objective" and config.kl_warmup:
             spec = _with_warmup(config, spec, count)
         if spec is not None:
-            given[kind] = make_part(kind, spec, context)
-    if isinstance(given.get("prior"), priors.VampPrior):
-        with user_errors("prior VampPrior"):  # noise would be a far worse start
-            given["prior"].initialise(x, config.seed)
+            given[kind] = make_part(kind, spec, {**context, **_asked_of(kind, x)})
     if config.complete is not None:
         return build_completing(config, x, given)
     if config.mask is not None:
@@ -80,7 +77,7 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
             family = masks.as_family(config.mask)
         given["objective"] = objectives.Masked(given.get("objective"), family)
     with user_errors():
-        return VAE.for_data(
+        vae = VAE.for_data(
             x,
             config.latent_dim,
             condition,
@@ -88,6 +85,18 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
             seed=config.seed,
             **given,
         )
+    if isinstance(vae.prior, priors.VampPrior):
+        with user_errors("prior VampPrior"):  # noise would be a far worse start
+            vae.prior.initialise(x, config.seed)
+    return vae
+
+
+def _asked_of(kind: str, x: Any) -> dict[str, Any]:
+    """What the data say of a prior's pseudo-examples: pixels stay pixels."""
+    if kind != "prior":
+        return {}
+    pixels = x.min() >= 0 and x.max() <= 1
+    return {"bounds": (0.0, 1.0) if pixels else None}
 
 
 def _with_warmup(config: Config, spec: Any, examples: int) -> dict[str, Any]:

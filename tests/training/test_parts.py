@@ -98,15 +98,23 @@ def test_pixels_outside_the_support_cannot_choose_bernoulli() -> None:
     assert type(build_model(Config(), X * 3 - 1).likelihood) is likelihoods.Normal
 
 
-def test_pseudo_examples_start_as_examples() -> None:
+SAMPLED = {"name": "ELBO", "kl": "sampled"}
+
+
+@pytest.mark.parametrize(("x", "bounds"), [(X, (0, 1)), (9 * X - 3, None)])
+def test_pseudo_examples_start_as_examples(x: Any, bounds: Any) -> None:
     prior = {"name": "VampPrior", "num_components": 15}
-    objective = {"name": "ELBO", "kl": "sampled"}
-    vae = build_model(Config(prior=prior, objective=objective, latent_dim=3), X)
+    config = Config(
+        prior=prior, likelihood="normal", objective=SAMPLED, latent_dim=3, seed=1
+    )
+    vae = build_model(config, x)
+    assert vae.prior.bounds == bounds
     (pseudo,) = (w.numpy() for w in vae.prior.weights)
-    examples = {row.tobytes() for row in X}
+    examples = {row.tobytes() for row in x}
     assert len({row.tobytes() for row in pseudo} & examples) == 15
 
 
-def test_pseudo_examples_outside_their_bounds_are_refused() -> None:
-    with pytest.raises(UserError, match="prior VampPrior.*or bounds=None"):
-        build_model(Config(prior="VampPrior", latent_dim=3), 5 * X)
+def test_pseudo_examples_outside_bounds_that_were_given_are_refused() -> None:
+    prior = {"name": "VampPrior", "bounds": [0, 0.5]}
+    with pytest.raises(UserError, match=r"prior VampPrior.*within bounds=\(0, 0.5\)"):
+        build_model(Config(prior=prior, objective=SAMPLED, latent_dim=3), X)
