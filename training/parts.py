@@ -20,7 +20,7 @@ from kvae import (
     priors,
     schedules,
 )
-from kvae.defaults import condition_options
+from kvae.defaults import condition_options, pseudo_bounds
 from kvae.training.completing import build_completing
 from kvae.training.config import Config
 from kvae.training.errors import UserError, nearest, user_errors
@@ -57,7 +57,11 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
         rows = x.sample_rows(condition)
         x, condition = x[rows], None if condition is None else condition[rows]
     data_shape = tuple(x.shape[1:])
-    context = {"data_shape": data_shape, "latent_dim": config.latent_dim}
+    context = {
+        "data_shape": data_shape,
+        "latent_dim": config.latent_dim,
+        "bounds": pseudo_bounds(x),
+    }
     given: dict[str, Any] = {}
     options = {} if condition is None else condition_options(condition)
     for role in () if config.complete is not None else ("encoder", "decoder"):
@@ -69,7 +73,7 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
         if kind == "objective" and config.kl_warmup:
             spec = _with_warmup(config, spec, count)
         if spec is not None:
-            given[kind] = make_part(kind, spec, {**context, **_asked_of(kind, x)})
+            given[kind] = make_part(kind, spec, context)
     if config.complete is not None:
         return build_completing(config, x, given)
     if config.mask is not None:
@@ -89,14 +93,6 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
         with user_errors("prior VampPrior"):  # noise would be a far worse start
             vae.prior.initialise(x, config.seed)
     return vae
-
-
-def _asked_of(kind: str, x: Any) -> dict[str, Any]:
-    """What the data say of a prior's pseudo-examples: pixels stay pixels."""
-    if kind != "prior":
-        return {}
-    pixels = x.min() >= 0 and x.max() <= 1
-    return {"bounds": (0.0, 1.0) if pixels else None}
 
 
 def _with_warmup(config: Config, spec: Any, examples: int) -> dict[str, Any]:

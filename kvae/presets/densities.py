@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kvae import likelihoods, posteriors, priors
+from kvae.defaults import pseudo_bounds
 from kvae.objectives import ELBO
 from kvae.vae import VAE
 
@@ -58,8 +59,7 @@ def vamp_vae(
     Source: Tomczak, Welling 2018, arXiv:1705.07120.
     """
     x = np.asarray(x)
-    bounds = (0.0, 1.0) if x.min() >= 0 and x.max() <= 1 else None
-    prior = priors.VampPrior(latent_dim, x.shape[1:], num_components, bounds)
+    prior = priors.VampPrior(latent_dim, x.shape[1:], num_components, pseudo_bounds(x))
     return _sampled(x, latent_dim, prior=prior.initialise(x), **parts)
 
 
