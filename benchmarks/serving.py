@@ -33,13 +33,13 @@ import numpy as np
 
 import kvae
 import kvae.export
-from kvae.export.serving import Client, ServingError
+from kvae.export.serving.client import Client, ServingError
 
 DATA_SHAPE, LATENT_DIM = (28, 28, 1), 16
 TOLERANCE = 1e-5  # of a pixel in [0, 1]
 DISTINCT = 60
 SWEEP = (1, 4, 16, 64, 256)
-LOOPBACK = Path(__file__).parents[1] / "tests" / "loopback_server.py"
+LOOPBACK = Path(__file__).parents[1] / "tests" / "support" / "loopback_server.py"
 
 
 def make_model() -> kvae.VAE:

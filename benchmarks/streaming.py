@@ -187,7 +187,7 @@ def time_steps(
     import tensorflow as tf
 
     from kvae.training import build_model, training_batches
-    from kvae.training.runner import load_run_data
+    from kvae.training.run.runner import load_run_data
 
     config = configuration(data, 1)
     examples = load_run_data(config).train

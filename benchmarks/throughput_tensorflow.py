@@ -18,7 +18,7 @@ import tensorflow as tf
 from throughput_turns import Turns
 
 import kvae
-from kvae.execution import steps_at_once
+from kvae.fitting.execution import steps_at_once
 from kvae.networks import conv_decoder, conv_encoder, mlp
 from kvae.training import training_batches
 

@@ -10,13 +10,13 @@ nothing stands under the directory's name. `saved_model` and `litert` write one 
 alone.
 """
 
+from kvae.core.atomic import WriteError as WriteError
 from kvae.export.artefact import export as export
-from kvae.export.card import read_card as read_card
-from kvae.export.checking import verify as verify
+from kvae.export.checks.report import ExportReport as ExportReport
+from kvae.export.checks.verify import verify as verify
 from kvae.export.errors import ExportRefused as ExportRefused
 from kvae.export.errors import ParityFailed as ParityFailed
-from kvae.export.errors import WriteError as WriteError
-from kvae.export.litert_files import PRECISIONS as PRECISIONS
-from kvae.export.litert_files import litert as litert
-from kvae.export.report import ExportReport as ExportReport
-from kvae.export.servable import saved_model as saved_model
+from kvae.export.targets.card import read_card as read_card
+from kvae.export.targets.litert import PRECISIONS as PRECISIONS
+from kvae.export.targets.litert import litert as litert
+from kvae.export.targets.saved_model import saved_model as saved_model

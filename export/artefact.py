@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 import kvae
-from kvae.export import verification
-from kvae.export.bundle import LIMITS, check_choices, describe, write_bundle
-from kvae.export.checking import run_checks
+from kvae.export.checks import verification
+from kvae.export.checks.parity_cases import ROWS, record
+from kvae.export.checks.report import ExportReport
+from kvae.export.checks.verify import run_checks
 from kvae.export.errors import ParityFailed
-from kvae.export.float32_copy import as_float32
 from kvae.export.model_checks import (
     check_built,
     check_new,
@@ -26,11 +26,11 @@ from kvae.export.model_checks import (
     require_litert,
     require_serving,
 )
-from kvae.export.parity_cases import ROWS, record
-from kvae.export.report import ExportReport
-from kvae.export.servable import write_archive
+from kvae.export.serving.warmup import write_server_files, write_warmup
 from kvae.export.signatures import signatures
-from kvae.export.warmup import write_server_files, write_warmup
+from kvae.export.targets.bundle import LIMITS, check_choices, describe, write_bundle
+from kvae.export.targets.float32_copy import as_float32
+from kvae.export.targets.saved_model import write_archive
 from kvae.export.writing import staged
 
 

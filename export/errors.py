@@ -7,10 +7,6 @@ class ExportRefused(ValueError):
     """A part of the model cannot be exported to the target that was asked for."""
 
 
-class WriteError(OSError):
-    """The system refused to write an export; nothing stands under its name."""
-
-
 class ParityFailed(RuntimeError):
     """An exported file computes something else than the Keras model.
 

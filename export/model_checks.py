@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import kvae
-from kvae.export.errors import WriteError
+from kvae.core.atomic import WriteError
 
 
 def check_built(vae: Any) -> None:

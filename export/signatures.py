@@ -9,13 +9,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from kvae import endpoints
-from kvae.inputs import Inputs
+from kvae.core.inputs import Inputs
+from kvae.core.types import Tensor
 from kvae.masks import visible_part
 from kvae.maths import without_float64
+from kvae.model import endpoints
 from kvae.networks import declared_inputs
 from kvae.objectives import is_completing
-from kvae.types import Tensor
 
 NAMES = ("decode", "generate", "encode", "reconstruct", "score", "complete")
 _MASKED = ("score", "complete")  # of a completing model
@@ -28,7 +28,7 @@ class Signature:
     """One endpoint: a function of named tensors that returns named tensors.
 
     Attributes:
-        name: as in `kvae.endpoints`.
+        name: as in `kvae.model.endpoints`.
         function: takes the inputs by position, in the order of `inputs`.
         inputs: the specification of each input; its name is the signature's.
     """

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from kvae.export.errors import WriteError
+from kvae.core.atomic import WriteError
 from kvae.export.model_checks import check_new
 
 # What TensorFlow's own writers raise for a full or forbidden disk.

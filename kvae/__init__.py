@@ -1,5 +1,8 @@
 """kvae: variational autoencoders in Keras 3, from the paper to the phone."""
 
+import importlib
+from types import ModuleType
+
 from kvae import corruptions as corruptions
 from kvae import likelihoods as likelihoods
 from kvae import masks as masks
@@ -10,6 +13,19 @@ from kvae import posteriors as posteriors
 from kvae import presets as presets
 from kvae import priors as priors
 from kvae import schedules as schedules
-from kvae.vae import VAE as VAE
+from kvae.model.vae import VAE as VAE
 
 __version__ = "0.1.0"
+
+# Imported when they are first asked for (PEP 562): training a model needs none of them.
+_LAZY = ("evaluation", "export", "reports", "training")
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _LAZY:
+        return importlib.import_module(f"kvae.{name}")
+    raise AttributeError(f"module 'kvae' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

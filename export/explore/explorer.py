@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.export.checks.verification import damage, load_cases
 from kvae.export.errors import ExportRefused
 from kvae.export.explore.litertjs import PACKAGES, fetch_packages, find_packages
 from kvae.export.explore.server import PageServer
@@ -19,8 +20,7 @@ from kvae.export.explore.web_files import (
     make_decoder,
     make_sampler,
 )
-from kvae.export.verification import damage, load_cases
-from kvae.maths import counter_normal
+from kvae.noise import counter_normal
 
 _PAGE = Path(__file__).parent / "page"
 _DRAWN = {"key": [7, 0], "num": 64, "dim": 32}  # compared by the page before it starts

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.export.checks.verification import litert_runner, load_cases
 from kvae.export.errors import ExportRefused, ParityFailed
-from kvae.export.litert_files import archive
 from kvae.export.model_checks import require_litert
 from kvae.export.signatures import Signature
-from kvae.export.verification import litert_runner, load_cases
+from kvae.export.targets.litert import archive
 from kvae.export.writing import write_new
 
 NUM = 16

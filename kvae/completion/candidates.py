@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvae.inputs import Inputs
+from kvae.core.inputs import Inputs
+from kvae.core.types import Params, Tensor
 from kvae.masks import visible_part
 from kvae.maths import normal_cdf
 from kvae.noise import Noise
 from kvae.objectives import is_completing
-from kvae.types import Params, Tensor
 
 PRIOR_SHARE = 0.25
 """The part of the candidates that comes from the prior. Where an encoder never saw a

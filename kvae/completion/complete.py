@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvae.checks import check_count
 from kvae.completion.candidates import candidates, fill_hidden, pick, resample
 from kvae.completion.inputs import check_possible, map_candidates, masked_inputs
-from kvae.inputs import Inputs
+from kvae.core.checks import check_count
+from kvae.core.inputs import Inputs
+from kvae.core.types import Tensor
 from kvae.noise import Noise
 from kvae.objectives import is_completing
-from kvae.types import Tensor
 
 _CHOICE_TAG = 1  # folded into the noise, for what is drawn beside the candidates
 

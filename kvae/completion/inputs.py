@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvae.batches import map_batches
-from kvae.checks import check_seed
-from kvae.inputs import Inputs, check_mask
+from kvae.core.batches import map_batches
+from kvae.core.checks import check_seed
+from kvae.core.inputs import Inputs, check_mask
 from kvae.masks import as_family
 from kvae.objectives import is_completing
 

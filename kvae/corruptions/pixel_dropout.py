@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.core.types import Tensor
 from kvae.corruptions.base import Corruption, uniform
-from kvae.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kvae")

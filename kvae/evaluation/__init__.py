@@ -10,7 +10,6 @@ from kvae.evaluation.bidirectional import (
 )
 from kvae.evaluation.compare import Comparison as Comparison
 from kvae.evaluation.compare import compare as compare
-from kvae.evaluation.compare_report import compare_report as compare_report
 from kvae.evaluation.conditional_likelihood import (
     ConditionalLikelihoodResult as ConditionalLikelihoodResult,
 )
@@ -51,8 +50,6 @@ from kvae.evaluation.mig import mutual_information_gap as mutual_information_gap
 from kvae.evaluation.mmd import maximum_mean_discrepancy as maximum_mean_discrepancy
 from kvae.evaluation.neighbours import NeighbourScores as NeighbourScores
 from kvae.evaluation.neighbours import neighbour_scores as neighbour_scores
-from kvae.evaluation.pictures import image_grid as image_grid
-from kvae.evaluation.report import report as report
 from kvae.evaluation.result import Estimate as Estimate
 from kvae.evaluation.result import Result as Result
 from kvae.evaluation.sample_quality import SampleQualityResult as SampleQualityResult

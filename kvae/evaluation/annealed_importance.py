@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kvae.checks import check_count, check_seed
+from kvae.core.checks import check_count, check_seed
 from kvae.evaluation.annealing import Annealing, anneal, check_latent_space
 from kvae.evaluation.examples import check_positions, prepare
 from kvae.evaluation.log_likelihood import importance_estimate, relative_variance

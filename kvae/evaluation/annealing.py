@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.inputs import Inputs
+from kvae.core.types import Params, Tensor
 from kvae.evaluation.examples import compiled
-from kvae.inputs import Inputs
-from kvae.maths import counter_normal
-from kvae.types import Params, Tensor
+from kvae.noise import counter_normal
 
 tfd = tfp.distributions
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvae.checks import check_count
+from kvae.core.checks import check_count
 from kvae.evaluation.annealed_importance import (
     annealing_warning,
     checked_setting,
@@ -17,7 +17,7 @@ from kvae.evaluation.annealed_importance import (
 from kvae.evaluation.annealing import anneal, check_latent_space
 from kvae.evaluation.log_likelihood import importance_estimate
 from kvae.evaluation.result import Estimate, Result
-from kvae.maths import counter_normal
+from kvae.noise import counter_normal
 
 _LATENTS = 0xB1D  # tag of the random stream of the simulated latents
 

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvae.checks import check_count, check_seed
 from kvae.completion import candidates, map_candidates, masked_inputs
+from kvae.core.checks import check_count, check_seed
+from kvae.core.inputs import Inputs
+from kvae.core.types import Tensor
 from kvae.evaluation.log_likelihood import log_likelihood, relative_variance
 from kvae.evaluation.result import Estimate, Result
-from kvae.inputs import Inputs
 from kvae.masks import given_visible
 from kvae.noise import Noise
 from kvae.objectives import is_completing
-from kvae.types import Tensor
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from kvae.checks import check_count
+from kvae.core.checks import check_count
+from kvae.core.inputs import Inputs
 from kvae.evaluation.examples import example_draws
 from kvae.evaluation.result import Estimate, Result
-from kvae.inputs import Inputs
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,12 +11,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.batches import map_batches
-from kvae.checks import check_seed
+from kvae.core.batches import map_batches
+from kvae.core.checks import check_seed
+from kvae.core.inputs import Inputs
+from kvae.core.types import Tensor
 from kvae.evaluation.examples import check_positions, prepare
-from kvae.inputs import Inputs
-from kvae.maths import counter_normal
-from kvae.types import Tensor
+from kvae.noise import counter_normal
 
 tfd = tfp.distributions
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kvae.checks import check_count
+from kvae.core.checks import check_count
+from kvae.core.inputs import Inputs
 from kvae.evaluation.annealed_importance import annealed_importance_sampling
 from kvae.evaluation.elbo import elbo
 from kvae.evaluation.examples import prepare
@@ -17,7 +18,6 @@ from kvae.evaluation.latents import latent_usage
 from kvae.evaluation.log_likelihood import log_likelihood
 from kvae.evaluation.result import Result
 from kvae.evaluation.sample_quality import sample_quality
-from kvae.inputs import Inputs
 
 _NAMES = ("log_likelihood", "elbo", "information", "latents", "gaps", "ais", "samples")
 

@@ -19,10 +19,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.checks import check_count, check_seed
-from kvae.inputs import Inputs
+from kvae.core.checks import check_count, check_seed
+from kvae.core.inputs import Inputs
+from kvae.core.types import Params, Tensor
 from kvae.noise import Noise
-from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
 

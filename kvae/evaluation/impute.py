@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvae.checks import check_count, check_seed
 from kvae.completion import (
     candidates,
     check_possible,
@@ -18,11 +17,12 @@ from kvae.completion import (
     pick,
     resample,
 )
+from kvae.core.checks import check_count, check_seed
+from kvae.core.inputs import Inputs
+from kvae.core.types import Tensor
 from kvae.evaluation.result import Result
-from kvae.inputs import Inputs
 from kvae.masks import nan_as_missing as read_nan
 from kvae.noise import Noise
-from kvae.types import Tensor
 
 _CHOICE_TAG = 1
 _FEW = 10.0  # effective samples below which an imputation is not to be trusted

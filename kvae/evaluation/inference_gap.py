@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvae.checks import check_count, check_seed
+from kvae.core.checks import check_count, check_seed
+from kvae.core.inputs import Inputs
+from kvae.core.types import Params, Tensor
 from kvae.evaluation.examples import (
     check_positions,
     compiled,
@@ -20,9 +22,7 @@ from kvae.evaluation.examples import (
 from kvae.evaluation.local_posterior import free_values, place_values
 from kvae.evaluation.log_likelihood import degenerate_warning, importance_estimate
 from kvae.evaluation.result import Estimate, Result
-from kvae.inputs import Inputs
 from kvae.noise import Noise
-from kvae.types import Params, Tensor
 
 _FIT, _TEST = 0xF17, 0x7E57  # tags of the random streams
 

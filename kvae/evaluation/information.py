@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvae.checks import check_count, check_seed
+from kvae.core.checks import check_count, check_seed
+from kvae.core.inputs import Inputs
+from kvae.core.types import Params, Tensor
 from kvae.evaluation.encodings import encodings, is_factorised, marginals
 from kvae.evaluation.examples import prepare
 from kvae.evaluation.mmd import maximum_mean_discrepancy
 from kvae.evaluation.result import Estimate, Result
-from kvae.inputs import Inputs
-from kvae.maths import counter_normal
-from kvae.types import Params, Tensor
+from kvae.noise import counter_normal
 
 _TILE_ENTRIES = 1 << 22  # latents x examples x dimensions compared at once: 16 MiB
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvae.checks import check_count
+from kvae.core.checks import check_count
 from kvae.evaluation.encodings import encodings
 from kvae.evaluation.examples import prepare
 from kvae.priors import UniformSphere

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from kvae.types import Params, Tensor
+from kvae.core.types import Params, Tensor
 
 _POSITIVE = ("scale", "concentration", "temperature")
 

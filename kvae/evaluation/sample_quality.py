@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kvae.checks import check_count, check_seed
+from kvae.core.checks import check_count, check_seed
 from kvae.evaluation.examples import prepare
 from kvae.evaluation.features import extract_features, feature_classifier
 from kvae.evaluation.frechet import frechet_distance

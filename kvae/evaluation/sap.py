@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kvae.evaluation.extras import require
+from kvae.core.extras import require
 from kvae.evaluation.factors import check_factors, split_examples
 
 

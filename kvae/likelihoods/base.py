@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.types import Params, Tensor
 from kvae.maths import maths_dtype
 from kvae.networks import Projection
-from kvae.types import Params, Tensor
 
 
 class Likelihood(keras.layers.Layer, abc.ABC):

@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.count_support import is_count, whole
 from kvae.maths import softplus
-from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
 

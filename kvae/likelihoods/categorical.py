@@ -8,9 +8,9 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.count_support import is_count, whole
-from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.bernoulli import Bernoulli
 from kvae.likelihoods.categorical import Categorical
@@ -17,7 +18,6 @@ from kvae.likelihoods.continuous_bernoulli import ContinuousBernoulli
 from kvae.likelihoods.negative_binomial import NegativeBinomial
 from kvae.likelihoods.normal import Normal
 from kvae.likelihoods.student_t import StudentT
-from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
 tfb = tfp.bijectors

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.checks import is_integer
+from kvae.core.checks import is_integer
+from kvae.core.types import Tensor
 from kvae.maths import soft_lower_bound
-from kvae.types import Tensor
 
 COUNTS = "counts 0, 1, 2, ..."
 ADVICE = (

@@ -7,10 +7,10 @@ from typing import Any
 import keras
 import tensorflow_probability as tfp
 
+from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.level_grid import LevelGrid
 from kvae.likelihoods.logistic_levels import LogisticLevels
-from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
 

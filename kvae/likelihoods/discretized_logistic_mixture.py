@@ -8,13 +8,13 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.checks import is_integer
+from kvae.core.checks import is_integer
+from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.level_grid import LevelGrid
 from kvae.likelihoods.logistic_levels import LogisticLevels
 from kvae.maths import discretized_logistic_log_prob, discretized_logistic_mean
 from kvae.networks import Projection
-from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
 

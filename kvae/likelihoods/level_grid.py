@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.checks import is_integer
+from kvae.core.checks import is_integer
+from kvae.core.types import Tensor
 from kvae.maths import nearest_level, soft_lower_bound
-from kvae.types import Tensor
 
 _OFF_GRID = 0.01  # of a step; x / 255.0 in float32 is off by less than 0.0001
 _MIN_LOG_SCALE = -7.0  # in half ranges, as in the published code of PixelCNN++

@@ -7,13 +7,13 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.types import Tensor
 from kvae.maths import (
     discretized_logistic_log_prob,
     discretized_logistic_mean,
     discretized_logistic_mode,
     nearest_level,
 )
-from kvae.types import Tensor
 
 tfd = tfp.distributions
 

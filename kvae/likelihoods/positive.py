@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.core.types import Tensor
 from kvae.maths import soft_lower_bound
-from kvae.types import Tensor
 
 KINDS = ("learned", "per_dimension", "decoder")
 """Ways to choose a parameter, besides a positive number."""

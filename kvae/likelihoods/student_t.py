@@ -9,10 +9,10 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.positive import Positive
 from kvae.maths import accelerated_zeros, log_gamma_half_step, softplus
-from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
 

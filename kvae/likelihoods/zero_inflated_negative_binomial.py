@@ -8,11 +8,11 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.count_support import ADVICE, COUNTS, bounded_log_mean, is_count
 from kvae.likelihoods.positive import Positive
 from kvae.maths import accelerated_zeros, negative_binomial_log_prob, softplus
-from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvae.checks import check_seed
+from kvae.core.checks import check_seed
+from kvae.core.types import Tensor
 from kvae.maths import normal_cdf
 from kvae.noise import Noise
-from kvae.types import Tensor
 
 
 class MaskFamily(abc.ABC):

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.checks import is_integer
+from kvae.core.checks import is_integer
+from kvae.core.types import Tensor
 from kvae.masks.base import MaskFamily
-from kvae.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kvae")

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.core.types import Tensor
 from kvae.masks.base import MaskFamily, image_sides, over_channels
-from kvae.types import Tensor
 
 _SIDES = ("left", "right", "top", "bottom")
 

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.core.types import Tensor
 from kvae.masks.base import MaskFamily, over_channels
-from kvae.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kvae")

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvae.inputs import check_mask
-from kvae.types import Tensor
+from kvae.core.inputs import check_mask
+from kvae.core.types import Tensor
 
 
 def visible_shape(data_shape: tuple[int, ...]) -> tuple[int, ...]:

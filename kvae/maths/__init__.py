@@ -35,8 +35,6 @@ from kvae.maths.stable import softplus as softplus
 from kvae.maths.sylvester import householder_product as householder_product
 from kvae.maths.sylvester import sylvester_forward as sylvester_forward
 from kvae.maths.sylvester import sylvester_inverse as sylvester_inverse
-from kvae.maths.threefry import counter_normal as counter_normal
-from kvae.maths.threefry import threefry2x32 as threefry2x32
 from kvae.maths.triangular import diagonal as diagonal
 from kvae.maths.triangular import diagonal_part as diagonal_part
 from kvae.maths.triangular import strictly_lower as strictly_lower

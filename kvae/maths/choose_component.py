@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from kvae.core.types import Tensor
 from kvae.maths.normal_cdf import normal_cdf
-from kvae.types import Tensor
 
 
 def choose_component(log_weights: Tensor, noise: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from kvae.types import Tensor
+from kvae.core.types import Tensor
 
 # log(sinh(t) / t) = sum_n c_n t^(2n), c_n = (-1)^(n+1) zeta(2n) / (n pi^(2n)). Below
 # t = 0.5 the first term left out is under 5e-16, the rounding of float64.

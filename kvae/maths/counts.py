@@ -11,8 +11,8 @@ import math
 
 import tensorflow as tf
 
+from kvae.core.types import Tensor
 from kvae.maths.stable import softplus
-from kvae.types import Tensor
 
 _LOG_2PI = math.log(2.0 * math.pi)
 # Stirling's series for lgamma; from 10 on the first term left out is below 1e-16.

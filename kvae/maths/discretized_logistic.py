@@ -7,8 +7,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.types import Tensor
 from kvae.maths.stable import softplus
-from kvae.types import Tensor
 
 _EDGES_AT_ONCE = 32  # what the mean holds in memory per entry
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import tensorflow_probability as tfp
 
-from kvae.types import Tensor
+from kvae.core.types import Tensor
 
 tfd = tfp.distributions
 

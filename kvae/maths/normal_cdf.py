@@ -6,7 +6,7 @@ import math
 
 import tensorflow as tf
 
-from kvae.types import Tensor
+from kvae.core.types import Tensor
 
 _RATE = 0.2316419
 _COEFFICIENTS = (

@@ -6,8 +6,8 @@ import math
 
 import tensorflow as tf
 
+from kvae.core.types import Tensor
 from kvae.maths.precision import float64_exists
-from kvae.types import Tensor
 
 
 def normals_at_points(z: Tensor, loc: Tensor, scale: Tensor) -> Tensor:

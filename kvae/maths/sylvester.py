@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from kvae.core.types import Params, Tensor
 from kvae.maths.triangular import diagonal_part
 from kvae.maths.triangular_solve import solve_in_order
-from kvae.types import Params, Tensor
 
 _BISECTIONS = 30  # a bracket of width 2 shrinks to 2e-9; two Newton steps do the rest
 

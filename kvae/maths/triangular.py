@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from kvae.types import Tensor
+from kvae.core.types import Tensor
 
 
 def strictly_lower(values: Tensor, dim: int) -> Tensor:

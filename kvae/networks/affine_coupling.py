@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kvae.types import Tensor
+from kvae.core.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kvae")

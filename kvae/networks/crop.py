@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from kvae.types import Tensor
+from kvae.core.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kvae")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kvae.checks import is_integer
+from kvae.core.checks import is_integer
 
 
 def check_levels(owner: str, latent_dims: Any) -> tuple[int, ...]:

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.core.types import Tensor
 from kvae.networks.masked_dense import MaskedDense
-from kvae.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kvae")

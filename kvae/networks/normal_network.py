@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
+from kvae.core.types import Tensor
 from kvae.maths import maths_dtype, softplus
-from kvae.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kvae")

@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
+from kvae.core.types import Tensor
 from kvae.networks.unflatten import Unflatten
-from kvae.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kvae")

@@ -9,9 +9,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.inputs import Inputs
+from kvae.core.inputs import Inputs
+from kvae.core.types import Draw, LossParts, Tensor
 from kvae.noise import Noise
-from kvae.types import Draw, LossParts, Tensor
 
 
 class Objective(keras.layers.Layer, abc.ABC):

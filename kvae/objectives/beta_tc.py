@@ -9,12 +9,12 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.checks import is_integer
-from kvae.inputs import Inputs
+from kvae.core.checks import is_integer
+from kvae.core.inputs import Inputs
+from kvae.core.types import Draw, LossParts, Tensor
 from kvae.noise import Noise
 from kvae.objectives.base import Objective
 from kvae.objectives.weight import Schedule, Weight
-from kvae.types import Draw, LossParts, Tensor
 
 tfd = tfp.distributions
 

@@ -8,13 +8,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.inputs import Inputs
+from kvae.core.inputs import Inputs
+from kvae.core.types import LossParts
 from kvae.noise import Noise
 from kvae.objectives.elbo import ELBO
 from kvae.objectives.free_bits import check_elbo
 from kvae.objectives.weight import Schedule, Weight
 from kvae.objectives.wrapper import Wrapper
-from kvae.types import LossParts
 
 
 @keras.saving.register_keras_serializable(package="kvae")

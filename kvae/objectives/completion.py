@@ -8,13 +8,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.inputs import Inputs
+from kvae.core.inputs import Inputs
+from kvae.core.types import LossParts
 from kvae.masks import MaskFamily, as_family, visible_part, visible_shape
 from kvae.networks import declared_inputs
 from kvae.noise import Noise
 from kvae.objectives.base import Objective
 from kvae.objectives.wrapper import Wrapper
-from kvae.types import LossParts
 
 MASK_TAG = 0x3A5C
 """Folded into the noise of a pass, so masks are independent of latents."""

@@ -8,14 +8,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.inputs import Inputs
+from kvae.core.inputs import Inputs
+from kvae.core.types import LossParts, Tensor
 from kvae.networks import mlp
 from kvae.noise import Noise
 from kvae.objectives.base import Objective
 from kvae.objectives.gradients import stopped
 from kvae.objectives.weight import Schedule, Weight
 from kvae.objectives.wrapper import Wrapper, normals_beside
-from kvae.types import LossParts, Tensor
 
 _PERMUTATION = 0x7C
 

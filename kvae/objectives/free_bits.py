@@ -10,11 +10,11 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.inputs import Inputs
+from kvae.core.inputs import Inputs
+from kvae.core.types import Draw, LossParts, Tensor
 from kvae.noise import Noise
 from kvae.objectives.elbo import ELBO
 from kvae.objectives.wrapper import Wrapper, weighted_mean
-from kvae.types import Draw, LossParts, Tensor
 
 tfd = tfp.distributions
 

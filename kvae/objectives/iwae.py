@@ -9,12 +9,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.checks import is_integer
-from kvae.inputs import Inputs
+from kvae.core.checks import is_integer
+from kvae.core.inputs import Inputs
+from kvae.core.types import LossParts, Params, Sampler, Tensor
 from kvae.noise import Noise
 from kvae.objectives.base import Objective
 from kvae.objectives.gradients import scale_gradient, stopped
-from kvae.types import LossParts, Params, Sampler, Tensor
 
 _GRADIENTS = ("plain", "stl", "dreg")
 

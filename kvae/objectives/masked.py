@@ -8,13 +8,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.inputs import Inputs
+from kvae.core.inputs import Inputs
+from kvae.core.types import LossParts
 from kvae.masks import MaskFamily, as_family
 from kvae.noise import Noise
 from kvae.objectives.base import Objective
 from kvae.objectives.completion import MASK_TAG
 from kvae.objectives.wrapper import Wrapper
-from kvae.types import LossParts
 
 
 @keras.saving.register_keras_serializable(package="kvae")

@@ -9,13 +9,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.inputs import Inputs
+from kvae.core.inputs import Inputs
+from kvae.core.types import LossParts, Tensor
 from kvae.noise import Noise
 from kvae.objectives.base import Objective
 from kvae.objectives.iwae import IWAE
 from kvae.objectives.weight import Schedule, Weight
 from kvae.objectives.wrapper import Wrapper, innermost
-from kvae.types import LossParts, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kvae")

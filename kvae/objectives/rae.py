@@ -9,11 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kvae.inputs import Inputs
+from kvae.core.inputs import Inputs
+from kvae.core.types import Draw, LossParts, Params, Tensor
 from kvae.noise import Noise
 from kvae.objectives.base import Objective
 from kvae.objectives.weight import Schedule, Weight
-from kvae.types import Draw, LossParts, Params, Tensor
 
 _PROBE = 0xAE
 _REGULARISERS = ("l2", "gradient_penalty", None)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.types import Tensor
+from kvae.core.types import Tensor
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 

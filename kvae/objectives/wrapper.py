@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.inputs import Inputs
+from kvae.core.inputs import Inputs
+from kvae.core.types import Draw, LossParts, Tensor
 from kvae.noise import Noise
 from kvae.objectives.base import Objective
 from kvae.objectives.elbo import ELBO
-from kvae.types import Draw, LossParts, Tensor
 
 
 class Wrapper(Objective, abc.ABC):

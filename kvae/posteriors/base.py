@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.checks import is_integer
+from kvae.core.checks import is_integer
+from kvae.core.types import Draw, Params, Tensor
 from kvae.maths import maths_dtype
-from kvae.types import Draw, Params, Tensor
 
 
 class Posterior(keras.layers.Layer, abc.ABC):

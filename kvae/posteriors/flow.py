@@ -9,9 +9,9 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.types import Params, Tensor
 from kvae.maths import flow_distribution, softplus
 from kvae.posteriors.base import Posterior
-from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
 

@@ -9,9 +9,9 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.types import Params, Tensor
 from kvae.maths import diagonal, diagonal_part, softplus, strictly_lower
 from kvae.posteriors.base import Posterior
-from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
 

@@ -7,11 +7,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.checks import is_integer
+from kvae.core.checks import is_integer
+from kvae.core.types import Params, Tensor
 from kvae.maths import softplus, solve_in_order
 from kvae.networks import MADE
 from kvae.posteriors.flow import FlowPosterior
-from kvae.types import Params, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kvae")

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.types import Params, Tensor
 from kvae.maths import softplus
 from kvae.posteriors.base import Posterior
-from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
 

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.checks import is_integer
+from kvae.core.checks import is_integer
+from kvae.core.types import Params, Tensor
 from kvae.maths import (
     diagonal,
     householder_product,
@@ -16,7 +17,6 @@ from kvae.maths import (
     sylvester_inverse,
 )
 from kvae.posteriors.flow import FlowPosterior
-from kvae.types import Params, Tensor
 
 _BOUND = 0.99  # of the entries on the diagonals: each slope stays above 1 - 0.99^2
 

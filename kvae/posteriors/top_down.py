@@ -9,10 +9,10 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.types import Draw, Params, Tensor
 from kvae.maths import softplus
 from kvae.networks import check_levels
 from kvae.posteriors.flow import FlowPosterior
-from kvae.types import Draw, Params, Tensor
 
 tfd = tfp.distributions
 

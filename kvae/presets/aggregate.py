@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from kvae.model.vae import VAE
 from kvae.objectives import ELBO, MMD, BetaTC, FactorVAE
-from kvae.vae import VAE
 
 
 def info_vae(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from kvae.model.vae import VAE
 from kvae.objectives import IWAE
-from kvae.vae import VAE
 
 
 def iwae(x: Any, latent_dim: int = 16, num_samples: int = 5, **parts: Any) -> VAE:

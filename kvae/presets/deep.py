@@ -7,11 +7,11 @@ from typing import Any
 import keras
 
 from kvae import posteriors, priors
-from kvae.defaults import choose_parts
+from kvae.model.defaults import choose_parts
+from kvae.model.vae import VAE
 from kvae.networks import TakeFirst, declared_inputs
 from kvae.objectives import ELBO
 from kvae.schedules import LinearWarmup
-from kvae.vae import VAE
 
 
 def ladder_vae(

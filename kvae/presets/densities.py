@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from kvae import likelihoods, posteriors, priors
-from kvae.defaults import pseudo_bounds
+from kvae.model.defaults import pseudo_bounds
+from kvae.model.vae import VAE
 from kvae.objectives import ELBO
-from kvae.vae import VAE
 
 
 def sigma_vae(x: Any, latent_dim: int = 16, **parts: Any) -> VAE:

@@ -10,8 +10,8 @@ import numpy as np
 from kvae import networks, priors
 from kvae.likelihoods import StudentT
 from kvae.masks import MaskFamily, as_family, visible_shape
+from kvae.model.vae import VAE
 from kvae.objectives import IWAE, Completion, Objective
-from kvae.vae import VAE
 
 
 def completing_vae(

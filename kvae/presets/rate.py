@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from kvae.model.vae import VAE
 from kvae.objectives import ELBO, Capacity, FreeBits
 from kvae.schedules import Cyclical, LinearWarmup
-from kvae.vae import VAE
 
 
 def beta_vae(x: Any, latent_dim: int = 16, beta: float = 4.0, **parts: Any) -> VAE:

@@ -7,9 +7,9 @@ from typing import Any
 
 import keras
 
-from kvae.checks import is_integer
+from kvae.core.checks import is_integer
+from kvae.core.types import Params, Tensor
 from kvae.maths import maths_dtype
-from kvae.types import Params, Tensor
 
 
 class Prior(keras.layers.Layer, abc.ABC):

@@ -8,12 +8,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kvae.checks import is_integer
+from kvae.core.checks import is_integer
+from kvae.core.types import Params, Tensor
 from kvae.maths import choose_component, softplus
 from kvae.networks import OneHot
 from kvae.priors.conditional_prior import ConditionalPrior
 from kvae.priors.gaussian_mixture import GaussianMixture, mixture_of_normals
-from kvae.types import Params, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kvae")

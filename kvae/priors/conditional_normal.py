@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import tensorflow_probability as tfp
 
+from kvae.core.types import Params, Tensor
 from kvae.maths import softplus
 from kvae.priors.conditional_prior import ConditionalPrior
-from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
+from kvae.core.types import Tensor
 from kvae.priors.base import Prior
-from kvae.types import Tensor
 
 
 class ConditionalPrior(Prior):

@@ -8,10 +8,10 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.checks import is_integer
+from kvae.core.checks import is_integer
+from kvae.core.types import Params, Tensor
 from kvae.maths import flow_distribution
 from kvae.priors.base import Prior
-from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
 

@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.checks import is_integer
+from kvae.core.checks import is_integer
+from kvae.core.types import Params, Tensor
 from kvae.maths import choose_component, normals_at_points, softplus
 from kvae.priors.base import Prior
-from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
 

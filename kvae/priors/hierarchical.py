@@ -8,9 +8,9 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.types import Tensor
 from kvae.networks import NormalNetwork, check_levels
 from kvae.priors.flow import FlowPrior
-from kvae.types import Tensor
 
 tfd = tfp.distributions
 

@@ -7,10 +7,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.core.types import Tensor
 from kvae.maths import solve_in_order
 from kvae.networks import MADE
 from kvae.priors.flow import FlowPrior
-from kvae.types import Tensor
 
 _MAX_LOG_SCALE = 3.0  # keeps each step invertible in floating point
 

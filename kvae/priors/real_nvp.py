@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.core.types import Tensor
 from kvae.networks import AffineCoupling
 from kvae.priors.flow import FlowPrior
-from kvae.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kvae")

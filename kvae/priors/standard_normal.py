@@ -8,8 +8,8 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.types import Params, Tensor
 from kvae.priors.base import Prior
-from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
 

@@ -11,12 +11,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.checks import is_integer
-from kvae.inputs import Inputs
+from kvae.core.checks import is_integer
+from kvae.core.inputs import Inputs
+from kvae.core.types import Params, Tensor
 from kvae.maths import choose_component
 from kvae.networks import declared_inputs
 from kvae.priors.base import Prior
-from kvae.types import Params, Tensor
 
 tfd = tfp.distributions
 

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.checks import is_integer
-from kvae.types import Tensor
+from kvae.core.checks import is_integer
+from kvae.core.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kvae")

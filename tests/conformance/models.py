@@ -19,7 +19,7 @@ from conformance import (
 from conformance.specimen import Specimen
 
 import kvae
-from kvae.inputs import Inputs
+from kvae.core.inputs import Inputs
 from kvae.networks import mlp
 
 LATENT = 3

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from conformance.models import SPECIMENS, compose, each, randomised
 
-from kvae.inputs import Inputs
+from kvae.core.inputs import Inputs
 from kvae.noise import Noise
 from kvae.objectives import ELBO
 

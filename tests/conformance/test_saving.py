@@ -3,10 +3,10 @@
 import json
 
 import numpy as np
-import small
 from conformance.models import ALL, EVERY, randomised
+from support import small
 
-from kvae import endpoints
+from kvae.model import endpoints
 
 # Runs in a process that has imported kvae and nothing of the tests, so that nothing but
 # kvae's own registration can find a class.
@@ -20,9 +20,9 @@ for path in sorted(pathlib.Path(sys.argv[1]).glob("*.keras")):
     wanted = {name: data.pop(name) for name in ("rate", "distortion", "mean")}
     model = keras.saving.load_model(path)
     data = {name: keras.ops.convert_to_tensor(v) for name, v in data.items()}
-    inputs = kvae.inputs.Inputs(**data)
-    found = kvae.endpoints.score(model, inputs, [3, 0])
-    found["mean"] = kvae.endpoints.reconstruct(model, inputs)["x"]
+    inputs = kvae.core.inputs.Inputs(**data)
+    found = kvae.model.endpoints.score(model, inputs, [3, 0])
+    found["mean"] = kvae.model.endpoints.reconstruct(model, inputs)["x"]
     same = [np.array_equal(found[k], wanted[k], equal_nan=True) for k in wanted]
     print(f"{path.stem}\\t{all(same)}", flush=True)
 """

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-import small
 import tensorflow as tf
 from conformance.models import EVERY, compose, randomised
+from support import small
 
-from kvae import endpoints
-from kvae.inputs import Inputs
+from kvae.core.inputs import Inputs
+from kvae.model import endpoints
 from kvae.noise import Noise
 from kvae.objectives import batch_mean
 

@@ -17,8 +17,9 @@ import tensorflow as tf
 
 import kvae
 import kvae.export
-from kvae.export import artefact, verification
-from kvae.export.verification import litert_runner, saved_model_runner
+from kvae.export import artefact
+from kvae.export.checks import verification
+from kvae.export.checks.verification import litert_runner, saved_model_runner
 
 SIGNATURES = {"decode", "generate", "encode", "reconstruct", "score"}
 
@@ -108,10 +109,10 @@ def test_scores_of_one_image_do_not_depend_on_its_batch(
     np.testing.assert_allclose(whole[:3], part, rtol=1e-6)
 
 
-def kvae_launcher_status(directory: Path) -> subprocess.CompletedProcess[str]:
+def verify_status(directory: Path) -> subprocess.CompletedProcess[str]:
     """Runs `kvae verify` where TensorFlow may not be imported by the command itself."""
     program = (
-        "import sys, kvae_launcher; status = kvae_launcher.main(); "
+        "import sys, kvae_cli.main; status = kvae_cli.main.main(); "
         "sys.exit(9 if {'tensorflow', 'kvae'} & set(sys.modules) else status)"
     )
     return subprocess.run(
@@ -124,10 +125,10 @@ def kvae_launcher_status(directory: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_needs_no_library(exported: Any, tmp_path: Path) -> None:
-    done = kvae_launcher_status(exported[0])
+    done = verify_status(exported[0])
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"litert/decoder.tflite\s+decode\.mean\s+real .* ok", done.stdout)
-    done = kvae_launcher_status(tmp_path / "none")
+    done = verify_status(tmp_path / "none")
     assert (done.returncode, done.stdout) == (2, "")
     assert "there is no folder" in done.stderr
 
@@ -154,7 +155,7 @@ def test_verify_passes_and_finds_tampering(exported: Any, tmp_path: Path) -> Non
     report = kvae.export.verify(copy)
     assert not report.ok
     assert "decoder.tflite is not the file that was exported" in str(report)
-    status = kvae_launcher_status(copy)
+    status = verify_status(copy)
     assert status.returncode == 1
     assert "decoder.tflite is not the file that was exported" in status.stdout
 

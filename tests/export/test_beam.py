@@ -13,8 +13,8 @@ import pytest
 import tensorflow as tf
 
 import kvae.export
-from kvae import endpoints
-from kvae.inputs import Inputs
+from kvae.core.inputs import Inputs
+from kvae.model import endpoints
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "beam_encode.py"
 BLOCK, SEED = 100, 7

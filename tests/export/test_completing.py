@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import kvae
 import kvae.export
-from kvae.export.verification import litert_runner, saved_model_runner
+from kvae.export.checks.verification import litert_runner, saved_model_runner
 from kvae.masks import Half, given_visible
 
 SEED = np.array([9, 0], np.int32)
@@ -155,9 +155,9 @@ def test_a_client_completes(
     protocol: str,
 ) -> None:
     pytest.importorskip("tensorflow_serving.apis", reason="needs the extra `serving`")
-    from loopback_server import Loopback
+    from support.loopback_server import Loopback
 
-    from kvae.export.serving import Client, ServingError
+    from kvae.export.serving.client import Client, ServingError
 
     x = digits[100:106]
     server = Loopback(directory / "saved_model")

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 
 import kvae
 import kvae.export
-from kvae.export.verification import litert_runner
+from kvae.export.checks.verification import litert_runner
 
 CLASSES = (0, 3, 4)
 

@@ -18,13 +18,13 @@ import pytest
 
 import kvae
 import kvae.export
-from kvae import cli
-from kvae.endpoints import decode
+from kvae.export.checks.verification import litert_runner
 from kvae.export.explore import Explorer, open_export
 from kvae.export.explore.litertjs import PACKAGES, find_packages
 from kvae.export.explore.server import PageServer
-from kvae.export.verification import litert_runner
-from kvae.training import verbs
+from kvae.model.endpoints import decode
+from kvae.training.commands import verbs
+from kvae_cli import main
 
 
 def make_packages(folder: Path) -> Path:
@@ -281,10 +281,10 @@ def test_the_command_prints_where_the_page_is_and_ends_by_ctrl_c(
 
     monkeypatch.setattr(PageServer, "serve_forever", interrupted)
     modules = str(explorer.packages[PACKAGES[0]].parent.parent)
-    assert cli.main(["explore", str(directory), "--litertjs", modules]) == 0
+    assert main.main(["explore", str(directory), "--litertjs", modules]) == 0
     assert "http://127.0.0.1:" in capsys.readouterr().out
-    assert cli.main(["explore", str(directory / "none")]) == 2
+    assert main.main(["explore", str(directory / "none")]) == 2
     assert "there is no folder" in capsys.readouterr().err
-    assert cli.main(["explore", str(directory), "--port", "70000"]) == 2
+    assert main.main(["explore", str(directory), "--port", "70000"]) == 2
     assert "expected a port" in capsys.readouterr().err
     assert "explore" in verbs.VERBS

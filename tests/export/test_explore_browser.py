@@ -20,11 +20,11 @@ import pytest
 
 import kvae
 import kvae.export
-from kvae.endpoints import decode
 from kvae.export.explore import open_export
 from kvae.export.explore.litertjs import find_packages
-from kvae.training.load_recipe import load_recipe
-from kvae.training.runner import train
+from kvae.model.endpoints import decode
+from kvae.training.config.load_recipe import load_recipe
+from kvae.training.run.runner import train
 
 MODULES = Path(os.environ.get("KVAE_NODE_MODULES", "node_modules")).absolute()
 CHROMIUM = next(
@@ -134,7 +134,9 @@ def test_a_seed_shows_the_images_that_python_draws(
 
 
 def test_latents_are_the_same_bits(exported: Any, seen: Any, vae: Any) -> None:
-    run = kvae.export.verification.saved_model_runner(exported[0] / "saved_model" / "1")
+    run = kvae.export.checks.verification.saved_model_runner(
+        exported[0] / "saved_model" / "1"
+    )
     for name, seed, temperature in (("first", 0, 1.0), ("seeded", 11, 0.5)):
         key = np.array([seed, 0], np.int32)
         given = {

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import kvae
 import kvae.export
-from kvae.export.verification import litert_runner
+from kvae.export.checks.verification import litert_runner
 from kvae.networks import masked_encoder, mlp
 
 ENTRIES, DIM = 6, 2

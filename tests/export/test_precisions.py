@@ -13,9 +13,9 @@ import pytest
 
 import kvae
 import kvae.export
-from kvae.export.delegation import outside_xnnpack
-from kvae.export.litert_files import convert
-from kvae.export.verification import litert_runner, load_cases
+from kvae.export.checks.delegation import outside_xnnpack
+from kvae.export.checks.verification import litert_runner, load_cases
+from kvae.export.targets.litert import convert
 from kvae.networks import conv_decoder, conv_encoder, mlp
 
 

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kvae.export.servable import write_archive
+from kvae.export.checks.verification import litert_runner, saved_model_runner
 from kvae.export.signatures import Signature
-from kvae.export.verification import litert_runner, saved_model_runner
-from kvae.maths import counter_normal, threefry2x32
-from kvae.noise import Noise
+from kvae.export.targets.saved_model import write_archive
+from kvae.noise import Noise, counter_normal, threefry2x32
 
 # Random123, kat_vectors, "threefry2x32 20": counter, key, result.
 PUBLISHED = [

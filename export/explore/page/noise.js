@@ -1,4 +1,4 @@
-// The generator of kvae.maths.threefry: the same seed gives the same normals here.
+// The generator of kvae.noise.threefry: the same seed gives the same normals here.
 
 const ROTATIONS = [[13, 15, 26, 6], [17, 29, 16, 24]];
 const SLICES = 4096;

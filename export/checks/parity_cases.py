@@ -1,0 +1,116 @@
+"""Recorded inputs, and what Keras computes for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kvae.core.inputs import Inputs
+from kvae.export.signatures import signatures
+from kvae.model import endpoints
+from kvae.objectives import is_completing
+
+ROWS = 16
+_SEED = 2024
+
+
+def record(model: Any, x: Any = None, rows: int = ROWS) -> dict[str, np.ndarray]:
+    """Runs every endpoint in Keras, op by op, on real and on random input.
+
+    Real input are the first examples of `x` and the means of their posteriors. Random
+    input are latents from the prior and examples drawn from the model at them, so that
+    they lie in the likelihood's support. The reference does not pass through a graph:
+    neither tracing nor graph rewriting is trusted with both sides of the comparison. It
+    runs on the CPU, because graphics processors round matrix products to fewer digits.
+
+    Args:
+        model: a built `kvae.VAE` in float32.
+        x: (N, *data_shape) real examples, or a dict of x, condition and mask, or None.
+        rows: examples, as many as the largest batch that a file takes.
+
+    Returns:
+        cases: arrays by "data/signature/in or out/name".
+    """
+    with tf.device("CPU:0"):
+        sources = {"random": random_inputs(model, rows, _SEED)}
+        if x is not None:
+            sources = {"real": real_inputs(model, x, rows)} | sources
+        cases: dict[str, np.ndarray] = {}
+        for data, inputs in sources.items():
+            for endpoint in signatures(model, target="keras"):
+                if data == "real" and endpoint.name == "generate":
+                    continue  # its input is a seed; nothing is real about it
+                given = {spec.name: inputs[spec.name] for spec in endpoint.inputs}
+                outputs = endpoint.function(*map(tf.constant, given.values()))
+                prefix = f"{data}/{endpoint.name}"
+                cases |= {f"{prefix}/in/{k}": v for k, v in given.items()}
+                cases |= {f"{prefix}/out/{k}": v.numpy() for k, v in outputs.items()}
+    return cases
+
+
+def real_inputs(model: Any, x: Any, count: int) -> dict[str, np.ndarray]:
+    """Prepares the first real examples, repeated if there are fewer than `count`."""
+    inputs = model._complete_inputs(x)
+    arrays = {
+        key: np.resize(value[:count], (count, *value.shape[1:])).astype(
+            value.dtype
+            if value.dtype.kind in "iu" and key == "condition"
+            else "float32"
+        )
+        for key, value in inputs.to_dict().items()
+    }
+    if "mask" in arrays:  # a file takes no NaN where an entry is missing
+        filler = np.asarray(model.likelihood.filler, "float32")
+        arrays["x"] = np.where(arrays["mask"] == 1, arrays["x"], filler)
+    if is_completing(model):  # its mask beside the data says what is hidden
+        visible = np.split(arrays["condition"], 2, axis=-1)[1]
+        arrays["mask"] = visible.reshape(arrays["x"].shape)
+    arrays.setdefault("mask", np.ones_like(arrays["x"]))
+    params = endpoints.encode(model, Inputs(**_used(model, arrays)))
+    return {
+        **arrays,
+        "z": model.posterior.mean(params).numpy(),
+        "seed": np.array([_SEED, 1], np.int32),
+    }
+
+
+def random_inputs(model: Any, count: int, seed: int) -> dict[str, np.ndarray]:
+    """Draws latents, and examples from p(x|z) at them."""
+    rng = np.random.default_rng(seed)
+    arrays: dict[str, np.ndarray] = {}
+    if (expected := model.condition) is not None:
+        if expected.classes:
+            arrays["condition"] = rng.choice(expected.classes, count).astype("int32")
+        else:
+            uniform = rng.uniform(size=(count, *expected.shape))
+            arrays["condition"] = uniform.astype("float32")
+    condition = None
+    if "condition" in arrays:
+        condition = tf.constant(arrays["condition"])
+    key = tf.constant([seed, 2], tf.int32)
+    z = endpoints.latents(model, count, key, 1.0, condition)
+    params = model.likelihood_params(z, condition)
+    x = model.likelihood.distribution(params).sample(seed=[seed, 3])
+    shape = (count, *model.data_shape)
+    return {
+        **arrays,
+        "z": z.numpy(),
+        "x": np.asarray(x).astype("float32").reshape(shape),
+        "mask": rng.integers(0, 2, shape).astype("float32"),
+        "num": np.int32(count),
+        "seed": np.array([seed, 4], np.int32),
+        "temperature": np.float32(0.7),
+    }
+
+
+def _used(model: Any, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    names = [spec.name for spec in signatures(model, ("encode",), "keras")[0].inputs]
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise ValueError(
+            f"this model takes {', '.join(names)}; the examples for the parity check "
+            f'have no {missing[0]}. Pass a dict: {{"x": ..., "{missing[0]}": ...}}.'
+        )
+    return {name: tf.constant(arrays[name]) for name in names}

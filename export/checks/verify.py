@@ -1,0 +1,76 @@
+"""Repeating the parity checks of an export in a fresh process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from kvae.export.checks import verification
+from kvae.export.checks.report import ExportReport
+
+
+def verify(directory: Any) -> ExportReport:
+    """Repeats all checks of an export from its directory alone, in a fresh process.
+
+    Args:
+        directory: what `export` wrote, possibly on another machine.
+
+    Returns:
+        report: `report.ok` says whether all is equal and undamaged; artefacts whose
+            runtime is not installed are in `report.skipped`.
+
+    Raises:
+        FileNotFoundError: if there is no such directory.
+    """
+    start = time.perf_counter()
+    directory = Path(directory).absolute()
+    if not directory.is_dir():
+        raise FileNotFoundError(f"{directory} is not a directory.")
+    result = run_checks(directory)
+    try:
+        files = json.loads((directory / "export.json").read_text("utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        files = []  # the problems say so
+    return ExportReport(
+        directory,
+        tuple(files),
+        tuple(result["rows"]),
+        tuple(result["problems"]),
+        result["skipped"],
+        seconds=time.perf_counter() - start,
+    )
+
+
+def run_checks(directory: Path) -> dict[str, Any]:
+    """Runs `kvae.export.checks.verification` on a directory in a fresh process.
+
+    Returns:
+        result: see `kvae.export.checks.verification.check`; modules that must not be loaded
+            are among the "problems".
+
+    Raises:
+        RuntimeError: if the process dies, with the last it said.
+    """
+    with tempfile.TemporaryDirectory(prefix="kvae-verify-") as folder:
+        answer = Path(folder) / "result.json"
+        command = [sys.executable, "-P", verification.__file__, str(directory)]
+        process = subprocess.run(
+            [*command, "--json", str(answer)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=1800,
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
+        )
+        if not answer.exists():
+            said = process.stderr.strip()[-2000:]
+            raise RuntimeError(f"the checking process failed: {said}")
+        result: dict[str, Any] = json.loads(answer.read_text("utf-8"))
+    result["problems"] += [f"{m} was loaded" for m in result["forbidden"]]
+    return result

@@ -1,0 +1,1 @@
+"""What an export writes: SavedModel, LiteRT files, and what goes with them."""

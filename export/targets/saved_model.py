@@ -1,0 +1,91 @@
+"""SavedModels in the layout that TF Serving watches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from kvae.export.model_checks import check_built, check_new, check_trained
+from kvae.export.signatures import Signature, signatures
+from kvae.export.targets.float32_copy import as_float32
+from kvae.export.writing import staged
+
+
+def saved_model(
+    vae: Any,
+    directory: Any,
+    version: int | None = None,
+    *,
+    allow_untrained: bool = False,
+) -> Path:
+    """Writes a SavedModel as a new version of a servable.
+
+    It offers decode, generate, encode, reconstruct and score, and complete where the
+    model has it, in float32, and loads without kvae, keras or TFP. The version directory
+    appears complete, by a rename, so a server that polls `directory` never sees half a
+    model.
+
+    Args:
+        vae: a built `kvae.VAE`.
+        directory: the servable's directory; made if missing.
+        version: a positive integer; the next free one if None.
+        allow_untrained: write a model that never saw a training step.
+
+    Returns:
+        path: directory/version.
+
+    Raises:
+        ValueError: if the model is not built or trained, or the version is not positive.
+        FileExistsError: if the version is there already.
+        WriteError: if the disk is full or read-only.
+    """
+    check_built(vae)
+    if not allow_untrained:
+        check_trained(vae)
+    directory = Path(directory).absolute()
+    if version is None:
+        version = max(versions(directory), default=0) + 1
+    if not isinstance(version, int) or version < 1:
+        raise ValueError(f"version must be a positive integer; received {version!r}.")
+    path = directory / str(version)
+    if path.exists():
+        raise FileExistsError(
+            f"{path} exists. Leave version out to get the next free one."
+        )
+    check_new(path)
+    with staged(path) as stage:
+        write_archive(signatures(as_float32(vae)), stage)
+    return path
+
+
+def versions(directory: Path) -> list[int]:
+    """The versions that a server would find in a servable's directory, in order."""
+    if not directory.is_dir():
+        return []
+    return sorted(int(d.name) for d in directory.iterdir() if d.name.isdigit())
+
+
+def write_archive(endpoints: list[Signature], path: Path) -> None:
+    """Writes endpoints as one SavedModel; the first is the default signature too.
+
+    Only the variables that the endpoints read are stored, each once: neither the
+    optimizer's nor the counters of training.
+
+    Args:
+        endpoints: what `signatures` returned for a model.
+        path: where to; a directory that may exist.
+    """
+    module = tf.Module()
+    functions = {}
+    for endpoint in endpoints:
+        function = tf.function(
+            endpoint.function, input_signature=endpoint.inputs, autograph=False
+        )
+        functions[endpoint.name] = function.get_concrete_function()
+        setattr(module, endpoint.name, function)
+    variables = {v.ref(): v for f in functions.values() for v in f.variables}
+    module.weights = list(variables.values())
+    functions["serving_default"] = functions[endpoints[0].name]
+    tf.saved_model.save(module, str(path), signatures=functions)

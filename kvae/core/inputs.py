@@ -1,0 +1,184 @@
+"""One batch of inputs, and what a user may hand in for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kvae.core.types import Tensor
+
+_KEYS = ("x", "condition", "mask")
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """One batch, or a whole data set held as arrays.
+
+    Attributes:
+        x: (B, *data_shape) the examples.
+        condition: (B, ...) what p(x|z,c) is given, or None.
+        mask: in the shape of x, 1 where x is observed, or None.
+        sample_weight: (B,) how much each example counts in the loss, or None; set by
+            the objective, for terms that look at the whole batch.
+        count: how many examples the batch has on all replicas, or None for B; set by
+            the training step.
+    """
+
+    x: Tensor
+    condition: Tensor | None = None
+    mask: Tensor | None = None
+    sample_weight: Tensor | None = None
+    count: Tensor | None = None
+
+    @classmethod
+    def of(cls, data: Any) -> Inputs:
+        """Reads a tensor, or a dict with "x" and optionally "condition" and "mask".
+
+        Args:
+            data: what `fit` or a data set yields as x.
+
+        Returns:
+            inputs: the same, by name.
+
+        Raises:
+            ValueError: if a dict has no "x" or an unknown key.
+        """
+        if isinstance(data, Inputs):
+            return data
+        if not isinstance(data, dict):
+            return cls(data)
+        unknown = sorted(set(data) - set(_KEYS))
+        if unknown or data.get("x") is None:
+            raise ValueError(
+                f"inputs are a tensor or a dict with 'x' and optionally 'condition' and "
+                f"'mask'; received the keys {sorted(data)}."
+            )
+        return cls(**data)
+
+    def to_dict(self) -> dict[str, Tensor]:
+        """The inputs that are present, by name."""
+        fields = {key: getattr(self, key) for key in _KEYS}
+        return {key: value for key, value in fields.items() if value is not None}
+
+    def mean_entries(self, data_shape: tuple[int, ...]) -> float:
+        """How many entries of an example its density is of, on average over arrays."""
+        if self.mask is None:
+            return float(math.prod(data_shape))
+        return float(np.count_nonzero(self.mask)) / len(self.x)
+
+    def to_keras(self) -> Any:
+        """The form that Keras takes: x alone, or a dict."""
+        present = self.to_dict()
+        return self.x if len(present) == 1 else present
+
+
+def count_observed(mask: Tensor | None, dtype: str) -> Tensor | None:
+    """Counts the observed entries of each example, (B,); None if there is no mask."""
+    if mask is None:
+        return None
+    observed = tf.cast(tf.cast(mask, tf.bool), dtype)
+    return tf.reduce_sum(observed, axis=range(1, len(mask.shape)))
+
+
+def check_arrays(
+    inputs: Inputs, data_shape: tuple[int, ...], likelihood: Any
+) -> Inputs:
+    """Checks a data set held as arrays before any graph is built.
+
+    Args:
+        inputs: arrays.
+        data_shape: what one example must look like.
+        likelihood: whose support the entries must lie in.
+
+    Returns:
+        inputs: as numpy arrays.
+
+    Raises:
+        ValueError: for an empty set, a wrong shape, lengths that differ, NaN, infinity,
+            or entries outside the likelihood's support.
+    """
+    arrays = {key: np.asarray(value) for key, value in inputs.to_dict().items()}
+    x, mask = arrays["x"], arrays.get("mask")
+    if x.dtype.kind not in "fiub":
+        raise ValueError(
+            f"x must be an array of numbers; received dtype={x.dtype}. Convert it, for "
+            'example with np.asarray(x, "float32").'
+        )
+    if x.shape[1:] != tuple(data_shape) or x.ndim == 0:
+        raise ValueError(
+            f"the model takes examples of shape {tuple(data_shape)}; received x of shape "
+            f"{x.shape}. {_shape_advice(x.shape, tuple(data_shape))}"
+        )
+    if len(x) == 0:
+        raise ValueError(
+            "x holds no examples. Check the file or the filter it came from."
+        )
+    for key, value in arrays.items():
+        if value.shape[:1] != x.shape[:1]:
+            rows = len(value) if value.ndim else "a single number"
+            raise ValueError(
+                f"x and {key} must have one row per example; received {len(x)} and {rows}."
+            )
+    if mask is not None:
+        check_mask(mask, x.shape)
+    check_finite(x, mask)
+    likelihood.check_support(x, mask)
+    return Inputs(**arrays)
+
+
+def check_mask(mask: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Raises unless a mask has the shape of x and holds only 0 and 1."""
+    if mask.shape != shape:
+        raise ValueError(
+            f"mask must have the shape of x, {shape}; received {mask.shape}."
+        )
+    if mask.dtype.kind not in "biuf":
+        raise ValueError(
+            f"mask must hold booleans or the numbers 0 and 1; received dtype={mask.dtype}."
+        )
+    if not np.isin(mask, (0, 1)).all():
+        raise ValueError(
+            "mask must hold only 1 (observed) and 0 (missing); received "
+            f"min={mask.min():.3g}, max={mask.max():.3g}."
+        )
+
+
+def check_observed(mask: np.ndarray) -> None:
+    """Raises if nothing of an example is observed."""
+    empty = ~mask.reshape(len(mask), -1).any(axis=1)
+    if empty.any():
+        raise ValueError(
+            f"{int(empty.sum())} examples have no observed entry, the first is example "
+            f"{int(np.argmax(empty))}: there is nothing to learn from them. Leave them "
+            "out; kvae.evaluation.impute fills in such rows too."
+        )
+
+
+def check_finite(x: np.ndarray, mask: np.ndarray | None = None) -> None:
+    """Raises if an observed entry is NaN or infinite."""
+    if x.dtype.kind != "f":
+        return
+    bad = ~np.isfinite(x)
+    if mask is not None:
+        bad &= mask.astype(bool)
+    if bad.any():
+        rows = np.flatnonzero(bad.reshape(len(x), -1).any(axis=1))
+        raise ValueError(
+            f"x holds {int(bad.sum())} entries that are NaN or infinite, the first in "
+            f"example {rows[0]}. Remove those {len(rows)} examples, or pass a mask that is "
+            "0 where x is missing."
+        )
+
+
+def _shape_advice(came: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    if came[1:] + (1,) == wanted:
+        return "Add the channel: x[..., None]."
+    if came == wanted:
+        return "That is a single example: add the batch axis with x[None]."
+    if int(np.prod(came[1:])) == int(np.prod(wanted)):
+        return f"Reshape it: x.reshape(-1, {', '.join(map(str, wanted))})."
+    return "Build the model for this shape, for example with VAE.for_data(x)."

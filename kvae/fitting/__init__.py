@@ -1,0 +1,1 @@
+"""What `fit` needs beside the model: arguments, replicas, execution, metrics."""

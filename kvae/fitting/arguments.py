@@ -1,0 +1,173 @@
+"""What `fit` and `evaluate` accept, checked before any graph is built."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kvae.core.checks import check_count
+from kvae.core.inputs import Inputs, check_observed
+from kvae.core.types import Tensor
+from kvae.fitting.array_batches import is_arrays
+
+_TARGETS = (
+    "a VAE is trained without targets; received y. Leave y out; pass labels as "
+    '{"x": x, "condition": labels}. For a tf.data set of pairs: '
+    "dataset.map(lambda x, y: x)."
+)
+
+
+def unpack_batch(data: Any) -> tuple[Inputs, Tensor | None]:
+    """Splits what Keras hands to a step into inputs and sample weights.
+
+    Args:
+        data: x, (x,), (x, None, sample_weight), or the same with a placeholder as y.
+
+    Returns:
+        inputs: one batch.
+        sample_weight: (B,) or None.
+
+    Raises:
+        ValueError: if there is a target.
+    """
+    # `train_on_batch` hands over arrays, and Keras layers refuse a mix of kinds.
+    data = keras.tree.map_structure(_to_tensor, data)
+    if not isinstance(data, (tuple, list)):
+        return Inputs.of(data), None
+    x, y, sample_weight = (*data, None, None)[:3]
+    if y is not None and not _is_placeholder(y):
+        raise ValueError(_TARGETS)
+    return Inputs.of(x), sample_weight
+
+
+def _to_tensor(value: Any) -> Tensor | None:
+    return None if value is None else tf.convert_to_tensor(value)
+
+
+def _placeholder(num: int) -> np.ndarray:
+    """A y without columns, (num, 0): no target of a user's looks like it."""
+    return np.zeros((num, 0), "float32")
+
+
+def _is_placeholder(y: Any) -> bool:
+    shape = getattr(y, "shape", None)
+    return shape is not None and len(shape) == 2 and shape[1] == 0
+
+
+def prepare_fit_arguments(
+    model: Any, method: Callable[..., Any], args: Any, kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """Checks the data of `fit` or `evaluate`, builds the model, keeps sample weights.
+
+    Keras drops `sample_weight` without a word where there is no y, so weights travel
+    with a placeholder y that `unpack_batch` throws away.
+
+    Args:
+        model: the VAE.
+        method: the Keras method that will be called.
+        args: its positional arguments, as given by the user.
+        kwargs: its named arguments; `validation_data` is checked as x is.
+
+    Returns:
+        arguments: to hand on to Keras, all by name.
+
+    Raises:
+        ValueError: if the data do not fit the model, or there are targets or class
+            weights.
+    """
+    given = inspect.signature(method).bind(model, *args, **kwargs).arguments
+    given.pop("self")
+    given |= given.pop("kwargs", {})
+    if given.get(
+        "_use_cached_eval_dataset"
+    ):  # the validation within fit, checked there
+        return given
+    if given.get("class_weight") is not None:
+        raise ValueError(
+            "class_weight needs targets, and a VAE is trained without; received "
+            f"{given['class_weight']!r}. Pass sample_weight, one number per example."
+        )
+    if given.get("batch_size") is not None:
+        check_count("batch_size", given["batch_size"])
+    x, y, weight = (given.get(key) for key in ("x", "y", "sample_weight"))
+    given["x"], given["y"] = _prepare(model, x, y, weight)
+    if given.get("validation_data") is not None:
+        given.pop("validation_split", None)  # Keras leaves it out of account too
+        data = given["validation_data"]
+        if isinstance(data, tuple):
+            x, y, weight = (*data, None, None)[:3]
+            given["validation_data"] = (*_prepare(model, x, y, weight), weight)
+        else:
+            given["validation_data"] = _prepare(model, data, None, None)[0]
+    elif given.get("validation_split") and is_arrays(given["x"]):
+        _check_split(given["validation_split"], len(Inputs.of(given["x"]).x))
+    return given
+
+
+def _check_split(split: Any, num: int) -> None:
+    share = isinstance(split, (float, np.floating)) and 0 < split < 1
+    if not share or not 0 < math.floor(num * (1 - split)) < num:
+        raise ValueError(
+            "validation_split must be a share between 0 and 1 that leaves examples on "
+            f"both sides; received {split!r} for {num} examples. For a fifth of them give "
+            "0.2."
+        )
+
+
+def _prepare(model: Any, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
+    if y is not None and y is not x:
+        raise ValueError(_TARGETS)
+    if isinstance(x, tf.data.Dataset):
+        _check_dataset(model, x)
+        return x, None
+    if x is None or isinstance(x, (tuple, list)):
+        raise ValueError(
+            "x must be an array, a dict of arrays, a tf.data.Dataset or a generator of "
+            f"(x,) tuples; received {type(x).__name__}. Convert a list with np.asarray(x)."
+        )
+    if not is_arrays(x):
+        return x, None  # a generator or PyDataset: the steps check what it yields
+    inputs = model.check_inputs(x)
+    if inputs.mask is not None and not model.objective.makes_condition:
+        check_observed(inputs.mask)
+    model._build_for(inputs)
+    if sample_weight is None:
+        return inputs.to_keras(), None
+    weight = np.asarray(sample_weight)
+    if weight.shape != (len(inputs.x),):
+        raise ValueError(
+            f"sample_weight must have one number per example, shape ({len(inputs.x)},); "
+            f"received {weight.shape}."
+        )
+    if not np.isfinite(weight).all():
+        raise ValueError(
+            "sample_weight must be finite; received NaN or infinity in "
+            f"{int((~np.isfinite(weight)).sum())} of {len(weight)} places. Give those "
+            "examples weight 0, or leave them out."
+        )
+    return inputs.to_keras(), _placeholder(len(weight))
+
+
+def _check_dataset(model: Any, dataset: tf.data.Dataset) -> None:
+    """Checks the first batch, and by it the shape and range of the rest."""
+    spec = dataset.element_spec
+    inputs = Inputs.of(spec[0] if isinstance(spec, tuple) else spec)
+    if inputs.x.shape.rank == len(model.data_shape):
+        raise ValueError(
+            f"the data set yields single examples of shape {inputs.x.shape}. Batch it: "
+            "dataset.batch(128)."
+        )
+    for first in dataset.take(1):
+        batch, _ = unpack_batch(first)
+        arrays = {key: value.numpy() for key, value in batch.to_dict().items()}
+        model._build_for(model.check_inputs(arrays))
+        return
+    raise ValueError(
+        "the data set is empty. Check the file or the filter it came from."
+    )

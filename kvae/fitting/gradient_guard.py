@@ -1,0 +1,109 @@
+"""Leaving out the steps whose gradient is too large."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kvae.core.types import Tensor
+
+_LOG = logging.getLogger("kvae")
+
+
+class GradientGuard:
+    """Applies a gradient only if its norm over all weights is within a limit.
+
+    A step that is left out changes neither weights nor optimizer.
+
+    Args:
+        optimizer: what applies it.
+        limit: the largest norm, above 0.
+
+    Raises:
+        ValueError: if the limit is not above 0, or the model is on several devices.
+    """
+
+    def __init__(self, optimizer: Any, limit: float) -> None:
+        if not limit > 0:
+            raise ValueError(
+                f"max_gradient_norm must be above 0; received {limit!r}. Take a few times "
+                "the norm of a usual step, 1000 for example."
+            )
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            raise ValueError(
+                "max_gradient_norm works on one device; received a strategy with "
+                f"{tf.distribute.get_strategy().num_replicas_in_sync}. Clip instead: "
+                "keras.optimizers.Adam(global_clipnorm=100)."
+            )
+        self.optimizer = optimizer
+        self.limit = limit
+
+    def apply(self, gradients: list[Tensor], variables: list[Any]) -> Tensor:
+        """Applies gradients or leaves them out.
+
+        Args:
+            gradients: of the scaled loss, as `optimizer.scale_loss` gives it.
+            variables: as many.
+
+        Returns:
+            skipped: scalar float32, 1 if the step was left out, else 0.
+        """
+        if not self.optimizer.built:
+            self.optimizer.build(variables)
+        norm = tf.linalg.global_norm(gradients)
+        norm = norm / tf.cast(self.optimizer.scale_loss(1.0), norm.dtype)
+        good = norm <= self.limit  # false of NaN
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            # It leaves out what is not finite itself, and learns its scale from that;
+            # the norm of finite entries may be too large for a number.
+            good = tf.logical_or(good, tf.logical_not(_finite(gradients)))
+
+        def apply() -> Tensor:
+            self.optimizer.apply(gradients, variables)
+            return tf.constant(0.0)
+
+        return tf.cond(good, apply, lambda: tf.constant(1.0))
+
+    def watched(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Adds a warning of epochs without any step to the arguments of a `fit`."""
+        given = arguments.get("callbacks")
+        if isinstance(given, keras.callbacks.CallbackList):  # complete as it is
+            return arguments
+        callbacks = [*keras.tree.flatten(given or []), _Idle(self.limit)]
+        return {**arguments, "callbacks": callbacks}
+
+
+class _Idle(keras.callbacks.Callback):
+    """Warns of an epoch of which every step was left out."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__()
+        self._limit = limit
+        self._begin = (0, 0)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Notes where the counts stand; not at 0 if a run goes on within an epoch."""
+        skipped = self.model.get_metrics_result()["skipped_steps"]
+        self._begin = (int(self.model.step.numpy()), int(skipped))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Compares the steps left out with the steps."""
+        steps = int(self.model.step.numpy()) - self._begin[0]
+        skipped = int((logs or {}).get("skipped_steps", 0)) - self._begin[1]
+        if 0 < steps == skipped:
+            _LOG.warning(
+                "every step of epoch %d was left out: the norm of its gradient was above "
+                "max_gradient_norm=%g or no number. Nothing was learned; raise the limit "
+                "or look at the data.",
+                epoch + 1,
+                self._limit,
+            )
+
+
+def _finite(gradients: list[Tensor]) -> Tensor:
+    entries = tf.nest.flatten(gradients, expand_composites=True)
+    floats = [e for e in entries if e is not None and e.dtype.is_floating]
+    return tf.reduce_all([tf.reduce_all(tf.math.is_finite(e)) for e in floats])

@@ -1,0 +1,150 @@
+"""Several training steps in one XLA program."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kvae.core.types import Tensor
+
+_MOST = 50  # steps in one program; what more would gain, compiling them costs
+_CONVOLUTIONS = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+)
+_XLA = {"jit_compile": True, "autograph": False, "reduce_retracing": True}
+
+
+def joins_steps(model: Any) -> bool:
+    """Whether the steps of one call into TensorFlow can be one XLA program.
+
+    Keras runs a program per step, which copies all weights in and out each time. Within
+    one program they stay where they are: for dense networks that takes a fifth off.
+    Convolutions are left to Keras: in a loop of XLA's on CPUs, each takes a hundred times
+    longer.
+
+    Args:
+        model: compiled and built.
+    """
+    several = model.distribute_strategy.num_replicas_in_sync > 1
+    if several or model.run_eagerly or not model.jit_compile:
+        return False
+    if not type(model).train_step.__module__.startswith("kvae."):
+        return False  # a user's own, which may report other values than the metrics
+    return model.steps_per_execution > 1 and not has_convolution(model)
+
+
+def joined_train_function(
+    model: Any, one_by_one: Callable[[Any], Any]
+) -> Callable[[Any], Any]:
+    """Makes the train function of a model whose steps are joined.
+
+    As Keras' own, it takes `steps_per_execution` batches from an iterator, fewer where
+    the data end, and returns the metrics after the last of them. Batches of different
+    sizes are trained on one after another.
+
+    Args:
+        model: one that `joins_steps`.
+        one_by_one: the train function of Keras, for iterators of other kinds.
+
+    Returns:
+        train: from an iterator to the metrics by name.
+    """
+    single = tf.function(model.train_step, **_XLA)
+    programs = math.ceil(model.steps_per_execution / _MOST)
+    fewest, longer = divmod(model.steps_per_execution, programs)
+    join = functools.lru_cache(functools.partial(_join, model, single))
+
+    def train(iterator: Any) -> Any:
+        if not isinstance(iterator, tf.data.Iterator):
+            return one_by_one(iterator)
+        metrics = None
+        for program in range(programs):
+            more, latest = join(fewest + (program < longer))(iterator)
+            if not more:
+                break
+            metrics = latest
+        if metrics is None:
+            raise StopIteration
+        return metrics
+
+    return train
+
+
+def _join(
+    model: Any, single: Callable[[Any], Any], num: int
+) -> Callable[[Any], tuple[Tensor, dict[str, Tensor]]]:
+    """Makes the function that trains on up to `num` batches.
+
+    It returns whether there was any, and the metrics.
+    """
+
+    @functools.partial(tf.function, **_XLA)
+    def several(batches: list[Any]) -> None:
+        stacked = tf.nest.map_structure(lambda *b: tf.stack(b), *batches)
+
+        def step(index: Tensor) -> Tensor:
+            model.train_step(tf.nest.map_structure(lambda b: b[index], stacked))
+            return index + 1
+
+        tf.while_loop(lambda index: index < num, step, [tf.constant(0)])
+
+    @tf.function(autograph=False)
+    def execute(iterator: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        batches = [iterator.get_next_as_optional() for _ in range(num)]
+        found = tf.stack([batch.has_value() for batch in batches])
+        alike = tf.cond(
+            tf.reduce_all(found), lambda: _same_shapes(batches), lambda: False
+        )
+
+        def together() -> Tensor:
+            several([batch.get_value() for batch in batches])
+            return tf.constant(True)
+
+        def in_turn() -> Tensor:
+            for batch in batches:
+                tf.cond(batch.has_value(), lambda b=batch: alone(b), lambda: False)
+            return tf.constant(True)
+
+        def alone(batch: Any) -> Tensor:
+            single(batch.get_value())
+            return tf.constant(True)
+
+        tf.cond(alike, together, in_turn)
+        return found[0], model.get_metrics_result()
+
+    return execute
+
+
+def _same_shapes(batches: list[Any]) -> Tensor:
+    """Whether batches, all of which are there, are of the same shapes."""
+    arrays = zip(*(tf.nest.flatten(b.get_value()) for b in batches), strict=True)
+    shapes = [tf.stack([tf.shape(array) for array in found]) for found in arrays]
+    return tf.reduce_all([tf.reduce_all(shape == shape[:1]) for shape in shapes])
+
+
+def has_convolution(model: Any) -> bool:
+    """Whether a part of a built model convolves, be it trained or not.
+
+    A weight of more than two axes is taken for a kernel, but for those of the prior, which
+    may be images.
+    """
+    prior = {id(weight) for weight in model.prior.weights}
+    return any(
+        isinstance(layer, _CONVOLUTIONS) for layer in model._flatten_layers()
+    ) or any(
+        len(weight.shape) > 2 and id(weight) not in prior for weight in model.weights
+    )

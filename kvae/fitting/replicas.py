@@ -1,0 +1,103 @@
+"""What training on several devices or machines needs beyond Keras."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kvae.core.types import Tensor
+from kvae.noise import Noise
+
+
+def on_workers(strategy: tf.distribute.Strategy) -> bool:
+    """Whether a strategy spans several processes, as TF_CONFIG says."""
+    return (
+        isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        and strategy.num_replicas_in_sync > 1
+        and bool(strategy.cluster_resolver.cluster_spec())
+    )
+
+
+def fold_replica(noise: Noise) -> Noise:
+    """Gives each replica noise of its own; the same noise where there is only one."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return noise
+    return noise.fold(context.replica_id_in_sync_group)
+
+
+def whole_gradients(gradients: list[Tensor], optimizer: Any) -> list[Tensor]:
+    """Adds up gradients before an optimizer that looks at their size.
+
+    Keras clips, and looks for overflow in half precision, before it adds up what the
+    replicas give: clipped sums are not sums of clipped parts, and replicas that differ
+    over an overflow wait for each other for ever. So the first replica hands over the
+    sum, and the others nothing.
+
+    Args:
+        gradients: of this replica.
+        optimizer: that will apply them.
+
+    Returns:
+        gradients: as they are where there is one replica, or nothing is clipped.
+    """
+    context = tf.distribute.get_replica_context()
+    limits = ("clipnorm", "clipvalue", "global_clipnorm")
+    if context is None or context.num_replicas_in_sync == 1:
+        return gradients
+    if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer) and all(
+        getattr(optimizer, limit) is None for limit in limits
+    ):
+        return gradients
+    given = [tf.convert_to_tensor(g) for g in gradients if g is not None]
+    sums = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, given))
+    first = tf.equal(context.replica_id_in_sync_group, 0)
+    # Multiplied, not chosen: where the sum overflows, all replicas must see it.
+    return [
+        None if g is None else (s := next(sums)) * tf.cast(first, s.dtype)
+        for g in gradients
+    ]
+
+
+def reducible(logs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Gives logs the axis over which Keras averages them between workers.
+
+    Without it `fit` fails with "Invalid reduction dimension 0 for input with 0
+    dimensions" (keras-team/keras#20585).
+    """
+    if not on_workers(tf.distribute.get_strategy()):
+        return logs
+    return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
+
+
+def add_up(strategy: tf.distribute.Strategy, values: list[float]) -> np.ndarray:
+    """Sums numbers over all replicas, and so waits for all workers.
+
+    Args:
+        strategy: of several workers.
+        values: as many on each worker, the same for all its replicas.
+
+    Returns:
+        sums: (n,) float64.
+    """
+    given = tf.constant(values, tf.float64)
+    added = strategy.run(_add_up, args=(given,))
+    return strategy.experimental_local_results(added)[0].numpy()
+
+
+@tf.function
+def _add_up(values: Tensor) -> Tensor:
+    context = tf.distribute.get_replica_context()
+    placed = tf.identity(values)  # an argument of a function lies on no device
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, placed)
+
+
+def same_everywhere(strategy: tf.distribute.Strategy, value: int) -> bool:
+    """Says whether all workers hold the same number, below 2**32; all get one answer."""
+    (total,) = add_up(strategy, [float(value)])
+    # Where they differ, not all can be the mean.
+    differs = total != float(value) * strategy.num_replicas_in_sync
+    return not add_up(strategy, [float(differs)])[0]

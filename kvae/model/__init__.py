@@ -1,0 +1,3 @@
+"""The model: one class, and what it is built from."""
+
+from kvae.model.vae import VAE as VAE

@@ -1,0 +1,5 @@
+"""Noise that depends on a seed and a position alone, the same on every target."""
+
+from kvae.noise.noise import Noise as Noise
+from kvae.noise.threefry import counter_normal as counter_normal
+from kvae.noise.threefry import threefry2x32 as threefry2x32

@@ -1,0 +1,176 @@
+"""Arrays drawn as PNG pictures, with matplotlib."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+
+from kvae.core.extras import require
+from kvae.core.inputs import Inputs
+
+_MISSING = (0.35, 0.55, 0.85)
+
+
+def image_grid(images: np.ndarray, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+    """Tiles images into one.
+
+    Args:
+        images: (R, C, H, W), (R, C, H, W, 1) or (R, C, H, W, 3).
+        low: the value shown as black.
+        high: the value shown as white.
+
+    Returns:
+        picture: (R * (H + 1) + 1, C * (W + 1) + 1, 3), from 0 to 1, thin light lines
+            between; pixels that are NaN are blue.
+
+    Raises:
+        ValueError: if the arrays are no images.
+    """
+    images = np.asarray(images, "float64")
+    if images.ndim == 4:
+        images = images[..., None]
+    if images.ndim != 5 or images.shape[-1] not in (1, 3):
+        raise ValueError(
+            "image_grid takes rows and columns of images, (R, C, H, W), "
+            f"(R, C, H, W, 1) or (R, C, H, W, 3); received shape {images.shape}."
+        )
+    rows, columns, height, width, _ = images.shape
+    shown = np.clip((images - low) / max(high - low, 1e-12), 0.0, 1.0)
+    shown = np.broadcast_to(shown, (*shown.shape[:-1], 3))
+    shown = np.where(np.isnan(shown), _MISSING, shown)
+    picture = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, 3), 0.8)
+    for r in range(rows):
+        for c in range(columns):
+            top, left = r * (height + 1) + 1, c * (width + 1) + 1
+            picture[top : top + height, left : left + width] = shown[r, c]
+    return picture
+
+
+def value_range(images: np.ndarray) -> tuple[float, float]:
+    """What to show as black and as white: 0 and 1, or else the least and largest value."""
+    known = images[np.isfinite(images)]
+    if not known.size or (known.min() >= 0 and known.max() <= 1):
+        return 0.0, 1.0
+    return float(known.min()), float(known.max())
+
+
+def observed_images(inputs: Inputs, data_shape: tuple[int, ...]) -> np.ndarray | None:
+    """Examples as images, NaN where they are missing; None if they are no images."""
+    x = np.asarray(inputs.x, "float32")
+    if inputs.mask is not None:
+        x = np.where(np.asarray(inputs.mask, bool), x, np.float32(np.nan))
+    return as_images(x, data_shape)
+
+
+def as_images(x: np.ndarray, data_shape: tuple[int, ...]) -> np.ndarray | None:
+    """Reads examples as images (..., H, W, C), if they are images or square vectors."""
+    lead = x.shape[: x.ndim - len(data_shape)]
+    if len(data_shape) == 3 and data_shape[-1] in (1, 3):
+        return x
+    if len(data_shape) == 2:
+        return x[..., None]
+    side = int(round(float(np.sqrt(data_shape[-1]))))
+    if len(data_shape) == 1 and side * side == data_shape[0] and side >= 8:
+        return x.reshape(*lead, side, side, 1)
+    return None
+
+
+def picture_png(picture: np.ndarray, width: int = 900) -> bytes:
+    """Writes a picture (H, W, 3), from 0 to 1, as PNG, about `width` pixels wide.
+
+    Every pixel becomes a square of whole pixels, so that nothing is blurred.
+    """
+    zoom = max(1, round(width / picture.shape[1]))
+    plt_image = require("matplotlib.image", "drawing pictures")
+    sharp = np.repeat(np.repeat(picture, zoom, axis=0), zoom, axis=1)
+    buffer = io.BytesIO()
+    plt_image.imsave(buffer, np.ascontiguousarray(sharp), format="png")
+    return buffer.getvalue()
+
+
+def scatter_png(points: np.ndarray, labels: Any, names: tuple[str, str]) -> bytes:
+    """Draws points (N, 2), coloured by labels (N,) or all alike if None."""
+    figure, axes = _figure((6.4, 5.0))
+    size = float(np.clip(6000 / len(points), 3, 20))
+    if labels is None:
+        axes.scatter(*points.T, s=size, alpha=0.5, linewidths=0, color="#3b6ea5")
+    else:
+        labels = np.asarray(labels)
+        classes = np.unique(labels)
+        colours = require("matplotlib", "drawing pictures").colormaps[
+            "tab10" if len(classes) <= 10 else "viridis"
+        ]
+        for i, value in enumerate(classes):
+            place = i if len(classes) <= 10 else i / (len(classes) - 1)
+            rows = labels == value
+            axes.scatter(
+                *points[rows].T,
+                s=size,
+                alpha=0.6,
+                linewidths=0,
+                color=colours(place),
+                label=str(value) if len(classes) <= 20 else None,
+            )
+        if len(classes) <= 20:
+            axes.legend(
+                fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
+            )
+    axes.set_xlabel(names[0])
+    axes.set_ylabel(names[1])
+    return _png(figure)
+
+
+def bars_png(
+    values: np.ndarray, ylabel: str, active: np.ndarray | None = None
+) -> bytes:
+    """Draws one bar per latent dimension, largest first; idle ones are grey."""
+    order = np.argsort(values)[::-1]
+    figure, axes = _figure((7.0, 2.6))
+    colours = ["#3b6ea5"] * len(values)
+    if active is not None:
+        colours = ["#3b6ea5" if active[i] else "#bbbbbb" for i in order]
+    axes.bar(np.arange(len(values)), values[order], color=colours)
+    if len(values) <= 40:
+        axes.set_xticks(np.arange(len(values)), [str(i) for i in order], fontsize=7)
+    else:
+        axes.set_xticks([])
+    axes.set_xlabel("latent dimension, largest first")
+    axes.set_ylabel(ylabel)
+    return _png(figure)
+
+
+def histogram_png(values: np.ndarray, xlabel: str) -> bytes:
+    """Draws how values are spread over examples."""
+    figure, axes = _figure((7.0, 2.6))
+    axes.hist(values, bins=min(60, max(10, len(values) // 10)), color="#3b6ea5")
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel("examples")
+    return _png(figure)
+
+
+def curves_png(curves: dict[str, Any], xlabel: str, ylabel: str) -> bytes:
+    """Draws one line per name."""
+    figure, axes = _figure((7.0, 3.0))
+    for name, values in curves.items():
+        axes.plot(np.arange(1, len(values) + 1), values, label=name, linewidth=1.5)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.legend(fontsize=8, frameon=False)
+    return _png(figure)
+
+
+def _figure(size: tuple[float, float]) -> tuple[Any, Any]:
+    # A Figure of its own needs no window and leaves the user's pyplot state alone.
+    module = require("matplotlib.figure", "drawing pictures")
+    figure = module.Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _png(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()

@@ -1,0 +1,123 @@
+"""The command `kvae`: from a verb to the function that does it.
+
+    kvae quickstart
+    kvae train mnist --out runs/mnist
+
+Exit status: 0 done; 1 something failed; 2 a mistake in what was asked for, with one
+sentence on standard error; 130 interrupted; 143 stopped by SIGTERM, training saved.
+
+`import kvae` brings TensorFlow, which takes seconds. This package imports only the
+standard library before it has read the arguments, so help and refusals come at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+
+from kvae_cli.arguments import parser
+from kvae_cli.errors import explain
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: the arguments; those of the process if None.
+
+    Returns:
+        status: for `sys.exit`.
+    """
+    try:
+        arguments = parser().parse_args(argv)
+        if arguments.verb == "verify":
+            return _verify(arguments.path)
+        _show_log(arguments.quiet)
+        with _quiet_import():
+            from kvae.training.commands.verbs import VERBS
+        values = dict(vars(arguments))
+        verb = VERBS[values.pop("verb")]
+        del values["quiet"]
+        verb(**values)
+        return 0
+    except SystemExit as stop:  # argparse: help, or a mistake it has explained
+        return stop.code if isinstance(stop.code, int) else 1
+    except KeyboardInterrupt:
+        print("kvae: interrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        return explain(error)
+
+
+def _verify(path: pathlib.Path) -> int:
+    """Repeats the checks of an export in a process that admits neither kvae nor keras.
+
+    It goes around the library, because the checks need one runtime only and are meant
+    for machines that have nothing more.
+    """
+    if not path.is_dir():
+        print(f"kvae: there is no folder {path}.", file=sys.stderr)
+        return 2
+    package = importlib.util.find_spec("kvae")  # found, not imported
+    assert package is not None
+    assert package.origin is not None
+    script = pathlib.Path(package.origin).parent / "export/checks/verification.py"
+    sys.stdout.flush()
+    command = [sys.executable, "-P", str(script), str(path)]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        print(done.stderr, end="", file=sys.stderr)
+    return done.returncode
+
+
+def _show_log(quiet: bool) -> None:
+    logger = logging.getLogger("kvae")
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.handlers = [handler]  # one, on the standard error of this call
+    logger.propagate = False  # the root logger may have a handler of absl's
+
+
+@contextlib.contextmanager
+def _quiet_import() -> Iterator[None]:
+    """Keeps TensorFlow's greetings off standard error, and shows them after a failure.
+
+    TF_CPP_MIN_LOG_LEVEL does not reach what is logged while TensorFlow is loaded. A
+    user who sets it wants to see the log.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()  # looks for a GPU, and says so
+        except BaseException:
+            os.dup2(kept, 2)
+            file.seek(0)
+            os.write(2, file.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

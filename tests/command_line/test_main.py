@@ -1,0 +1,183 @@
+"""The command line, as a user meets it."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import kvae_cli.main
+from kvae.training.commands import verbs
+from kvae_cli import main
+
+ROOT = pathlib.Path(__file__).parents[2]
+QUICK = "--epochs 1 --set encoder.units=[8] --set decoder.units=[8]".split()
+
+VERBS = [*verbs.VERBS, "verify"]  # the last goes around the library
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs the command in this process: status, standard output, standard error."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        status = main.main(list(map(str, arguments)))
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_an_example(command: Command, verb: str) -> None:
+    status, out, _ = command(verb, "--help")
+    assert status == 0
+    assert f"example: kvae {verb}" in out
+
+
+def test_the_parser_offers_no_verb_without_a_function(command: Command) -> None:
+    offered = re.findall(r"'(\w+)'", command("none")[2].partition("choose from")[2])
+    assert sorted(offered) == sorted(VERBS)
+
+
+def test_help_comes_before_tensorflow() -> None:
+    code = (
+        "import sys, kvae_cli.main; sys.argv[1:] = ['train', '--help']; "
+        "status = kvae_cli.main.main(); "
+        "sys.exit(status or 3 * ('tensorflow' in sys.modules))"
+    )
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "example:" in done.stdout
+    assert time.monotonic() - began < 5
+
+
+def test_the_launcher_runs_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["kvae", "trian"])
+    assert kvae_cli.main.main() == 2
+    assert "invalid choice: 'trian'" in capsys.readouterr().err
+
+
+def test_a_real_process_is_quiet_and_exits_with_2(tmp_path: pathlib.Path) -> None:
+    """TensorFlow's greetings stay off the screen; the sentence is all there is."""
+    done = subprocess.run(
+        [sys.executable, "-m", "kvae_cli", "train", "fashion_mnis"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "kvae: there is no recipe 'fashion_mnis'. Did you mean fashion_mnist? Or give "
+        "the path of a .toml file.\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("", "the following arguments are required: VERB"),
+        ("train --epochs x", "argument --epochs: invalid int value: 'x'"),
+        ("train --latent-dim 0", "latent_dim must be a whole number, at least 1"),
+        ("train --set epoch=3", "no key 'epoch'. Did you mean epochs?"),
+        ("train --set epochs", "--set takes key=value"),
+        ("train --data none.npy", "there is no file none.npy"),
+        ("train --data ./none", "there is no file or folder ./none"),
+        ("train --data mnst", "no data set 'mnst'. Did you mean"),
+        ("train --data mnist --data-dir none", "there is no folder none"),
+        ("train --likelihood bernouli", "no likelihood 'bernouli'"),
+        ("evaluate none", "there is no run none"),
+        ("evaluate none --num-samples 0", "expected a whole number from 1"),
+        ("sample none --seed -1", "expected"),
+        ("sample none --temperature nan", "expected a number from 0"),
+        ("export none", "there is no run none"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_status_2(
+    command: Command,
+    arguments: str,
+    sentence: str,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, _, err = command(*arguments.split())
+    assert status == 2
+    assert sentence in err
+    assert err.strip().splitlines()[-1].startswith("kvae")
+    assert "Traceback" not in err
+
+
+def test_train_evaluate_sample(command: Command, tmp_path: pathlib.Path) -> None:
+    run = tmp_path / "run"
+    status, out, err = command("train", *QUICK, "--out", run)
+    assert status == 0, err
+    assert "ELBO" in out
+    assert "±" in out
+    assert "epoch 1/1" in err
+
+    status, _, err = command("train", *QUICK, "--out", run)
+    assert status == 2
+    assert "exists and holds a run" in err
+
+    status, out, err = command("evaluate", run, "--num-samples", 3)
+    assert status == 0, err
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["test_3_samples"]["distortion"]["num_samples"] == 3
+    assert metrics["test"]["distortion"]["num_samples"] == 1
+
+    paths = [tmp_path / "a.npy", tmp_path / "b.npy", tmp_path / "c.npy"]
+    for path, seed in zip(paths, (0, 0, 1), strict=True):
+        assert command("sample", run, "--num", 5, "--seed", seed, "--out", path)[0] == 0
+    a, b, c = map(np.load, paths)
+    assert a.shape == (5, 8, 8, 1)
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, c)
+    status, _, err = command("sample", run, "--out", paths[0])
+    assert status == 2
+    assert "exists; choose another --out" in err
+    assert command("sample", run)[0] == 0
+    assert (run / "samples-64-seed-0.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (RuntimeError("ours"), 1, "this is a fault of kvae"),
+        (FileExistsError("it is there"), 2, "kvae: it is there"),
+    ],
+)
+def test_the_exit_status_says_whose_fault_it_was(
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    status: int,
+    words: str,
+) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setitem(verbs.VERBS, "quickstart", fail)
+    got, _, err = command("quickstart")
+    assert got == status
+    assert words in err

@@ -1,0 +1,120 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from support import small
+
+from kvae.fitting.arguments import unpack_batch
+
+X = small.binary()
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (X[:0], "x holds no examples"),
+        (X[:, :3], r"takes examples of shape \(6,\); received x of shape \(50, 3\)"),
+        (X[0], r"add the batch axis with x\[None\]"),
+        (X.reshape(50, 3, 2), r"Reshape it: x.reshape\(-1, 6\)"),
+        (np.where(X == 1, np.nan, X), "NaN or infinite, the first in example 0"),
+        (np.where(X == 1, np.inf, X), "NaN or infinite"),
+        (X * 255, r"pixels in \[0, 1\]; received min=0, max=255"),
+        ((X * 255).astype("uint8"), r"x / 255\.0"),
+        (X.astype(str), "x must be an array of numbers"),
+        (X.tolist(), r"received list\. Convert a list with np\.asarray"),
+        (None, "received NoneType"),
+        ({"x": X, "mask": X[:, :3]}, r"mask must have the shape of x, \(50, 6\)"),
+        ({"x": X, "mask": np.full(X.shape, "1")}, "booleans or the numbers 0 and 1"),
+        (
+            {"x": X, "mask": np.eye(50, 6)},
+            "44 examples have no observed.*first is .* 6",
+        ),
+        ({"image": X}, r"a dict with 'x'.*received the keys \['image'\]"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+def test_data_that_do_not_fit_are_refused_before_any_step(method, x, message):
+    model = small.vae()
+    with pytest.raises(ValueError, match=message):
+        getattr(model, method)(x, verbose=0)
+    assert int(model.step.value) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"y": np.arange(50)}, "trained without targets"),
+        ({"class_weight": {0: 1.0}}, "class_weight needs targets"),
+        ({"sample_weight": np.ones(49)}, r"shape \(50,\); received \(49,\)"),
+        ({"sample_weight": np.full(50, np.nan)}, "NaN or infinity in 50 of 50"),
+        ({"validation_data": X * 3}, "max=3"),
+        ({"validation_data": (X, np.arange(50))}, "trained without targets"),
+        ({"validation_data": (X, None, np.ones(3))}, r"received \(3,\)"),
+    ],
+)
+def test_other_arguments_that_do_not_fit_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        small.vae().fit(X, verbose=0, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        (tf.data.Dataset.from_tensor_slices(X), r"Batch it: dataset\.batch"),
+        (tf.data.Dataset.from_tensor_slices(X[:0]).batch(8), "the data set is empty"),
+        (tf.data.Dataset.from_tensor_slices(X + 1).batch(8), "max=2"),
+        (tf.data.Dataset.from_tensor_slices((X, X)).batch(8), "without targets"),
+        (
+            tf.data.Dataset.from_tensor_slices((X, np.arange(50), X[:, 0])).batch(8),
+            "without targets",
+        ),
+    ],
+)
+def test_datasets_that_do_not_fit_are_refused(dataset, message):
+    with pytest.raises(ValueError, match=message):
+        small.vae().fit(dataset, verbose=0)
+
+
+def test_examples_are_held_out_only_where_nothing_else_validates():
+    steps = []
+    count = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: steps.append(1)
+    )
+    for data, expected, validates in ((X[:7], 5, True), (None, 3, True)):
+        model = small.vae(compile={"steps_per_execution": 1})
+        given = {"validation_split": 0.5, "validation_data": data}
+        history = model.fit(X, batch_size=10, callbacks=[count], verbose=0, **given)
+        assert (len(steps), "val_loss" in history.history) == (expected, validates)
+        steps.clear()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"validation_split": 20}, "a share between 0 and 1 .* received 20"),
+        ({"validation_split": 0.999}, "on both sides; received 0.999 for 50"),
+        ({"batch_size": -1}, "batch_size must be an integer of at least 1"),
+        ({"batch_size": 2.5}, "batch_size must be an integer of at least 1"),
+    ],
+)
+def test_wrong_numbers_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        small.vae().fit(X, verbose=0, **arguments)
+
+
+def test_the_target_may_be_x_itself():
+    history = small.vae().fit(X, X, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+
+
+def test_unpack_batch_tells_inputs_from_weights():
+    weight = np.ones(50)
+    for data in (X, (X,), {"x": X}, ({"x": X},)):
+        inputs, none = unpack_batch(data)
+        assert isinstance(inputs.x, tf.Tensor)  # Keras layers refuse a mix of kinds
+        np.testing.assert_array_equal(inputs.x, X)
+        assert none is None
+    for y in (None, np.zeros((50, 0))):
+        inputs, found = unpack_batch((X, y, weight))
+        np.testing.assert_array_equal(inputs.x, X)
+        np.testing.assert_array_equal(found, weight)

@@ -1,0 +1,120 @@
+"""Steps with an over-large gradient are left out, and counted."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from support import small
+
+from kvae.fitting.gradient_guard import GradientGuard
+
+X = small.binary(48)
+
+
+def fit(limit, **compile):
+    model = small.noise_free(
+        compile={
+            "optimizer": keras.optimizers.Adam(0.01),
+            "max_gradient_norm": limit,
+            **compile,
+        }
+    )
+    before = small.weights(model)
+    history = model.fit(X, batch_size=8, epochs=2, shuffle=False, verbose=0).history
+    return model, before, history
+
+
+@pytest.mark.parametrize("how", [{}, {"jit_compile": True, "steps_per_execution": 4}])
+def test_a_low_limit_leaves_everything_out_and_a_high_one_nothing(how):
+    model, before, history = fit(1e-9, **how)
+    assert history["skipped_steps"] == [6, 6]
+    for a, b in zip(small.weights(model), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert int(model.optimizer.iterations.numpy()) == 0
+    assert int(model.step.numpy()) == 12
+    guarded, _, history = fit(1e9, **how)
+    assert history["skipped_steps"] == [0, 0]
+    plain, _, history = fit(None, **how)
+    assert "skipped_steps" not in history
+    assert small.largest_difference(guarded, plain) < 1e-6
+
+
+def test_the_norm_is_over_all_weights():
+    """Gradients (3, 0) and (4): norm 5."""
+    weights = [keras.Variable(np.zeros(2)), keras.Variable(np.zeros(1))]
+    gradients = [tf.constant([3.0, 0.0]), tf.constant([4.0])]
+    for limit, skipped in ((4.999, 1), (5.001, 0)):
+        guard = GradientGuard(keras.optimizers.SGD(1.0), limit)
+        assert float(guard.apply(gradients, weights)) == skipped
+        np.testing.assert_array_equal(weights[1], [-4.0 * (1 - skipped)])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_no_number_is_left_out(bad):
+    weight = keras.Variable(np.zeros(2))
+    guard = GradientGuard(keras.optimizers.SGD(1.0), 1e30)
+    assert float(guard.apply([tf.constant([bad, 1.0])], [weight])) == 1
+    np.testing.assert_array_equal(weight, [0, 0])
+
+
+def test_mixed_float16_is_measured_without_its_scale():
+    """The same limit, a little above the true norm, lets the step through."""
+    weight = keras.Variable(np.zeros(1))
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(1.0))
+    optimizer.build([weight])
+    scaled = optimizer.scale_loss(tf.constant(2.0))
+    for limit, skipped in ((1.9, 1), (2.1, 0)):
+        guard = GradientGuard(optimizer, limit)
+        assert float(guard.apply([tf.reshape(scaled, (1,))], [weight])) == skipped
+    np.testing.assert_allclose(weight, [-2.0], rtol=1e-6)
+    scale = float(optimizer.dynamic_scale.numpy())
+    assert float(guard.apply([tf.constant([np.inf])], [weight])) == 0
+    assert float(optimizer.dynamic_scale.numpy()) == scale / 2  # as without the guard
+
+
+def test_a_fixed_loss_scale_is_taken_out():
+    """Loss 2w, scaled by 1024: norm 2."""
+    weight = keras.Variable(np.zeros(1))
+    optimizer = keras.optimizers.SGD(1.0, loss_scale_factor=1024.0)
+    gradients = [tf.constant([2.0 * 1024.0])]
+    for limit, skipped in ((1.9, 1), (10.0, 0)):
+        assert (
+            float(GradientGuard(optimizer, limit).apply(gradients, [weight])) == skipped
+        )
+    np.testing.assert_array_equal(weight, [-2.0])
+
+
+def test_a_norm_beyond_all_numbers_is_left_out_under_mixed_float16():
+    """Entries of 1e25 are finite, and their squares are not."""
+    weight = keras.Variable(np.zeros(2))
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(1.0))
+    guard = GradientGuard(optimizer, 10.0)
+    assert float(guard.apply([tf.constant([1e25, 1e25])], [weight])) == 1
+    np.testing.assert_array_equal(weight, [0, 0])
+
+
+def test_an_epoch_without_any_step_is_said(caplog):
+    fit(1e-9)
+    said = [r.getMessage() for r in caplog.records]
+    assert [m.split(" was left out")[0] for m in said if "left out" in m] == [
+        "every step of epoch 1",
+        "every step of epoch 2",
+    ]
+    caplog.clear()
+    fit(1e9)
+    assert "left out" not in caplog.text
+
+
+def test_it_is_saved_with_the_model(tmp_path):
+    model, _, _ = fit(3.5)
+    model.save(tmp_path / "a.keras")
+    loaded = keras.saving.load_model(tmp_path / "a.keras")
+    assert loaded._guard.limit == 3.5
+
+
+def test_mistakes_are_said():
+    with pytest.raises(ValueError, match="max_gradient_norm must be above 0"):
+        fit(0.0)
+    strategy = tf.distribute.MirroredStrategy(["cpu:0"])
+    with strategy.scope():  # one replica is one device
+        GradientGuard(keras.optimizers.SGD(1.0), 1.0)

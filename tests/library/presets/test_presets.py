@@ -1,0 +1,114 @@
+import inspect
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import kvae
+from kvae import objectives, posteriors, presets, priors
+
+NAMES = sorted(name for name, _ in inspect.getmembers(presets, inspect.isfunction))
+TABLE = Path(__file__).parents[3] / "docs" / "presets.md"
+FURTHER = {
+    "vamp_vae": {"num_components": 7},
+    "miwae": {"num_samples": 2, "groups": 2},
+    "ciwae": {"num_samples": 4},
+    "dfc_vae": {
+        "feature_model": keras.Sequential(
+            [keras.Input((6,)), keras.layers.Dense(3, "tanh")]
+        )
+    },
+}
+
+
+def make(name, x, **arguments):
+    networks = {
+        "encoder": kvae.networks.mlp((6,), (8,)),
+        "decoder": kvae.networks.mlp((3,), (8,), role="decoder"),
+    }
+    if name == "completing_vae":
+        networks = {"masks": "random", "units": (8,)}
+    further = {**networks, **FURTHER.get(name, {}), **arguments}
+    return getattr(presets, name)(x, latent_dim=3, seed=0, **further)
+
+
+@pytest.fixture
+def x():
+    return np.random.default_rng(0).integers(0, 2, (16, 6)).astype("float32")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_preset_trains(name, x):
+    vae = make(name, x)
+    vae.compile(keras.optimizers.Adam(1e-3), run_eagerly=True)
+    before = [np.array(w) for w in vae.decoder.get_weights()]
+    history = vae.fit(x, batch_size=16, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert np.isfinite(history["elbo"]).all() == (name != "rae")
+    moved = [
+        not np.array_equal(a, b)
+        for a, b in zip(before, vae.decoder.get_weights(), strict=True)
+    ]
+    assert any(moved)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_preset_has_its_line_in_the_table_and_its_paper(name):
+    rows = [r for r in TABLE.read_text().splitlines() if r.startswith(f"| `{name}` |")]
+    assert len(rows) == 1
+    source = inspect.getdoc(getattr(presets, name)).split("Source:")[1]
+    for paper in re.findall(r"arXiv:\d{4}\.\d{5}", rows[0]):
+        assert paper in source
+
+
+def test_table_lists_nothing_else():
+    listed = re.findall(r"^\| `(\w+)` \|", TABLE.read_text(), re.MULTILINE)
+    assert sorted(listed) == NAMES
+
+
+def test_presets_are_the_parts_they_say(x):
+    assert isinstance(make("vamp_vae", x).prior, priors.VampPrior)
+    assert isinstance(
+        make("iaf_vae", x).posterior, posteriors.InverseAutoregressiveFlow
+    )
+    assert make("sigma_vae", x).likelihood.scale == "optimal"
+    info = make("info_vae", x, alpha=0.25, weight=10.0).objective
+    assert float(info.weight) == 9.25
+    assert float(info.objective.beta) == 0.75
+    assert make("dreg_iwae", x).objective.gradient == "dreg"
+
+
+def test_vamp_pseudo_examples_start_in_the_data(x):
+    found = make("vamp_vae", x).prior._examples.numpy()
+    rows = {row.tobytes() for row in x}
+    assert all(row.tobytes() in rows for row in found)
+
+
+def test_parts_may_replace_the_sampled_elbo(x):
+    vae = make("iaf_vae", x, objective=objectives.IWAE(3))
+    assert isinstance(vae.objective, objectives.IWAE)
+
+
+def test_info_vae_refuses_to_reward_a_divergence(x):
+    with pytest.raises(ValueError, match="alpha <= 1 and alpha \\+ weight >= 1"):
+        make("info_vae", x, alpha=2.0)
+
+
+def test_sizes_may_be_integers_of_numpy(tmp_path):
+    two = np.int64(2)
+    vae = kvae.VAE(
+        kvae.networks.mlp((4,), (8,)),
+        kvae.networks.mlp((2,), (8,), role="decoder"),
+        kvae.posteriors.DiagonalNormal(two),
+        kvae.likelihoods.Bernoulli((4,)),
+        kvae.priors.GaussianMixture(two, np.int32(3)),
+        kvae.objectives.ELBO(
+            kvae.schedules.LinearWarmup(np.int64(5)), np.int64(1), kl="sampled"
+        ),
+    )
+    vae.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    x = np.zeros((3, 4), "float32")
+    np.testing.assert_array_equal(loaded.elbo(x), vae.elbo(x))

@@ -1,0 +1,63 @@
+"""Recipes by name, changed from the command line."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from kvae.core.errors import UserError
+from kvae.training.config.load_recipe import load_recipe, recipe_names
+from kvae.training.config.toml import to_toml
+from kvae.training.run.build_model import build_model
+
+SHAPES = {"digits": (8, 8, 1), "mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1)}
+DATA = {name: name for name in SHAPES} | {"iwae": "mnist", "vampprior": "mnist"}
+
+
+def test_the_recipes_are_there() -> None:
+    assert set(DATA) <= set(recipe_names())
+
+
+@pytest.mark.parametrize("name", sorted(DATA))
+def test_every_recipe_builds_its_model(name: str) -> None:
+    config = load_recipe(name)
+    assert config.data == DATA[name]
+    shape = SHAPES[DATA[name]]
+    x = np.random.default_rng(0).random((4, *shape), dtype="float32")
+    vae = build_model(config, x)
+    assert vae.data_shape == shape
+    assert vae.latent_dim == config.latent_dim
+
+
+def test_a_recipe_may_have_a_second_name() -> None:
+    assert load_recipe("mnist_complete") == load_recipe("mnist_half")
+    assert load_recipe("mnist_half").complete == "left_half"
+    assert "mnist_complete" in recipe_names()
+
+
+def test_changes_and_settings_override_in_this_order() -> None:
+    config = load_recipe(
+        "digits",
+        {"epochs": 7, "latent_dim": None},
+        ["epochs=9", "encoder.units=[32]"],
+    )
+    assert config.epochs == 9
+    assert config.latent_dim == load_recipe("digits").latent_dim
+    assert config.encoder == {"units": [32]}
+
+
+def test_an_unknown_recipe_suggests_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"no recipe 'digit'\. Did you mean digits"):
+        load_recipe("digit")
+
+
+def test_a_setting_cannot_reach_into_a_number() -> None:
+    with pytest.raises(UserError, match="epochs has no parts"):
+        load_recipe("digits", settings=["epochs.units=3"])
+
+
+def test_a_written_configuration_is_a_recipe(tmp_path: pathlib.Path) -> None:
+    config = load_recipe("mnist", settings=['prior={name="standard_normal"}'])
+    (tmp_path / "config.toml").write_text(to_toml(config.to_dict()))
+    assert load_recipe(str(tmp_path / "config.toml")) == config
+    assert load_recipe(str(tmp_path)) == config

@@ -1,0 +1,74 @@
+"""How steps are run: how many in one call, and whether by XLA."""
+
+import pytest
+from support import small
+
+import kvae
+from kvae.networks import mlp
+from kvae.training.config.config import Config
+from kvae.training.run.fit_run import _watched, choose_execution, steps_at_once
+from kvae.training.run.optimizer import make_optimizer
+
+
+@pytest.mark.parametrize(
+    ("steps", "wanted", "chosen"),
+    [
+        (460, 10, 10),  # divides
+        (461, 10, 11),  # a prime: 42 calls, one step more than a pass
+        (41, 21, 41),  # the whole pass at once
+        (60, 9, 10),  # the divisor nearest to what is wanted
+        (100, 1, 1),
+        (3, 50, 3),  # a short pass
+        (1, 10, 1),
+    ],
+)
+def test_an_epoch_is_hardly_longer_than_a_pass(steps, wanted, chosen):
+    assert steps_at_once(steps, wanted) == chosen
+
+
+@pytest.mark.parametrize("wanted", [1, 2, 10, 50])
+def test_no_choice_near_the_one_wanted_would_waste_less(wanted):
+    for steps in range(1, 500):
+        found = steps_at_once(steps, wanted)
+        near = [n for n in range(1, steps + 1) if wanted <= 2 * n <= 4 * wanted]
+        assert -steps % found == min((-steps % n for n in near), default=0)
+
+
+@pytest.mark.parametrize(
+    ("units", "epochs", "given", "chosen"),
+    [
+        (400, 100, {}, (True, 24)),  # 100 epochs of 10 steps, a large dense network
+        (400, 99, {}, (False, 10)),
+        (8, 100, {}, (False, 10)),
+        (400, 100, {"jit_compile": False}, (False, 10)),
+        (8, 1, {"jit_compile": True, "steps_per_execution": 7}, (True, 7)),
+    ],
+)
+def test_what_is_left_open_is_chosen_and_kept(units, epochs, given, chosen):
+    vae = kvae.VAE(
+        mlp((6,), (units, units)),
+        mlp((2,), (units,), role="decoder"),
+        kvae.posteriors.DiagonalNormal(2),
+        kvae.likelihoods.Bernoulli((6,)),
+    )
+    config = choose_execution(vae, Config(epochs=epochs, **given), 10)
+    assert (config.jit_compile, config.steps_per_execution) == chosen
+    assert choose_execution(vae, config, 10) == config
+
+
+def test_an_integer_rate_falls_along_the_same_cosine():
+    rates = [
+        make_optimizer(Config(learning_rate=rate, schedule="cosine"), 100)
+        for rate in (1, 1.0)
+    ]
+    for step in (0, 50, 100):
+        found = [float(o._learning_rate(step)) for o in rates]
+        assert found[0] == found[1]
+
+
+def test_a_code_without_an_elbo_is_watched_by_its_loss():
+    for objective, monitor in (
+        (kvae.objectives.RAE(), "val_loss"),
+        (kvae.objectives.ELBO(), "val_elbo"),
+    ):
+        assert _watched(small.vae(objective=objective))["monitor"] == monitor

@@ -1,0 +1,3 @@
+"""Checkpoints from which a fit resumes bit for bit."""
+
+from kvae.training.checkpoint.checkpoint import Checkpoint as Checkpoint

@@ -1,0 +1,49 @@
+"""What of a fit must stay the same for it to go on bit for bit."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from kvae.core.errors import UserError
+from kvae.training.checkpoint.checkpoint_folder import Position
+
+_LOG = logging.getLogger("kvae")
+
+
+def fit_facts(model: Any) -> dict[str, Any]:
+    """Reads them from a compiled model, for JSON."""
+    return {
+        "steps_per_execution": model.steps_per_execution,
+        "jit_compile": bool(model.jit_compile),
+        "precision": model.dtype_policy.name,
+        "replicas": model.distribute_strategy.num_replicas_in_sync,
+    }
+
+
+def compare_fit_facts(model: Any, position: Position, before: dict[str, Any]) -> None:
+    """Warns of what is other than when a checkpoint was made.
+
+    Args:
+        model: compiled.
+        position: of the checkpoint.
+        before: the facts that it holds.
+
+    Raises:
+        UserError: if steps are counted otherwise, within an epoch.
+    """
+    for name, now in fit_facts(model).items():
+        then = before.get(name, now)
+        if now == then:
+            continue
+        if name == "steps_per_execution" and position.step:
+            raise UserError(
+                f"the checkpoint was made within an epoch with {name}={then}; "
+                f"resume with it (received {now})."
+            )
+        _LOG.warning(
+            "%s was %s and is %s: the run goes on, but not as it would have.",
+            name,
+            then,
+            now,
+        )

@@ -1,0 +1,92 @@
+"""Everything in memory that decides how training goes on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kvae.core.errors import UserError
+
+
+def state_variables(model: Any) -> tuple[list[Any], list[Any]]:
+    """Lists the variables that training changes.
+
+    Keras saves no states of its `SeedGenerator`s (those of Dropout, for one) and no
+    metrics in a .keras file, and `tf.train.Checkpoint` saves no `SeedGenerator`s
+    either; so the variables are taken one by one, in the order the model lists them.
+
+    Args:
+        model: compiled and built.
+
+    Returns:
+        state: weights, counters, states of seed generators and of the optimizer (its
+            learning rate, moments, averages of weights, loss scale).
+        metrics: the sums behind the numbers of the current epoch.
+    """
+    if not model.optimizer.built:
+        with model.distribute_strategy.scope():
+            model.optimizer.build(model.trainable_variables)
+    metrics = [v for metric in model.metrics for v in metric.variables]
+    held = {id(v) for v in metrics}
+    state = [*model.variables, *model.optimizer.variables]
+    unique = {id(v): v for v in state if id(v) not in held}
+    return list(unique.values()), metrics
+
+
+def read(variables: Sequence[Any]) -> list[np.ndarray]:
+    """Copies the values of variables."""
+    return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
+
+
+def write(variables: Sequence[Any], arrays: Sequence[np.ndarray]) -> None:
+    """Puts values back.
+
+    Raises:
+        UserError: if they are not of these variables: the model is another.
+    """
+    found = [tuple(array.shape) for array in arrays]
+    wanted = [tuple(v.shape) for v in variables]
+    if found != wanted:
+        pairs = zip(found, wanted, strict=False)
+        differs = next(((f, w) for f, w in pairs if f != w), None)
+        raise UserError(
+            "the checkpoint is of another model, optimizer or precision: it holds "
+            f"{len(found)} variables and the model has {len(wanted)}"
+            + (f"; one has shape {differs[1]}, there {differs[0]}" if differs else "")
+            + ". Build and compile the model as it was, or choose another folder."
+        )
+    for variable, array in zip(variables, arrays, strict=True):
+        if array.dtype.kind == "V":  # NumPy knows bfloat16 by its size alone
+            array = array.view(keras.ops.convert_to_numpy(variable).dtype)
+        variable.assign(array)
+
+
+def bad_variables(model: Any) -> list[str]:
+    """Names the trainable variables that hold NaN or infinity, input side first."""
+    return [
+        variable.path
+        for variable in model.trainable_variables
+        if not bool(keras.ops.all(keras.ops.isfinite(variable)))
+    ]
+
+
+def random_states() -> dict[str, Any]:
+    """The global generators of Python and NumPy, for JSON: augmentations may use them."""
+    kind, keys, *rest = np.random.get_state(legacy=True)
+    version, internal, gauss = random.getstate()
+    return {
+        "python": [version, list(internal), gauss],
+        "numpy": [kind, np.asarray(keys).tolist(), *rest],
+    }
+
+
+def set_random_states(states: dict[str, Any]) -> None:
+    """Puts them back."""
+    version, internal, gauss = states["python"]
+    random.setstate((version, tuple(internal), gauss))
+    kind, keys, *rest = states["numpy"]
+    np.random.set_state((kind, np.array(keys, np.uint32), *rest))

@@ -1,0 +1,50 @@
+"""A condition as it is typed on the command line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kvae.core.errors import UserError, nearest
+from kvae.objectives import is_completing
+from kvae.training.run.run_directory import RunDirectory
+
+
+def read_condition(vae: Any, directory: RunDirectory, text: str | None) -> Any:
+    """Reads a condition as it is typed.
+
+    Args:
+        vae: the model of the run.
+        directory: of the run, which knows the names of its labels.
+        text: numbers or names of labels, separated by commas, or None.
+
+    Returns:
+        condition: for `VAE.sample`.
+
+    Raises:
+        UserError: if the text is neither a number nor the name of a label, or there is
+            none and the model needs one.
+    """
+    if text is None:
+        if vae.condition is not None and not is_completing(vae):
+            raise UserError(
+                f"this model is conditioned on {vae.condition}; say what to draw, for "
+                "example --condition 7."
+            )
+        return None
+    labels = vae.condition is not None and vae.condition.classes is not None
+    names = directory.label_names()
+    found: list[float] = []
+    for word in text.split(","):
+        word = word.strip()
+        try:
+            found.append(names.index(word) if word in names else float(word))
+        except ValueError:
+            hint = nearest(word, names) if names else "Give its number."
+            raise UserError(
+                f"--condition takes numbers or labels; {word!r} is none. {hint}"
+            ) from None
+    whole = labels and all(number.is_integer() for number in map(float, found))
+    array = np.array(found, "int32" if whole else "float32")
+    return array if array.size > 1 or not labels else array[0]

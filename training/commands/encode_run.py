@@ -1,0 +1,138 @@
+"""What the verb encode does: a model and a data source by name, shards on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from kvae.core.errors import UserError
+from kvae.objectives import is_completing
+from kvae.training.commands.output_paths import changed_data
+from kvae.training.config.config import Config
+from kvae.training.data.pixel_scale import PixelScale
+from kvae.training.encoding.encode_shards import encode_shards
+from kvae.training.encoding.shard_files import check_format
+from kvae.training.encoding.sources import PARTS, EncodingSource
+from kvae.training.run.model_file import load_model_file
+from kvae.training.run.pictures import is_image
+from kvae.training.run.run_directory import RunDirectory
+from kvae.training.run.runner import load_run_data
+
+
+def encode(
+    path: pathlib.Path,
+    out: pathlib.Path,
+    data: str | None = None,
+    data_dir: str | None = None,
+    part: str | None = None,
+    file_format: str = "parquet",
+    shard_size: int = 65536,
+    batch_size: int = 512,
+    scores: bool = True,
+    num_samples: int = 1,
+    seed: int = 0,
+) -> None:
+    """Encodes and scores every example of a data source into a folder of shards.
+
+    Args:
+        path: of the run, or of a .keras file.
+        out: the folder to make, or to go on with.
+        data: a source as `train` takes it; the run's own if None.
+        data_dir: where TFDS keeps its data now; None is where it was.
+        part: train, validation or test; all, in this order, if None.
+        file_format: parquet or tfrecord.
+        shard_size: examples per file.
+        batch_size: examples per pass.
+        scores: the ELBO too.
+        num_samples: K, latents per example of the ELBO.
+        seed: of those latents.
+    """
+    check_format(file_format)  # before the model and the data are read
+    if path.suffix == ".keras":
+        config, vae, known = None, load_model_file(path), PixelScale()
+    else:
+        directory = RunDirectory.open(path)
+        config, vae = directory.read_config(), directory.load_model()
+        known = PixelScale(
+            config.pixel_max, directory.integer_divisor(), directory.pixel_range()
+        )
+    source = _source(vae, config, known, data, data_dir, part)
+    if config is not None and vae.condition is not None:
+        source = _with_labels_of_the_run(source, directory.label_names())
+    folder = encode_shards(
+        vae,
+        _inputs(vae, source),
+        out,
+        labels=source.labels,
+        file_format=file_format,
+        shard_size=shard_size,
+        batch_size=batch_size,
+        scores=scores,
+        num_samples=num_samples,
+        seed=seed,
+        facts={
+            "source": source.name,
+            "parts": source.parts,
+            "divisor": source.divisor,
+        },
+    )
+    sizes = ", ".join(f"{name} {count}" for name, count in source.parts.items())
+    shards = f"{folder.num_shards} shard{'s' if folder.num_shards > 1 else ''}"
+    print(
+        f"{len(source.x)} examples of {source.name} ({sizes}) lie in {shards} in {out}"
+    )
+
+
+def _source(
+    vae: Any,
+    config: Config | None,
+    known: PixelScale,
+    data: str | None,
+    data_dir: str | None,
+    part: str | None,
+) -> EncodingSource:
+    if data is None and config is None:
+        raise UserError("a .keras file does not say of which data; give --data.")
+    config = dataclasses.replace(config or Config(), **changed_data(data_dir))
+    binarise = config.binarise == "dynamic"
+    if data is None:  # its test and validation pixels are drawn already
+        drawn = ("validation", "test") if binarise else PARTS
+        return EncodingSource.of(load_run_data(config), part, drawn, known)
+    shape = vae.data_shape
+    square = is_image(shape) and shape[0] == shape[1]
+    size = shape[0] if square else None
+    return EncodingSource.open(data, part, binarise, config.data_dir, size, known)
+
+
+def _with_labels_of_the_run(source: EncodingSource, names: list[str]) -> EncodingSource:
+    """Numbers the labels by name as in training, where both have names."""
+    own = source.label_names
+    if source.labels is None or own is None or list(own) == names:
+        return source
+    if not names or (unknown := sorted(set(own) - set(names))):
+        raise UserError(
+            f"the labels of {source.name} are {', '.join(own)}, and the run was trained on "
+            f"{', '.join(names) or 'labels without names'}"
+            + (f"; it does not know {unknown[0]!r}." if names else ".")
+        )
+    number = np.array([names.index(name) for name in own])
+    return dataclasses.replace(source, labels=number[source.labels[:]])
+
+
+def _inputs(vae: Any, source: EncodingSource) -> Any:
+    if vae.condition is None or is_completing(vae):  # which encode_shards refuses
+        return source.x
+    if not vae.condition.classes:
+        raise UserError(
+            f"the model is conditioned on {vae.condition}, and only labels are read from "
+            "a data source. In Python: kvae.training.encode_shards(vae, "
+            '{"x": x, "condition": c}, out).'
+        )
+    if source.labels is None:
+        raise UserError(
+            f"{source.name} has no labels, and the model is conditioned on them."
+        )
+    return {"x": source.x, "condition": source.labels}

@@ -1,0 +1,119 @@
+"""What the verbs that judge runs do: numbers on standard output, pages on disk."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+from kvae.core.errors import UserError
+from kvae.reports.compare_report import comparison_rows
+from kvae.training.commands.output_paths import changed_data, new_file
+from kvae.training.commands.run_reports import compare_runs, evaluate_run, report_run
+from kvae.training.run.runner import measure_test, open_run
+
+_DECIMALS = {"bits_per_dim": 4}
+
+
+def evaluate(
+    path: pathlib.Path,
+    data_dir: str | None = None,
+    num_samples: int | None = None,
+    only: str | None = None,
+    examples: int | None = None,
+) -> None:
+    """Measures a run on its test set and adds the numbers to its metrics.json.
+
+    Args:
+        path: of the run.
+        data_dir: where TFDS keeps its data now; None is where it was.
+        num_samples: K, latents per example; None is as in training, or 5000 for the
+            log-likelihood.
+        only: names of evaluations, with commas between them; the ELBO of training if
+            None.
+        examples: how many test examples, with `only`; all if None.
+    """
+    run = open_run(path, changed_data(data_dir))
+    if only is not None:
+        names = tuple(only.replace(" ", "").split(","))
+        for result in evaluate_run(run, names, num_samples or 5000, examples).values():
+            print(f"\n{result}")
+        print(f"\nAdded to {run.directory.metrics_file}")
+        return
+    if examples is not None:
+        raise UserError(
+            "--examples goes with --only; the ELBO is of the whole test set."
+        )
+    samples = num_samples or run.config.eval_samples
+    test = measure_test(run.vae, run.data, run.config, samples)
+    show_metrics(test, run.data.name)
+    name = "test" if samples == run.config.eval_samples else f"test_{samples}_samples"
+    run.directory.write_metrics({**run.directory.read_metrics(), name: test})
+    print(f"\nAdded to {run.directory.metrics_file}")
+
+
+def report(
+    path: pathlib.Path,
+    data_dir: str | None = None,
+    num_samples: int = 5000,
+    examples: int = 1000,
+    out: pathlib.Path | None = None,
+) -> None:
+    """Writes one HTML page about a run.
+
+    Args:
+        path: of the run.
+        data_dir: where TFDS keeps its data now; None is where it was.
+        num_samples: K of the log-likelihood.
+        examples: how many test examples.
+        out: of the page; report.html in the run if None.
+    """
+    if out is not None:
+        new_file(out, ".html")
+    print(f"Wrote {report_run(path, out, data_dir, num_samples, examples)}")
+
+
+def compare(
+    paths: list[pathlib.Path],
+    data_dir: str | None = None,
+    num_samples: int = 1000,
+    examples: int = 1000,
+    out: pathlib.Path | None = None,
+) -> None:
+    """Compares runs on the same test examples.
+
+    Args:
+        paths: of the runs.
+        data_dir: where TFDS keeps its data now; None is where it was.
+        num_samples: K of the log-likelihood.
+        examples: how many test examples.
+        out: of a page with pictures; none if None.
+    """
+    if len(paths) < 2:
+        raise UserError("compare takes two runs or more.")
+    if out is not None:
+        new_file(out, ".html")
+    found, facts = compare_runs(paths, out, data_dir, num_samples, examples)
+    rows = [["", *found.means], *comparison_rows(found, facts)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+    print(f"\n{found.num_examples} examples, K = {num_samples}. {found.verdict}")
+    if found.warning:
+        print(f"Warning: {found.warning}")
+    if out is not None:
+        print(f"Wrote {out}")
+
+
+def show_metrics(metrics: dict[str, Any], name: str) -> None:
+    """Prints the numbers of metrics.json, each with its error and estimator."""
+    rows = {key: row for key, row in metrics.items() if isinstance(row, dict)}
+    count = next(iter(rows.values()))["num_examples"]
+    print(f"\n{name}: {count} test examples, pixels {metrics['pixels']}")
+    for key, row in rows.items():
+        digits = _DECIMALS.get(key, 2)
+        value = f"{row['value']:g}"
+        if row["standard_error"] is not None:
+            value = f"{row['value']:.{digits}f} ± {row['standard_error']:.{digits}f}"
+        title = "ELBO" if key == "elbo" else key.replace("_", " ")
+        print(f"  {title:13} {value:>16} {row['unit']}  ({row['estimator']})")

@@ -1,0 +1,25 @@
+"""Arguments that several verbs share, checked."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+from kvae.core.errors import UserError
+
+
+def new_file(out: pathlib.Path, *kinds: str) -> pathlib.Path:
+    """Checks the path of a file to write: its kind, that it is new, and its folder."""
+    kinds = kinds or (".png", ".npy")
+    if out.suffix not in kinds:
+        raise UserError(f"--out takes a {' or '.join(kinds)} file; received {out}.")
+    if out.exists():
+        raise UserError(f"{out} exists; choose another --out.")
+    if not out.parent.is_dir():
+        raise UserError(f"there is no folder {out.parent}; make it first.")
+    return out
+
+
+def changed_data(data_dir: str | None) -> dict[str, Any]:
+    """What replaces keys of a run's configuration where its data have moved."""
+    return {} if data_dir is None else {"data_dir": data_dir}

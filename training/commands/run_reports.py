@@ -1,0 +1,222 @@
+"""Runs judged by every evaluation: one page about a run, and runs side by side."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from kvae import evaluation, reports
+from kvae.core.atomic import write_text
+from kvae.core.errors import UserError, user_errors
+from kvae.core.extras import require
+from kvae.core.inputs import Inputs
+from kvae.training.commands.output_paths import changed_data
+from kvae.training.run.completion_runs import inputs_for_test
+from kvae.training.run.run_directory import RunDirectory
+from kvae.training.run.runner import Run, open_run
+
+_LOG = logging.getLogger("kvae")
+
+
+def evaluate_run(
+    run: Run, only: tuple[str, ...] | None, num_samples: int, num_examples: int | None
+) -> dict[str, Any]:
+    """Runs the evaluations of `kvae.evaluation` on a run's test set.
+
+    Args:
+        run: a finished run.
+        only: names that `kvae.evaluation.evaluate` knows; all that suit if None.
+        num_samples: K of the log-likelihood.
+        num_examples: how many test examples, the first ones; all if None.
+
+    Returns:
+        results: by name; they are in the run's metrics.json too, under "evaluation".
+    """
+    inputs = first_test_inputs(run, num_examples)
+    labels = run.data.test_labels
+    labels = None if labels is None else np.asarray(labels)[: len(inputs.x)]
+    with user_errors():
+        results = evaluation.evaluate(
+            run.vae, inputs, labels, num_samples=num_samples, only=only
+        )
+    # Read again: another evaluation may have added its numbers meanwhile.
+    metrics = run.directory.read_metrics()
+    found = {name: result.to_dict() for name, result in results.items()}
+    kept = {**metrics.get("evaluation", {}), **found}
+    run.directory.write_metrics({**metrics, "evaluation": kept})
+    return results
+
+
+def report_run(
+    path: pathlib.Path,
+    out: pathlib.Path | None = None,
+    data_dir: str | None = None,
+    num_samples: int = 5000,
+    num_examples: int | None = 1000,
+) -> pathlib.Path:
+    """Writes one HTML page about a run: its numbers with their errors, and pictures.
+
+    Args:
+        path: of the run.
+        out: of the page; report.html in the run if None.
+        data_dir: where TFDS keeps its data now; None is where it was.
+        num_samples: K of the log-likelihood.
+        num_examples: how many test examples, the first ones; all if None.
+
+    Returns:
+        page: its path.
+    """
+    require("matplotlib", "a report")
+    run = open_run(path, changed_data(data_dir))
+    results = evaluate_run(run, None, num_samples, num_examples)
+    out = out or run.directory.path / "report.html"
+    inputs, labels = first_test_inputs(run, num_examples), run.data.test_labels
+    page = reports.report(
+        run.vae,
+        inputs,
+        results=results,
+        labels=None if labels is None else np.asarray(labels)[: len(inputs.x)],
+        metadata=_facts(run, path),
+        history=_history(run.directory),
+        title=f"{run.directory.path.name}: a VAE of {run.data.name}",
+    )
+    write_text(out, page)
+    return out
+
+
+def compare_runs(
+    paths: list[pathlib.Path],
+    out: pathlib.Path | None = None,
+    data_dir: str | None = None,
+    num_samples: int = 1000,
+    num_examples: int | None = 1000,
+) -> tuple[evaluation.Comparison, dict[str, dict[str, Any]]]:
+    """Estimates log p(x) of the same test examples by several runs' models.
+
+    Args:
+        paths: of two or more runs.
+        out: of an HTML page with the numbers and pictures; none is written if None.
+        data_dir: where TFDS keeps its data now; None is where it was.
+        num_samples: K of the log-likelihood.
+        num_examples: how many test examples, the first ones; all if None.
+
+    Returns:
+        comparison: by the names of the runs.
+        facts: by run, its ELBO, rate, distortion and settings that the runs differ in.
+
+    Raises:
+        UserError: if the runs were not tested on the same examples.
+    """
+    if out is not None:
+        require("matplotlib", "a page of pictures")
+    runs = dict(
+        zip(
+            _short_names(paths),
+            (open_run(path, changed_data(data_dir)) for path in paths),
+            strict=True,
+        )
+    )
+    inputs = {name: first_test_inputs(run, num_examples) for name, run in runs.items()}
+    first = next(iter(inputs.values()))
+    for name, each in inputs.items():
+        if not _same_examples(first, each):
+            raise UserError(
+                f"{name} was tested on other examples than {next(iter(runs))}; compare "
+                "runs of the same data, with pixels and masks alike."
+            )
+    _check_measures(runs)
+    facts, results = {}, {}
+    for name, run in runs.items():
+        _LOG.info("log p(x) of %d examples by %s", len(first.x), name)
+        results[name] = evaluation.log_likelihood(run.vae, inputs[name], num_samples)
+        bound = evaluation.elbo(run.vae, inputs[name])
+        facts[name] = {
+            "ELBO, nats": bound.elbo,
+            "rate, nats": bound.rate,
+            "distortion, nats": bound.distortion,
+            "parameters": f"{run.vae.count_params():,}",
+        }
+    _add_differences(facts, {name: run.config.to_dict() for name, run in runs.items()})
+    comparison = evaluation.compare(results)
+    if out is not None:
+        models = {name: run.vae for name, run in runs.items()}
+        write_text(out, reports.compare_report(models, inputs, comparison, facts))
+    return comparison, facts
+
+
+def first_test_inputs(run: Run, num_examples: int | None) -> Inputs:
+    """The first test examples, in the form that the run's model takes."""
+    given = Inputs.of(inputs_for_test(run.data, run.config)).to_dict()
+    return Inputs(**{key: np.asarray(v)[:num_examples] for key, v in given.items()})
+
+
+def _facts(run: Run, path: pathlib.Path) -> dict[str, Any]:
+    training = run.metrics.get("training", {})
+    made = {
+        "data": run.data.name,
+        "test examples": len(run.data.test),
+        "pixels": run.metrics.get("test", {}).get("pixels", "as they are"),
+        "epochs": training.get("epochs", "?"),
+        "training": f"{training['seconds']:.0f} s" if "seconds" in training else "?",
+        "parameters": f"{run.vae.count_params():,}",
+        "seed": run.config.seed,
+        "command": f"kvae report {path}",
+    }
+    return {**made, **run.directory.facts().get("versions", {})}
+
+
+def _history(directory: RunDirectory) -> dict[str, list[float]]:
+    if not directory.history_file.exists():
+        return {}
+    with directory.history_file.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = rows[0] if rows else {}
+    return {name: [float(row[name] or "nan") for row in rows] for name in columns}
+
+
+def _short_names(paths: list[pathlib.Path]) -> list[str]:
+    """The last parts of the paths, as few as tell them apart."""
+    parts = [path.expanduser().resolve().parts for path in paths]
+    if len(set(parts)) < len(parts):
+        raise UserError("the same run was given twice; compare different runs.")
+    for depth in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(each[-depth:]) for each in parts]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def _check_measures(runs: dict[str, Run]) -> None:
+    """Refuses to rank densities with probabilities: their nats are of two kinds."""
+    kinds = {run.vae.likelihood.continuous: name for name, run in runs.items()}
+    if len(kinds) > 1:
+        raise UserError(
+            f"{kinds[True]} gives a density of x and {kinds[False]} a probability, so "
+            "their nats do not compare; compare runs with likelihoods of one kind."
+        )
+
+
+def _same_examples(one: Inputs, other: Inputs) -> bool:
+    # The condition may differ: how much a label helps is a question worth asking.
+    given = [
+        {k: v for k, v in each.to_dict().items() if k != "condition"}
+        for each in (one, other)
+    ]
+    return given[0].keys() == given[1].keys() and all(
+        np.array_equal(given[0][key], given[1][key]) for key in given[0]
+    )
+
+
+def _add_differences(
+    facts: dict[str, dict[str, Any]], configs: dict[str, dict[str, Any]]
+) -> None:
+    """Adds the settings in which the runs differ."""
+    for key in sorted({key for config in configs.values() for key in config}):
+        values = [config.get(key) for config in configs.values()]
+        if any(value != values[0] for value in values):
+            for name, value in zip(configs, values, strict=True):
+                facts[name][key] = "-" if value is None else value

@@ -1,0 +1,264 @@
+"""What each verb of the command line does; it answers on standard output."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from kvae.core.errors import UserError, user_errors
+from kvae.core.extras import require
+from kvae.core.inputs import Inputs
+from kvae.export import PRECISIONS
+from kvae.export import export as export_model
+from kvae.export.explore import open_export
+from kvae.objectives import is_completing
+from kvae.training.commands.condition_argument import read_condition
+from kvae.training.commands.encode_run import encode
+from kvae.training.commands.evaluate_runs import compare, evaluate, report, show_metrics
+from kvae.training.commands.output_paths import changed_data, new_file
+from kvae.training.config.config import Config, describe_keys
+from kvae.training.config.load_recipe import load_recipe
+from kvae.training.run.completion_runs import (
+    inputs_for_test,
+    read_images,
+    read_mask,
+    save_completions,
+)
+from kvae.training.run.pictures import is_image, save_examples
+from kvae.training.run.run_directory import RunDirectory
+from kvae.training.run.runner import Run, open_run
+from kvae.training.run.runner import resume as resume_run
+from kvae.training.run.runner import train as train_run
+
+
+def quickstart(out: pathlib.Path, settings: list[str] | None = None) -> None:
+    """Trains on the digits, evaluates, draws samples and exports.
+
+    Args:
+        out: the folder to make.
+        settings: "key=value" changes to the recipe.
+    """
+    run = train_run(load_recipe("digits", settings=settings), out)
+    show_metrics(run.metrics["test"], run.data.name)
+    _export(run, out / "export")
+    print(f"\nEverything lies in {out}; look at {out / 'samples.png'}, and next try:")
+    print(f"  kvae sample {out} --seed 1 --out more.png")
+    print("  kvae train mnist --out runs/mnist")
+
+
+def train(
+    recipe: str | None,
+    changes: dict[str, Any],
+    settings: list[str] | None,
+    out: pathlib.Path | None,
+    resume: pathlib.Path | None = None,
+    keys: bool = False,
+) -> None:
+    """Trains a model by a recipe or on a data source, or goes on with a run.
+
+    Args:
+        recipe: a name or path; None uses the defaults for `changes["data"]`, or the
+            digits recipe.
+        changes: values by key of the configuration; None leaves the recipe's.
+        settings: "key=value" changes, applied last.
+        out: the folder to make; runs/NAME if None.
+        resume: the folder of an interrupted run, which has its own recipe.
+        keys: only list every key of a recipe, with its default and meaning.
+    """
+    if keys:
+        print(describe_keys())
+        return
+    if resume is not None:
+        _tell(_resumed(resume, recipe, changes, settings, out))
+        return
+    if recipe is None and changes.get("data") is None:
+        recipe = "digits"
+    config = load_recipe(recipe, changes, settings)
+    out = out or pathlib.Path("runs") / _name(recipe, config)
+    _tell(train_run(config, out))
+
+
+def sample(
+    path: pathlib.Path,
+    num: int = 64,
+    seed: int = 0,
+    temperature: float = 1.0,
+    mean: bool = True,
+    out: pathlib.Path | None = None,
+    condition: str | None = None,
+) -> None:
+    """Draws new examples from a run's model.
+
+    Args:
+        path: of the run.
+        num: how many.
+        seed: of the draw.
+        temperature: of the prior.
+        mean: show means of p(x|z) instead of draws.
+        out: a .png or .npy file; in the run if None.
+        condition: a label by its number or name, several with commas between them for
+            as many samples; the numbers of a vector.
+    """
+    directory = RunDirectory.open(path)
+    given = "" if condition is None else f"-of-{condition}"
+    out = out or directory.path / f"samples-{num}{given}-seed-{seed}.png"
+    new_file(out)
+    vae = directory.load_model()
+    with user_errors():
+        wanted = read_condition(vae, directory, condition)
+        x = vae.sample(num, seed, wanted, temperature, mean)
+    save_examples(out, x, directory.pixel_range())
+    print(f"{num} samples lie in {out}")
+
+
+def complete(
+    path: pathlib.Path,
+    images: list[pathlib.Path],
+    mask: str | None = None,
+    num: int = 8,
+    seed: int = 0,
+    out: pathlib.Path | None = None,
+) -> None:
+    """Completes images with a run's model.
+
+    Args:
+        path: of the run.
+        images: files of the size that the model takes.
+        mask: the name of a family, or an image, white where visible; the run's own masks
+            if None.
+        num: completions of each image.
+        seed: of masks and completions.
+        out: a .png or .npy file; in the run if None.
+    """
+    directory = RunDirectory.open(path)
+    out = new_file(out or directory.path / f"completed-{images[0].stem}-{seed}.png")
+    wanted = directory.read_config().complete if mask is None else mask
+    if wanted is None:
+        raise UserError("say what is hidden, for example --mask left-half.")
+    vae = directory.load_model()
+    pixel_range = directory.pixel_range()
+    if not is_image(vae.data_shape):
+        raise UserError(f"the model of {path} takes no images, but {vae.data_shape}.")
+    if vae.condition is not None and not is_completing(vae):
+        raise UserError(
+            f"the model of {path} is conditioned on {vae.condition}, which kvae complete "
+            'does not take. In Python: vae.complete({"x": x, "condition": c}, mask).'
+        )
+    x = read_images(images, vae.data_shape, pixel_range)
+    if mask is not None:
+        wanted = read_mask(mask, len(x), vae.data_shape)
+    with user_errors():
+        save_completions(out, vae, x, wanted, num, seed, pixel_range)
+    print(f"{num} completions of each of {len(x)} images lie in {out}")
+
+
+def export(
+    path: pathlib.Path,
+    data_dir: str | None = None,
+    out: pathlib.Path | None = None,
+    precisions: str = "float32",
+    everything: bool = False,
+    licence: str | None = None,
+    serving: bool = False,
+) -> None:
+    """Exports a run's model for servers and phones, and proves the files equal.
+
+    Args:
+        path: of the run.
+        data_dir: where TFDS keeps its data now; None is where it was.
+        out: the folder to make; RUN/export if None.
+        precisions: of the .tflite files, separated by commas.
+        everything: all precisions, batch size 1 too, and files with every endpoint.
+        licence: of the weights, for the model cards.
+        serving: warm-up requests and configuration of a model server too.
+    """
+    chosen = tuple(PRECISIONS) if everything else tuple(precisions.split(","))
+    unknown = [name for name in chosen if name not in PRECISIONS]
+    if unknown:
+        raise UserError(
+            f"--precisions takes {', '.join(PRECISIONS)}; received {unknown[0]!r}."
+        )
+    run = open_run(path, changed_data(data_dir))
+    _export(
+        run,
+        out or run.directory.path / "export",
+        precisions=chosen,
+        batches=(None, 1) if everything else (None,),
+        whole_model=everything,
+        licence=licence,
+        serving=serving,
+    )
+
+
+def explore(
+    path: pathlib.Path,
+    litertjs: pathlib.Path | None = None,
+    fetch: bool = False,
+    port: int = 0,
+) -> None:
+    """Shows an exported model on a page in the browser, until it is interrupted.
+
+    Args:
+        path: what `export` made.
+        litertjs: a folder that holds the npm packages of LiteRT.js.
+        fetch: install them by npm if they are not found.
+        port: on 127.0.0.1; 0 takes a free one.
+    """
+    if not path.is_dir():
+        raise UserError(f"there is no folder {path}.")
+    require("ai_edge_litert.interpreter", "the page of an export", "mobile")
+    with user_errors():
+        server = open_export(path, litertjs, fetch).serve(port)
+    with server:
+        print(f"{path} is on {server.url}\nStop with Ctrl-C.", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):  # the way to end it
+            server.serve_forever()
+
+
+VERBS: dict[str, Callable[..., None]] = {
+    "quickstart": quickstart,
+    "train": train,
+    "evaluate": evaluate,
+    "report": report,
+    "compare": compare,
+    "sample": sample,
+    "complete": complete,
+    "encode": encode,
+    "export": export,
+    "explore": explore,
+}
+
+
+def _resumed(
+    path: pathlib.Path,
+    recipe: str | None,
+    changes: dict[str, Any],
+    settings: list[str] | None,
+    out: pathlib.Path | None,
+) -> Run:
+    if recipe or settings or out or set(changes) - {"data_dir"}:
+        raise UserError(
+            f"--resume goes on with {path} as it began, by its own config.toml; give "
+            "nothing with it but --data-dir."
+        )
+    return resume_run(path, changed_data(changes.get("data_dir")))
+
+
+def _tell(run: Run) -> None:
+    if run.metrics:  # else another worker tells
+        show_metrics(run.metrics["test"], run.data.name)
+        print(f"\nThe run lies in {run.directory.path}")
+
+
+def _export(run: Run, out: pathlib.Path, **options: Any) -> None:
+    test = Inputs.of(inputs_for_test(run.data, run.config)).to_dict()
+    examples = {key: value[:640] for key, value in test.items()}
+    report = export_model(run.vae, out, examples, **options)
+    print(f"\nExported to {out}; the files compute what Keras computes:\n{report}")
+
+
+def _name(recipe: str | None, config: Config) -> str:
+    given = pathlib.Path(recipe or config.data)
+    return given.parent.name if given.name == "config.toml" else given.stem

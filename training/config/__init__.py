@@ -1,0 +1,1 @@
+"""Recipes and configurations: everything that a run depends on."""

@@ -1,0 +1,218 @@
+"""Everything that a run depends on, checked in the user's own words."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+from kvae.core.errors import UserError, nearest
+from kvae.training.config.interval import Interval
+
+Check = Callable[[Any], str | None]
+"""Takes a value; says what was expected instead, or None if it is right."""
+
+
+def _whole(least: int, optional: bool = False) -> Check:
+    def check(value: Any) -> str | None:
+        if optional and value is None:
+            return None
+        right = (
+            isinstance(value, int) and not isinstance(value, bool) and value >= least
+        )
+        return None if right else f"a whole number, at least {least}"
+
+    return check
+
+
+def _number(above: float = -math.inf, least: float = -math.inf) -> Check:
+    words = f"above {above:g}" if above > -math.inf else f"at least {least:g}"
+
+    def check(value: Any) -> str | None:
+        right = isinstance(value, (int, float)) and not isinstance(value, bool)
+        right = right and math.isfinite(value) and value > above and value >= least
+        return None if right else f"a number {words}"
+
+    return check
+
+
+def _optional(inner: Check) -> Check:
+    return lambda value: None if value is None else inner(value)
+
+
+def _choice(*allowed: str) -> Check:
+    def check(value: Any) -> str | None:
+        return None if value in allowed else " or ".join(f'"{a}"' for a in allowed)
+
+    return check
+
+
+def _text(value: Any) -> str | None:
+    return None if isinstance(value, str) and value else "a name or a path, in quotes"
+
+
+def _truth(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "true or false"
+
+
+def _part(value: Any) -> str | None:
+    if value is None or (isinstance(value, str) and value):
+        return None
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return None
+    return 'a name, or a table such as {name = "...", ...} with the arguments'
+
+
+def _interval(value: Any) -> str | None:
+    try:
+        Interval.of(value)
+    except UserError:
+        return 'an interval, such as "5 minutes", "500 steps", "2 epochs", or "never"'
+    return None
+
+
+def _key(default: Any, check: Check, doc: str) -> Any:
+    return dataclasses.field(default=default, metadata={"check": check, "doc": doc})
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One run, as a recipe states it.
+
+    Parts (`encoder` to `objective`) are a name, `likelihood = "bernoulli"`, or a table
+    of a name and the arguments of that part's constructor,
+    `prior = {name = "VampPrior", num_components = 500}`. A part that is None is chosen
+    from the data, as `VAE.for_data` does it.
+
+    Raises:
+        UserError: if a value is of the wrong type or out of range.
+    """
+
+    data: str = _key("digits", _text, "digits, a TFDS name, a .npy/.npz file, a folder")
+    data_dir: str | None = _key(None, _optional(_text), "where TFDS keeps its data")
+    image_size: int | None = _key(None, _whole(1, True), "side for a folder's images")
+    pixel_max: float | None = _key(
+        None, _optional(_number(above=0)), "what integer pixels reach; 1: do not scale"
+    )
+    validation: float = _key(
+        0.1, _number(least=0), "training examples kept aside: a count, or a share < 1"
+    )
+    binarise: str = _key(
+        "none", _choice("none", "dynamic"), "dynamic: pixels drawn anew each epoch"
+    )
+    latent_dim: int = _key(16, _whole(1), "number of latent dimensions")
+    network: str | None = _key(
+        None, _optional(_text), 'of both sides: "mlp", "conv"; None: from the data'
+    )
+    encoder: Any = _key(None, _part, "a network and its arguments")
+    decoder: Any = _key(None, _part, "a network and its arguments")
+    posterior: Any = _key(None, _part, "q(z|x), a class of kvae.posteriors")
+    prior: Any = _key(None, _part, "p(z), a class of kvae.priors")
+    likelihood: Any = _key(None, _part, "p(x|z), a class of kvae.likelihoods")
+    objective: Any = _key(None, _part, "a class of kvae.objectives")
+    corruption: Any = _key(
+        None, _part, "noise on the encoder's input, a class of kvae.corruptions"
+    )
+    condition: str | None = _key(
+        None, _optional(_choice("label")), '"label": the model is given each label'
+    )
+    conditional_prior: bool = _key(False, _truth, "learn p(z|c), not a fixed p(z)")
+    complete: Any = _key(
+        None, _part, "masks: learn what they hide, given the rest; left_half, rectangle"
+    )
+    mask: Any = _key(None, _part, "masks: learn from what they leave visible; random")
+    kl_warmup: float = _key(
+        0.0, _number(least=0), "epochs in which the weight of the KL grows from 0"
+    )
+    epochs: int = _key(50, _whole(1), "passes over the training set")
+    batch_size: int = _key(128, _whole(1), "examples per step")
+    optimizer: str = _key("adam", _text, "a class of keras.optimizers")
+    learning_rate: float = _key(1e-3, _number(above=0), "of the first step")
+    schedule: str = _key(
+        "cosine", _choice("cosine", "constant"), "of the learning rate over the run"
+    )
+    final_learning_rate: float = _key(
+        0.01, _number(least=0), "of the last step, as a share of the first"
+    )
+    clip_norm: float | None = _key(
+        None, _optional(_number(above=0)), "largest norm of the whole gradient"
+    )
+    max_gradient_norm: float | None = _key(
+        None, _optional(_number(above=0)), "steps with a larger gradient are left out"
+    )
+    early_stopping: int = _key(
+        0, _whole(0), "epochs without a better validation ELBO before stopping; 0: off"
+    )
+    jit_compile: bool | None = _key(
+        None, _optional(_truth), "compile steps with XLA; None: where it is faster"
+    )
+    steps_per_execution: int | None = _key(
+        None, _whole(1, optional=True), "steps per call into TensorFlow, about"
+    )
+    strategy: str | None = _key(
+        None,
+        _optional(_choice("mirrored", "multi_worker")),
+        "mirrored: all devices of this machine; multi_worker: machines of TF_CONFIG",
+    )
+    precision: str = _key(
+        "float32",
+        _choice("float32", "mixed_bfloat16", "mixed_float16", "float64"),
+        "of the networks; densities never have less than float32",
+    )
+    checkpoint: str = _key(
+        "1 minute", _interval, "how often to save what --resume goes on from"
+    )
+    eval_samples: int = _key(1, _whole(1), "latents per example in the test ELBO")
+    seed: int = _key(0, _whole(0), "of weights, noise, order and binarisation")
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            expected = field.metadata["check"](value)
+            if expected is not None:
+                raise UserError(f"{field.name} must be {expected}; received {value!r}.")
+        if self.seed >= 2**31:
+            raise UserError(f"seed must be below 2**31; received {self.seed}.")
+        if self.conditional_prior and self.condition is None:
+            raise UserError(
+                "conditional_prior learns p(z|c), but condition is not set; set "
+                'condition="label", or conditional_prior=false.'
+            )
+        if self.early_stopping and not self.validation:
+            raise UserError(
+                "early_stopping watches the validation ELBO, but validation=0 keeps no "
+                "examples aside; set validation=0.1, or early_stopping=0."
+            )
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Config:
+        """Makes a configuration from what a recipe and the command line say.
+
+        Args:
+            values: by key; what is absent has its default.
+
+        Returns:
+            config: checked.
+
+        Raises:
+            UserError: for an unknown key, with the nearest, or a wrong value.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
+            if key not in known:
+                raise UserError(f"there is no key {key!r}. {nearest(key, known)}")
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All keys, the defaults too."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+
+def describe_keys() -> str:
+    """Lists every key with its default and meaning, one per line."""
+    lines = []
+    for field in dataclasses.fields(Config):
+        default = "chosen" if field.default is None else field.default
+        lines.append(f"  {field.name} = {default!s:10} {field.metadata['doc']}")
+    return "\n".join(lines)

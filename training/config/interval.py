@@ -1,0 +1,52 @@
+"""How often something is done: every so many epochs, steps or seconds."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from kvae.core.errors import UserError
+
+_SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
+_FORM = re.compile(r"(?:(\d+(?:\.\d+)?)\s+)?(epoch|step|second|minute|hour)s?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """A distance between two moments of training; None where it is not counted so.
+
+    Attributes:
+        epochs: at the end of every so many epochs.
+        steps: after so many steps.
+        seconds: after so much time.
+    """
+
+    epochs: int | None = None
+    steps: int | None = None
+    seconds: float | None = None
+
+    @classmethod
+    def of(cls, text: str) -> Interval:
+        """Reads "5 minutes", "500 steps", "2 epochs", "epoch" or "never".
+
+        Raises:
+            UserError: if it is none of these.
+        """
+        if text == "never":
+            return cls()
+        found = _FORM.fullmatch(text) if isinstance(text, str) else None
+        if found is not None:
+            number, unit = float(found[1] or 1), found[2]
+            if unit in _SECONDS and number > 0:
+                return cls(seconds=number * _SECONDS[unit])
+            if unit not in _SECONDS and number >= 1 and number == int(number):
+                return cls(**{f"{unit}s": int(number)})
+        raise UserError(
+            'an interval is a number of epochs, steps, seconds, minutes or hours, "10 '
+            f'minutes", or "never"; received {text!r}.'
+        )
+
+    def passed(self, epochs: int, steps: int, seconds: float) -> bool:
+        """Says whether so much is enough."""
+        pairs = ((self.epochs, epochs), (self.steps, steps), (self.seconds, seconds))
+        return any(limit is not None and done >= limit for limit, done in pairs)

@@ -1,0 +1,67 @@
+"""From the name of a recipe and what the user changes to a configuration."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+from kvae.core.errors import UserError, nearest
+from kvae.training.config.config import Config
+from kvae.training.config.toml import assign, parse_setting, read_toml
+
+_FOLDER = pathlib.Path(__file__).parent / "recipes"
+_ALIASES = {"mnist_complete": "mnist_half"}
+
+
+def recipe_names() -> list[str]:
+    """The recipes that kvae brings, by all their names."""
+    return sorted([*(path.stem for path in _FOLDER.glob("*.toml")), *_ALIASES])
+
+
+def load_recipe(
+    recipe: str | None = None,
+    changes: dict[str, Any] | None = None,
+    settings: list[str] | None = None,
+) -> Config:
+    """Reads a recipe and applies changes to it.
+
+    Args:
+        recipe: a name of `recipe_names`, or the path of a .toml file (that of a run,
+            its config.toml, repeats the run); None starts from the defaults.
+        changes: values by key; None leaves the recipe's.
+        settings: "key=value" texts, applied last; "encoder.units=512" reaches into a
+            table.
+
+    Returns:
+        config: checked.
+
+    Raises:
+        UserError: for an unknown recipe or key, with the nearest, or a wrong value.
+    """
+    values = {} if recipe is None else read_toml(_find(recipe))
+    for key, value in (changes or {}).items():
+        if value is not None:
+            values[key] = value
+    for text in settings or []:
+        path, value = parse_setting(text)
+        if len(path) > 1 and not isinstance(
+            values.get(path[0]), (str, dict, type(None))
+        ):
+            raise UserError(f"{path[0]} has no parts, so {text!r} cannot be set.")
+        assign(values, path, value)
+    return Config.of(values)
+
+
+def _find(recipe: str) -> pathlib.Path:
+    shipped = _FOLDER / f"{_ALIASES.get(recipe, recipe)}.toml"
+    if recipe in recipe_names():
+        return shipped
+    path = pathlib.Path(recipe).expanduser()
+    if path.suffix == ".toml":
+        return path
+    if path.is_dir() and (path / "config.toml").is_file():
+        return path / "config.toml"
+    raise UserError(
+        f"there is no recipe {recipe!r}. {nearest(recipe, recipe_names())} Or give the "
+        "path of a .toml file."
+    )

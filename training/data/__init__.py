@@ -1,0 +1,1 @@
+"""Data sources and the pipeline that feeds a fit."""

@@ -1,0 +1,70 @@
+"""How pixels that a run has not seen are scaled: as those that it was trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+import numpy as np
+
+from kvae.core.errors import UserError
+from kvae.training.data.sources import Raw
+from kvae.training.data.sources.data_set import scale
+
+_LOG = logging.getLogger("kvae")
+
+
+@dataclasses.dataclass(frozen=True)
+class PixelScale:
+    """What is known of the pixels that a model was trained on.
+
+    Attributes:
+        pixel_max: by which the run was told to divide numbers of all kinds, or None.
+        divisor: by which integers were divided in training; None where it is not
+            known, or the examples were floats.
+        pixel_range: smallest and largest value of a pixel in training.
+    """
+
+    pixel_max: float | None = None
+    divisor: float | None = None
+    pixel_range: tuple[float, float] = (0.0, 1.0)
+
+    def divisor_of(self, raw: Raw, samples: dict[str, np.ndarray]) -> float:
+        """Finds by what the numbers of a source are divided, and says so in the log.
+
+        Integers are divided by what they were in training. Where that is not known, it
+        is taken from their dtype and a sample, as `load_data` does.
+
+        Args:
+            raw: the source, for its name and dtype.
+            samples: of its parts, by name.
+
+        Returns:
+            divisor: 1 for floats that are taken as they are.
+
+        Raises:
+            UserError: if integers are of no range that pixels have, or the model was
+                trained on floats of another range than [0, 1].
+        """
+        dtype = raw.train.dtype
+        if self.pixel_max is not None:
+            divisor, why = self.pixel_max, "as the run's pixel_max says"
+        elif dtype.kind not in "iu":
+            return 1.0
+        elif self.divisor is not None:
+            divisor, why = self.divisor, "as in training"
+        elif self.pixel_range != (0.0, 1.0):
+            raise UserError(
+                f"{raw.name} holds {dtype} and the model was trained on numbers from "
+                f"{self.pixel_range[0]:.3g} to {self.pixel_range[1]:.3g}; which integer "
+                "stands for which is not known. Scale them as those, and save floats."
+            )
+        else:
+            _, divisor, _ = scale(raw, dict(samples), None, [])
+            why = "by their dtype and values: no training on integers is on record"
+        _LOG.info("%s: %s values are divided by %g, %s", raw.name, dtype, divisor, why)
+        return float(divisor)
+
+    def checks(self, dtype: np.dtype) -> bool:
+        """Whether all numbers of a source must lie in [0, 1] once they are divided."""
+        return dtype.kind in "iu" and self.pixel_range == (0.0, 1.0)

@@ -1,0 +1,234 @@
+"""Folders of .npy files, and large .npy files: data sets that stay on disk."""
+
+from __future__ import annotations
+
+import logging
+import math
+import pathlib
+
+import numpy as np
+
+from kvae.core.errors import UserError
+from kvae.training.data.sources.data_set import HOLD_OUT_SEED, DataSet, Raw, scale
+from kvae.training.data.sources.examples_on_disk import ExamplesOnDisk
+from kvae.training.data.sources.npy_file import NpyFile
+from kvae.training.data.sources.source_names import is_run
+
+_LOG = logging.getLogger("kvae")
+
+IN_MEMORY_BYTES = 256 * 2**20
+"""A single .npy file of more bytes stays on disk; so does every folder of .npy files."""
+
+_PARTS = ("train", "test", "validation")
+_LABELS = "-labels"
+_HELD_OUT_MOST = 10_000  # as many as CIFAR-10 and MNIST keep for tests
+_PART_BYTES = 2 * 2**30  # of a test or validation part in memory
+
+
+def holds_arrays(path: pathlib.Path, any_size: bool = False) -> bool:
+    """Whether a path is a folder of .npy files, or one large or of any size."""
+    if path.is_dir():
+        return any(path.glob("*.npy")) and not is_run(path)
+    taken = path.is_file() and (any_size or path.stat().st_size > IN_MEMORY_BYTES)
+    return taken and path.suffix.lower() == ".npy"
+
+
+def read_array_shards(
+    path: pathlib.Path, validation: float = 0.0, pixel_max: float | None = None
+) -> DataSet:
+    """Opens a data set whose training examples stay on disk.
+
+    In a folder, files whose names begin with train, test or validation make up these
+    parts, in the order of their names; if none does, all are training examples. The
+    labels of `train-0.npy` are in `train-0-labels.npy`. Labels, test and validation
+    examples are read into memory.
+
+    Args:
+        path: a folder of .npy files, or one .npy file, each (n, *shape).
+        validation: how many training examples to keep aside, or which share if below 1,
+            then 10 000 at most; not used where there is a validation part.
+        pixel_max: what integer pixels reach; None takes it from their dtype and a
+            sample; 1 leaves integers as they are.
+
+    Returns:
+        data: with `ExamplesOnDisk` as `train`, integers scaled to [0, 1] as they are
+            read.
+
+    Raises:
+        UserError: if a file is damaged, files do not fit together, or a part is too
+            small to split or too large for memory.
+    """
+    files = files_of_parts(path)
+    if "train" not in files:
+        raise UserError(f"{path} holds no training examples, train-*.npy.")
+    parts = {name: open_part(name, listed) for name, listed in files.items()}
+    labels = {name: labels_of(listed, parts[name]) for name, listed in files.items()}
+    for part in parts.values():
+        check_alike(parts["train"].files[0], part.files[0])
+    notes: list[str] = []
+    train, train_labels = parts["train"], labels["train"]
+    arrays: dict[str, np.ndarray | None] = {}
+    if "test" in parts:
+        arrays["test"] = _in_memory("test", parts["test"])
+    else:
+        rows = _held_out(len(train), notes)
+        arrays["test"] = _in_memory("test", train, rows)
+        train = train.without(rows)
+        if train_labels is not None:
+            labels["test"] = train_labels[rows]
+            train_labels = np.delete(train_labels, rows)
+    if "validation" in parts:
+        arrays["validation"] = _in_memory("validation", parts["validation"])
+    else:
+        cut = len(train) - _validation_count(len(train), validation, notes)
+        rows = np.arange(cut, len(train))
+        arrays["validation"] = _in_memory("validation", train, rows)
+        train = train.first(cut)
+        if train_labels is not None:
+            labels["validation"], train_labels = train_labels[cut:], train_labels[:cut]
+    sample = train.read(train.sample_rows())
+    arrays["train"], raw = sample, Raw(path.name, sample)
+    scaled, divisor, pixel_range = scale(raw, arrays, pixel_max, notes)
+    size = sum(file.count * file.bytes_per_row() for file in train.files)
+    notes.append(
+        f"{len(train)} training examples stay on disk, {size / 2**20:.0f} MiB in "
+        f"{len(train.files)} file{'s' if len(train.files) > 1 else ''}."
+    )
+    for note in notes:
+        _LOG.info("%s: %s", path.name, note)
+    return DataSet(
+        name=path.name,
+        train=train.divided_by(divisor),
+        test=scaled["test"],
+        validation=scaled["validation"],
+        train_labels=train_labels,
+        test_labels=labels.get("test"),
+        validation_labels=labels.get("validation"),
+        pixel_range=pixel_range,
+        notes=tuple(notes),
+        dtype=str(train.dtype),
+        divisor=divisor,
+    )
+
+
+def files_of_parts(path: pathlib.Path) -> dict[str, list[pathlib.Path]]:
+    """The files of examples of each part, in their order.
+
+    Raises:
+        UserError: if a file belongs to no part, or labels to no file.
+    """
+    if path.is_file():
+        return {"train": [path]}
+    found = sorted(path.glob("*.npy"))
+    arrays = [file for file in found if not file.stem.endswith(_LABELS)]
+    for file in found:
+        owner = file.with_name(f"{file.stem.removesuffix(_LABELS)}.npy")
+        if file not in arrays and owner not in arrays:
+            raise UserError(
+                f"{file} holds labels and there is no {owner.name} to them."
+            )
+    parts = {
+        part: [file for file in arrays if _part_of(file) == part] for part in _PARTS
+    }
+    if not any(parts.values()):
+        parts["train"] = arrays
+    elif stray := [file for file in arrays if _part_of(file) is None]:
+        raise UserError(
+            f"{stray[0]} is of no part: the names of the files in {path} must begin with "
+            "train, test or validation, or none of them may."
+        )
+    return {part: listed for part, listed in parts.items() if listed}
+
+
+def _part_of(file: pathlib.Path) -> str | None:
+    return next((part for part in _PARTS if file.stem.startswith(part)), None)
+
+
+def open_part(name: str, paths: list[pathlib.Path]) -> ExamplesOnDisk:
+    """Opens the files of a part, which must fit together and hold examples."""
+    files = tuple(NpyFile(path) for path in paths)
+    for file in files:
+        check_alike(files[0], file)
+    if len(files[0].shape) == 0:
+        raise UserError(
+            f"{paths[0]} must hold (N, D) vectors or (N, H, W) or (N, H, W, C) images; "
+            f"received shape ({files[0].count},)."
+        )
+    part = ExamplesOnDisk(files)
+    if len(part) == 0:
+        raise UserError(f"{paths[0].parent} holds no {name} examples.")
+    return part
+
+
+def check_alike(first: NpyFile, other: NpyFile) -> None:
+    """Raises unless two files hold examples of one shape and dtype."""
+    if (other.shape, other.dtype) != (first.shape, first.dtype):
+        raise UserError(
+            f"{other.path} has examples of shape {other.shape} and dtype {other.dtype}; "
+            f"{first.path} has shape {first.shape} and dtype {first.dtype}. They must be "
+            "the same."
+        )
+
+
+def labels_of(paths: list[pathlib.Path], part: ExamplesOnDisk) -> np.ndarray | None:
+    """Labels in the order of the examples, in memory; None if there are none."""
+    beside = [path.with_name(f"{path.stem}{_LABELS}.npy") for path in paths]
+    missing = [path for path in beside if not path.is_file()]
+    if len(missing) == len(beside):
+        return None
+    if missing:
+        raise UserError(
+            f"there is no {missing[0]}, but other files have their labels; give labels "
+            "for all files of a part, or for none."
+        )
+    found = []
+    for path, file in zip(beside, part.files, strict=True):
+        labels = NpyFile(path)
+        if (labels.count, labels.shape) != (file.count, ()):
+            raise UserError(
+                f"{labels.path} must hold one label for each of the {file.count} examples "
+                f"in {file.path.name}; received shape {(labels.count, *labels.shape)}."
+            )
+        found.append(labels.whole())
+    return np.concatenate(found)
+
+
+def _held_out(count: int, notes: list[str]) -> np.ndarray:
+    """Rows of the test set; the same as in memory, as far as they are not too many."""
+    if count < 5:
+        raise UserError(
+            f"{count} examples are too few to hold out a test set: give at least 5, or "
+            "files test-*.npy."
+        )
+    held = min(max(1, count // 5), _HELD_OUT_MOST)
+    order = np.random.default_rng(HOLD_OUT_SEED).permutation(count)
+    notes.append(f"{held} examples, drawn once for all, are the test set.")
+    return np.sort(order[:held])
+
+
+def _validation_count(count: int, wanted: float, notes: list[str]) -> int:
+    kept = int(wanted)
+    if wanted < 1:
+        kept = min(math.ceil(wanted * count), _HELD_OUT_MOST)
+    if kept >= count:
+        raise UserError(
+            f"validation={wanted:g} leaves none of the {count} training examples; give a "
+            "smaller number, or a share below 1."
+        )
+    if kept:
+        notes.append(f"the last {kept} training examples are the validation set.")
+    return kept
+
+
+def _in_memory(
+    name: str, examples: ExamplesOnDisk, rows: np.ndarray | None = None
+) -> np.ndarray:
+    rows = np.arange(len(examples)) if rows is None else rows
+    size = 4 * len(rows) * math.prod(examples.shape[1:])
+    if size > _PART_BYTES:
+        raise UserError(
+            f"{len(rows)} {name} examples take {size / 2**30:.1f} GiB, and test and "
+            f"validation examples are held in memory, {_PART_BYTES // 2**30} GiB at most; "
+            "keep fewer."
+        )
+    return examples.read(rows)

@@ -1,0 +1,286 @@
+"""What every data source gives."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+from typing import Any
+
+import numpy as np
+
+from kvae.core.errors import UserError
+
+_LOG = logging.getLogger("kvae")
+
+HOLD_OUT_SEED = 20131220
+"""Of the fixed permutation by which a source without a test set makes one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+    """A named data set, split, ready for a model.
+
+    Attributes:
+        name: for people.
+        train: (N, *shape) training examples, an array or `ExamplesOnDisk`.
+        test: (M, *shape) test examples, which training never sees.
+        validation: (V, *shape) examples to watch during training; V may be 0.
+        train_labels: (N,) integers, or None.
+        test_labels: (M,) integers, or None.
+        validation_labels: (V,) integers, or None.
+        label_names: one per label value, or None.
+        pixel_range: smallest and largest value a pixel can take.
+        notes: what was done to the data, in sentences.
+        dtype: of the numbers as the source holds them.
+        divisor: by which they were divided.
+    """
+
+    name: str
+    train: Any
+    test: np.ndarray
+    validation: np.ndarray
+    train_labels: np.ndarray | None = None
+    test_labels: np.ndarray | None = None
+    validation_labels: np.ndarray | None = None
+    label_names: tuple[str, ...] | None = None
+    pixel_range: tuple[float, float] = (0.0, 1.0)
+    notes: tuple[str, ...] = ()
+    dtype: str = "float32"
+    divisor: float = 1.0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        return self.train.shape[1:]
+
+    def inputs(self, part: str, condition: str | None = None) -> Any:
+        """Gives one part in the form that a model takes.
+
+        Args:
+            part: "train", "test" or "validation".
+            condition: "label" for a model that is given the labels, or None.
+
+        Returns:
+            inputs: x, or a dict of "x" and "condition".
+
+        Raises:
+            UserError: if there are no labels.
+        """
+        x = getattr(self, part)
+        if condition is None:
+            return x
+        labels = getattr(self, f"{part}_labels")
+        if labels is None:
+            raise UserError(
+                f"{self.name} has no labels for its {part} examples, so a model cannot "
+                "be conditioned on them; name the labels train_labels and test_labels in "
+                "an .npz file, or leave --condition out."
+            )
+        if labels.shape != (len(x),) or labels.dtype.kind not in "iub":
+            raise UserError(
+                f"labels must be one integer per example; {self.name} has {part} labels "
+                f"of shape {labels.shape}, dtype {labels.dtype}."
+            )
+        return {"x": x, "condition": labels.astype("int32")}
+
+    def describe(self) -> dict[str, object]:
+        """The facts for the run's record."""
+        return {
+            "name": self.name,
+            "shape": list(self.shape),
+            "train": len(self.train),
+            "validation": len(self.validation),
+            "test": len(self.test),
+            "pixel_range": list(self.pixel_range),
+            "notes": list(self.notes),
+            "dtype": self.dtype,
+            "divisor": self.divisor,
+            "label_names": None if self.label_names is None else list(self.label_names),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Raw:
+    """What a source reads, before scaling and splitting.
+
+    Attributes:
+        name: for people.
+        train: (N, *shape).
+        test: (M, *shape), or None where the source has no test set.
+        validation: (V, *shape), or None where the source has none of its own.
+        labels: of train, test and validation by name, as far as there are any.
+        label_names: one per label value, or None.
+        pixel_max: what integer pixels reach; None takes it from their dtype.
+    """
+
+    name: str
+    train: np.ndarray
+    test: np.ndarray | None = None
+    validation: np.ndarray | None = None
+    labels: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    label_names: tuple[str, ...] | None = None
+    pixel_max: float | None = None
+
+
+def prepare(raw: Raw, validation: float, pixel_max: float | None = None) -> DataSet:
+    """Splits what a source has not split, scales integers to [0, 1], and says so.
+
+    Args:
+        raw: from a source.
+        validation: how many training examples to keep aside, or which share if below 1;
+            not used where the source has its own validation set.
+        pixel_max: overrides `raw.pixel_max`; 1 leaves integers as they are.
+
+    Returns:
+        data: ready for a model.
+
+    Raises:
+        UserError: if the data are empty, not numbers, or too few to split.
+    """
+    notes: list[str] = []
+    arrays = {"train": raw.train, "test": raw.test, "validation": raw.validation}
+    for name, array in arrays.items():
+        if array is not None:
+            check_numbers(raw.name, name, array)
+    labels = dict(raw.labels)
+    if arrays["test"] is None:
+        _hold_out_test(arrays, labels, notes)
+    if arrays["validation"] is None:
+        _hold_out_validation(arrays, labels, validation, notes)
+    scaled, divisor, pixel_range = scale(raw, arrays, pixel_max, notes)
+    for note in notes:
+        _LOG.info("%s: %s", raw.name, note)
+    return DataSet(
+        name=raw.name,
+        **scaled,
+        train_labels=labels.get("train"),
+        test_labels=labels.get("test"),
+        validation_labels=labels.get("validation"),
+        label_names=raw.label_names,
+        pixel_range=pixel_range,
+        notes=tuple(notes),
+        dtype=str(raw.train.dtype),
+        divisor=divisor,
+    )
+
+
+def check_numbers(source: str, name: str, array: np.ndarray) -> None:
+    """Raises unless a part of a source holds examples, and these hold numbers."""
+    if array.dtype.kind not in "fiub" or array.ndim < 2:
+        raise UserError(
+            f"{source} must hold numbers, (N, D) vectors or (N, H, W) or (N, H, W, C) "
+            f"images; received {name} of dtype {array.dtype}, shape {array.shape}."
+        )
+    if len(array) == 0:
+        raise UserError(
+            f"{source} holds no {name} examples. Check the file or the filter it came "
+            "from."
+        )
+
+
+def _hold_out_test(
+    arrays: dict[str, np.ndarray | None],
+    labels: dict[str, np.ndarray],
+    notes: list[str],
+) -> None:
+    train = arrays["train"]
+    assert train is not None
+    if len(train) < 5:
+        raise UserError(
+            f"{len(train)} examples are too few to hold out a test set: give at least "
+            "5, or a file with its own (an .npz with train and test)."
+        )
+    count = max(1, len(train) // 5)
+    order = np.random.default_rng(HOLD_OUT_SEED).permutation(len(train))
+    parts = {"train": np.sort(order[count:]), "test": np.sort(order[:count])}
+    known = labels.get("train")
+    for name, rows in parts.items():
+        arrays[name] = train[rows]
+        if known is not None:
+            labels[name] = known[rows]
+    notes.append(f"a fixed random fifth, {count} examples, is the test set.")
+
+
+def _hold_out_validation(
+    arrays: dict[str, np.ndarray | None],
+    labels: dict[str, np.ndarray],
+    wanted: float,
+    notes: list[str],
+) -> None:
+    train = arrays["train"]
+    assert train is not None
+    count = math.ceil(wanted * len(train)) if wanted < 1 else int(wanted)
+    if count >= len(train):
+        raise UserError(
+            f"validation={wanted:g} leaves none of the {len(train)} training examples; "
+            "give a smaller number, or a share below 1."
+        )
+    cut = len(train) - count
+    arrays["train"], arrays["validation"] = train[:cut], train[cut:]
+    if "train" in labels:
+        known = labels["train"]
+        labels["train"], labels["validation"] = known[:cut], known[cut:]
+    if count:
+        notes.append(f"the last {count} training examples are the validation set.")
+
+
+def scale(
+    raw: Raw,
+    arrays: dict[str, np.ndarray | None],
+    pixel_max: float | None,
+    notes: list[str],
+) -> tuple[dict[str, np.ndarray], float, tuple[float, float]]:
+    """Casts to float32, dividing integers by what a pixel can reach.
+
+    Args:
+        raw: from a source.
+        arrays: its parts.
+        pixel_max: overrides `raw.pixel_max`.
+        notes: get a sentence more if there was something to divide.
+
+    Returns:
+        scaled: the parts.
+        divisor: 1 if nothing was divided.
+        pixel_range: smallest and largest value a pixel can take.
+
+    Raises:
+        UserError: if integers are of no range that pixels have.
+    """
+    present = [a for a in arrays.values() if a is not None and a.size]
+    # fmin and fmax pass NaN over, and say nothing where there is nothing else.
+    low = float(min(np.fmin.reduce(a, axis=None) for a in present))
+    high = float(max(np.fmax.reduce(a, axis=None) for a in present))
+    reach = raw.pixel_max if pixel_max is None else pixel_max
+    integer = raw.train.dtype.kind in "iu"
+    if reach is None and integer and (low < 0 or high > 1):
+        reach = _reach(raw, low, high)
+    divisor = np.float32(1.0 if reach is None else reach)
+    scaled = {
+        name: np.asarray(array, "float32") / divisor
+        if divisor != 1
+        else np.asarray(array, "float32")
+        for name, array in arrays.items()
+        if array is not None
+    }
+    if divisor != 1:
+        kind = f"{raw.train.dtype} " if integer else ""
+        notes.append(f"{kind}pixels were divided by {divisor:g}, to lie in [0, 1].")
+    low, high = low / float(divisor), high / float(divisor)
+    pixel_range = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
+    return scaled, float(divisor), pixel_range
+
+
+def _reach(raw: Raw, low: float, high: float) -> float:
+    for reach in (255, 65535):
+        if (
+            low >= 0
+            and high <= reach
+            and raw.train.dtype.itemsize >= reach.bit_length() // 8
+        ):
+            return float(reach)
+    raise UserError(
+        f"{raw.name} holds integers from {low:g} to {high:g}, which is no range of "
+        "pixels: scale them yourself and save floats, or say what a pixel reaches "
+        "(--set pixel_max=1 keeps them as they are)."
+    )

@@ -1,0 +1,29 @@
+"""The 8x8 digits that scikit-learn carries: no network, no files."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kvae.core.extras import require
+from kvae.training.data.sources.data_set import Raw
+
+
+def read_digits() -> Raw:
+    """Reads 1797 handwritten digits of 8x8 pixels with 17 grey levels.
+
+    Returns:
+        raw: (1797, 8, 8, 1) integers from 0 to 16, with labels, not split.
+
+    Raises:
+        MissingExtra: if scikit-learn is not installed.
+
+    Source: Alpaydin, Kaynak 1998, "Optical recognition of handwritten digits", UCI.
+    """
+    bundled = require("sklearn.datasets", "the digits data set").load_digits()
+    return Raw(
+        name="digits",
+        train=bundled.images.astype("uint8")[..., None],
+        labels={"train": bundled.target.astype(np.int64)},
+        label_names=tuple(map(str, range(10))),
+        pixel_max=16.0,
+    )

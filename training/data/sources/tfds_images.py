@@ -1,0 +1,165 @@
+"""Image data sets of TensorFlow Datasets, by name."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pathlib
+import socket
+import urllib.parse
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from kvae.core.errors import UserError, nearest
+from kvae.core.extras import require
+from kvae.training.data.sources.data_set import Raw
+
+_PROBE = ("storage.googleapis.com", 443)  # serves the index and many of the files
+_SPLITS = {"train": "train", "test": "test", "validation": "validation"}
+
+
+def read_tfds(name: str, data_dir: str | None = None) -> Raw:
+    """Reads an image data set of TFDS, from disk or, where there is a network, from it.
+
+    Args:
+        name: for example "mnist", "fashion_mnist", "binarized_mnist".
+        data_dir: where TFDS keeps its data; None is its own default.
+
+    Returns:
+        raw: images (N, H, W, C), with labels where the data set has them.
+
+    Raises:
+        UserError: if there is no such data set, it holds no images of one size, it does
+            not fit in memory, or it is not on disk and cannot be downloaded.
+    """
+    tfds = require("tensorflow_datasets", f"the data set {name!r}", extra="train")
+    if data_dir is not None and not pathlib.Path(data_dir).expanduser().is_dir():
+        raise UserError(f"there is no folder {data_dir}; check --data-dir.")
+    with _quiet():
+        builder = _builder(tfds, name, data_dir)
+        image, label = _features(tfds, name, builder.info.features)
+        if not builder.is_prepared():
+            _download(tfds, name, builder)
+        _check_memory(name, builder, image)
+        splits = {p: s for p, s in _SPLITS.items() if s in builder.info.splits}
+        if "train" not in splits:
+            raise UserError(
+                f"{name} has the splits {', '.join(builder.info.splits)} and no train."
+            )
+        parts = {p: _read(tfds, builder, s, image, label) for p, s in splits.items()}
+    names = None if label is None else builder.info.features[label].names
+    return Raw(
+        name=name,
+        train=parts["train"][0],
+        test=parts["test"][0] if "test" in parts else None,
+        validation=parts["validation"][0] if "validation" in parts else None,
+        labels={p: v[1] for p, v in parts.items() if v[1] is not None},
+        label_names=tuple(names) if names else None,
+    )
+
+
+def _builder(tfds: Any, name: str, data_dir: str | None) -> Any:
+    try:
+        return tfds.builder(name, data_dir=data_dir)
+    except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:
+        known = {*tfds.list_builders(with_community_datasets=False), "digits"}
+        if name.split("/")[0].split(":")[0] in known:
+            raise UserError(
+                f"the data set {name!r} cannot be opened: {error}"
+            ) from None
+        raise UserError(
+            f"there is no data set {name!r}. {nearest(name, known)} Or give a .npy or "
+            ".npz file or a folder of images."
+        ) from None
+
+
+def _features(tfds: Any, name: str, features: Any) -> tuple[str, str | None]:
+    """Finds the image and the label among what one example holds."""
+    kinds = (
+        {key: features[key] for key in features} if hasattr(features, "keys") else {}
+    )
+    images = [k for k, f in kinds.items() if isinstance(f, tfds.features.Image)]
+    if not images:
+        raise UserError(
+            f"{name} holds {', '.join(kinds) or type(features).__name__} and no "
+            "image; choose an image data set such as mnist."
+        )
+    image = "image" if "image" in images else images[0]
+    if None in kinds[image].shape:
+        raise UserError(
+            f"the images of {name} differ in size; save them as a folder of images and "
+            "give --set image_size=64."
+        )
+    labels = [k for k, f in kinds.items() if isinstance(f, tfds.features.ClassLabel)]
+    return image, ("label" if "label" in labels else labels[0] if labels else None)
+
+
+def _download(tfds: Any, name: str, builder: Any) -> None:
+    folder = builder.data_path
+    if not _network():
+        raise UserError(
+            f"{name} is not prepared in {folder.parent.parent} and there is no network "
+            "to download it: prepare it on a machine that has one, python -c 'import "
+            f'tensorflow_datasets as t; t.builder("{name}", data_dir="DIR")'
+            ".download_and_prepare()', copy DIR here and give --data-dir DIR; or use "
+            "--data digits, which needs no network."
+        )
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # TFDS raises many kinds, down to bare assertions
+        raise UserError(
+            f"{name} could not be downloaded or prepared in {folder}: {error}"
+        ) from error
+
+
+def _network(timeout: float = 5.0) -> bool:
+    """Whether the internet answers: TFDS itself would retry for minutes."""
+    proxy = os.environ.get("https_proxy") or os.environ.get("HTTPS_PROXY")
+    parsed = urllib.parse.urlparse(proxy or "")
+    target = (parsed.hostname, parsed.port or 443) if parsed.hostname else _PROBE
+    try:
+        with socket.create_connection(target, timeout=timeout):
+            return True
+    except OSError:
+        return False
+
+
+def _check_memory(name: str, builder: Any, image: str) -> None:
+    pixels = int(np.prod(builder.info.features[image].shape))
+    examples = sum(s.num_examples for s in builder.info.splits.values())
+    needed = 5 * pixels * examples  # as uint8, then as float32
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > 0.8 * memory:
+        raise UserError(
+            f"{name} needs {needed / 2**30:.0f} GiB in memory and this machine has "
+            f"{memory / 2**30:.0f}; write it to files that are read as they are wanted, "
+            "kvae.training.write_shards, and give their folder."
+        )
+
+
+def _read(
+    tfds: Any, builder: Any, split: str, image: str, label: str | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    dataset = builder.as_dataset(split=split, batch_size=4096, shuffle_files=False)
+    batches = list(tfds.as_numpy(dataset))
+    images = np.concatenate([batch[image] for batch in batches])
+    if label is None:
+        return images, None
+    return images, np.concatenate([batch[label] for batch in batches])
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the warnings of TFDS, which do not concern the user, off the screen."""
+    loggers = [logging.getLogger(n) for n in ("absl", "tensorflow", "urllib3")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

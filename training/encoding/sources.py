@@ -1,0 +1,181 @@
+"""The examples that `kvae encode` goes through: all of a source, in its own order."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from kvae.core.errors import UserError
+from kvae.training.data.pixel_scale import PixelScale
+from kvae.training.data.rows import Rows, binarised, checked, joined
+from kvae.training.data.sources import DataSet, Raw, read_raw
+from kvae.training.data.sources.array_shards import (
+    check_alike,
+    files_of_parts,
+    holds_arrays,
+    labels_of,
+    open_part,
+)
+from kvae.training.data.sources.data_set import check_numbers
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodingSource:
+    """Rows of a data source, its parts one behind the other.
+
+    Attributes:
+        name: for people.
+        x: (N, *shape) float32 when read.
+        labels: (N,), or None.
+        parts: how many rows each part has, in their order; "all" where the source has
+            no parts.
+        divisor: by which the numbers of the source are divided.
+        label_names: one per label value, or None.
+    """
+
+    name: str
+    x: Rows
+    labels: Rows | None
+    parts: dict[str, int]
+    divisor: float = 1.0
+    label_names: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        data: DataSet,
+        part: str | None,
+        drawn: tuple[str, ...] = PARTS,
+        known: PixelScale | None = None,
+    ) -> EncodingSource:
+        """Takes one part of the data set that a run was trained on, or all.
+
+        Args:
+            data: loaded.
+            part: train, validation or test; all, in this order, if None.
+            drawn: the parts whose pixels are not to be binarised, or are already.
+            known: of the pixels in training; None if nothing is.
+
+        Raises:
+            UserError: if there is no such part, one has no labels and others do, or the
+                data are scaled otherwise than in training.
+        """
+        known, dtype = known or PixelScale(), np.dtype(data.dtype)
+        if dtype.kind in "iu" and known.divisor not in (None, data.divisor):
+            raise UserError(
+                f"{data.name} has changed: its {dtype} values were divided by "
+                f"{known.divisor:g} in training and would now be by {data.divisor:g}; "
+                "give --data to encode other examples than those of the run."
+            )
+        rows = {p: getattr(data, p) for p in PARTS if len(getattr(data, p))}
+        labels = {p: getattr(data, f"{p}_labels") for p in rows}
+        check = known.checks(dtype)
+        return _chosen(data.name, rows, labels, part, drawn, data.divisor, check)
+
+    @classmethod
+    def open(
+        cls,
+        source: str,
+        part: str | None = None,
+        binarise: bool = False,
+        data_dir: str | None = None,
+        image_size: int | None = None,
+        known: PixelScale | None = None,
+    ) -> EncodingSource:
+        """Opens a source by name or path; nothing is held out, and the order is its own.
+
+        Args:
+            source: as `load_data` takes it; .npy files stay on disk.
+            part: train, validation or test, of a source that has them; all if None.
+            binarise: draw pixels from probabilities, once, from a fixed seed.
+            data_dir: where TFDS keeps its data.
+            image_size: side in pixels to which images from a folder are scaled.
+            known: of the pixels in training; None if nothing is.
+
+        Raises:
+            UserError: if the source cannot be read, has no such part, or has labels
+                that do not fit.
+        """
+        known = known or PixelScale()
+        path = pathlib.Path(source).expanduser()
+        if source != "digits" and holds_arrays(path, any_size=True):
+            raw, divisor, rows, labels = _on_disk(path, known)
+        else:
+            raw = read_raw(source, data_dir, image_size)
+            divisor, rows = _in_memory(raw, known)
+            labels = raw.labels
+        drawn, check = () if binarise else PARTS, known.checks(raw.train.dtype)
+        taken = _chosen(raw.name, rows, labels, part, drawn, divisor, check)
+        taken = dataclasses.replace(taken, label_names=raw.label_names)
+        if part is None and list(taken.parts) == ["train"]:
+            return dataclasses.replace(taken, parts={"all": len(taken.x)})
+        return taken
+
+
+def _chosen(
+    name: str,
+    rows: dict[str, Any],
+    labels: dict[str, np.ndarray],
+    part: str | None,
+    drawn: tuple[str, ...],
+    divisor: float,
+    check: bool,
+) -> EncodingSource:
+    if part is not None and part not in rows:
+        raise UserError(f"{name} has no {part} part; it has {', '.join(rows)}.")
+    names = [p for p in rows if part in (None, p)]
+    labelled = [p for p in names if labels.get(p) is not None]
+    if labelled and labelled != names:
+        without = next(p for p in names if p not in labelled)
+        raise UserError(
+            f"{name} has labels for its {labelled[0]} part and none for its {without} "
+            "part; give labels for all, or encode one at a time with --part."
+        )
+    # Before pixels are drawn: after it, all are 0 or 1.
+    read = {
+        p: checked(rows[p], divisor, f"{name}, {p} part") if check else rows[p]
+        for p in names
+    }
+    return EncodingSource(
+        name,
+        joined([read[p] if p in drawn else binarised(read[p]) for p in names]),
+        joined([labels[p] for p in labelled]) if labelled else None,
+        {p: len(rows[p]) for p in names},
+        divisor,
+    )
+
+
+def _on_disk(
+    path: pathlib.Path, known: PixelScale
+) -> tuple[Raw, float, dict[str, Any], dict[str, Any]]:
+    files = files_of_parts(path)
+    parts = {p: open_part(p, files[p]) for p in PARTS if p in files}
+    first = next(iter(parts.values()))
+    for examples in parts.values():
+        check_alike(first.files[0], examples.files[0])
+    samples = {
+        p: examples.read(examples.sample_rows()) for p, examples in parts.items()
+    }
+    raw = Raw(path.name, next(iter(samples.values())))
+    divisor = known.divisor_of(raw, samples)
+    rows = {p: examples.divided_by(divisor) for p, examples in parts.items()}
+    if path.is_file():
+        return raw, divisor, rows, {}
+    return raw, divisor, rows, {p: labels_of(files[p], parts[p]) for p in parts}
+
+
+def _in_memory(raw: Raw, known: PixelScale) -> tuple[float, dict[str, Any]]:
+    arrays = {p: getattr(raw, p) for p in PARTS if getattr(raw, p) is not None}
+    for part, array in arrays.items():
+        check_numbers(raw.name, part, array)
+    divisor = known.divisor_of(raw, arrays)
+    scale = np.float32(divisor)
+    return divisor, {
+        p: x.astype("float32") / scale if divisor != 1 else x.astype("float32")
+        for p, x in arrays.items()
+    }

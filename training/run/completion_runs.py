@@ -1,0 +1,160 @@
+"""Runs of models that complete: their parts, test inputs, pictures and images."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from kvae import VAE, masks, presets
+from kvae.core.errors import UserError, user_errors
+from kvae.core.extras import require
+from kvae.training.config.config import Config
+from kvae.training.data.sources import DataSet
+from kvae.training.data.sources.image_folder import check_depth
+from kvae.training.run.pictures import save_grid
+
+_TEST_SEED = 0  # of the masks of the test set, in every run, so runs compare
+_WIDTHS = {"filters", "units"}
+
+
+def build_completing(config: Config, x: Any, given: dict[str, Any]) -> VAE:
+    """Builds the model of p(hidden | visible) that a configuration names.
+
+    Args:
+        config: with `complete`; its `encoder` may hold filters and units, which are those
+            of all three networks.
+        x: (N, *data_shape) training examples.
+        given: parts that have been made.
+
+    Returns:
+        vae: built, not compiled.
+
+    Raises:
+        UserError: if a key does not go together with `complete`.
+    """
+    for key in ("network", "decoder", "prior", "condition", "mask"):
+        if getattr(config, key) is not None:
+            raise UserError(
+                f"complete makes its own networks, prior and condition; leave {key} out."
+            )
+    widths = config.encoder or {}
+    if not isinstance(widths, dict) or set(widths) - _WIDTHS:
+        raise UserError(
+            "complete takes from encoder only filters and units, for all its networks; "
+            f"received {config.encoder!r}."
+        )
+    sizes: dict[str, Any] = {key: tuple(value) for key, value in widths.items()}
+    with user_errors():
+        family = masks.as_family(config.complete)
+        return presets.completing_vae(
+            x, config.latent_dim, family, seed=config.seed, **sizes, **given
+        )
+
+
+def inputs_for_test(data: DataSet, config: Config) -> Any:
+    """The test part in the form that the run's model takes.
+
+    Args:
+        data: of the run.
+        config: of the run; with `complete`, each test example gets its mask from a fixed
+            seed.
+
+    Returns:
+        inputs: x, or a dict.
+    """
+    if config.complete is None:
+        return data.inputs("test", config.condition)
+    with user_errors():
+        family = masks.as_family(config.complete)
+        mask = family.draw(len(data.test), data.shape, _TEST_SEED).numpy()
+    return masks.given_visible(data.test, mask)
+
+
+def save_completions(
+    path: pathlib.Path,
+    vae: Any,
+    x: np.ndarray,
+    mask: Any,
+    num: int = 8,
+    seed: int = 0,
+    pixel_range: tuple[float, float] = (0.0, 1.0),
+) -> None:
+    """Writes a row for each image: what is visible, completions, the image itself.
+
+    Args:
+        path: of the PNG, or of an .npy for the completions (N, num, *data_shape).
+        vae: a trained `kvae.VAE` of images.
+        x: (N, *data_shape).
+        mask: in the shape of x, or a `kvae.masks` family or its name.
+        num: completions of each image, the most diverse first.
+        seed: of masks and completions.
+        pixel_range: what is drawn black and white.
+    """
+    if isinstance(mask, (str, dict, masks.MaskFamily)):
+        family = masks.as_family(mask)
+        mask = family.draw(len(x), x.shape[1:], seed).numpy()
+    completed = vae.complete(x, mask, num, seed, diverse=True).x
+    if path.suffix == ".npy":
+        np.save(path, completed)
+        return
+    grey = sum(pixel_range) / 2
+    visible = np.where(np.asarray(mask) == 1, x, grey)
+    rows = np.concatenate([visible[:, None], completed, x[:, None]], axis=1)
+    save_grid(path, rows.reshape(-1, *x.shape[1:]), num + 2, pixel_range)
+
+
+def read_images(
+    paths: list[pathlib.Path],
+    data_shape: tuple[int, ...],
+    pixel_range: tuple[float, float] = (0.0, 1.0),
+) -> np.ndarray:
+    """Reads image files as examples of a model.
+
+    Args:
+        paths: of the files.
+        data_shape: (H, W), (H, W, 1) or (H, W, 3).
+        pixel_range: the values of black and white.
+
+    Returns:
+        x: (N, *data_shape) float32.
+
+    Raises:
+        UserError: if a file is missing, no image, or of another size.
+    """
+    image = require("PIL.Image", "reading image files")
+    colours = len(data_shape) == 3 and data_shape[2] == 3
+    height, width = data_shape[:2]
+    arrays = []
+    for path in paths:
+        if not path.is_file():
+            raise UserError(f"there is no image {path}; check the path.")
+        try:
+            with image.open(path) as opened:
+                check_depth(opened, path)
+                pixels = np.asarray(opened.convert("RGB" if colours else "L"))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise UserError(f"{path} cannot be read as an image ({error}).") from error
+        if pixels.shape[:2] != (height, width):
+            raise UserError(
+                f"the model takes images of {width}x{height} pixels; {path} has "
+                f"{pixels.shape[1]}x{pixels.shape[0]}. Scale it first."
+            )
+        arrays.append(pixels.reshape(data_shape))
+    low, high = pixel_range
+    return (low + np.stack(arrays) / 255.0 * (high - low)).astype("float32")
+
+
+def read_mask(text: str, num: int, data_shape: tuple[int, ...]) -> Any:
+    """Reads a mask as it is typed: a family's name, or an image, white where visible.
+
+    Raises:
+        UserError: if it is neither.
+    """
+    path = pathlib.Path(text)
+    if path.suffix:
+        mask = read_images([path], data_shape) >= 0.5
+        return np.repeat(mask, num, axis=0)
+    with user_errors("--mask"):
+        return masks.as_family(text)

@@ -1,0 +1,175 @@
+"""From a built model and a configuration to a trained one."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import time
+from typing import Any
+
+import keras
+import rich.console
+import tensorflow as tf
+
+from kvae.core.errors import user_errors
+from kvae.fitting.execution import LONG, steps_at_once, steps_wanted, suits_xla
+from kvae.objectives import RAE, innermost
+from kvae.training.checkpoint.checkpoint import Checkpoint
+from kvae.training.checkpoint.divergence import Diverged, StopOnDivergence
+from kvae.training.checkpoint.workers import Workers
+from kvae.training.config.config import Config
+from kvae.training.data.check_examples import check_examples
+from kvae.training.data.pipeline import steps_per_epoch, training_batches
+from kvae.training.data.sources import DataSet, ExamplesOnDisk
+from kvae.training.run.history import HistoryFile
+from kvae.training.run.optimizer import make_optimizer
+from kvae.training.run.progress import Progress
+from kvae.training.run.run_directory import RunDirectory
+
+_LOG = logging.getLogger("kvae")
+
+_FEW = 10  # steps per call without XLA: more gains nothing, and delays a checkpoint
+
+
+def _watched(vae: Any) -> dict[str, str]:
+    """What tells the best epoch; a deterministic code has no ELBO."""
+    if isinstance(innermost(vae.objective), RAE):
+        return {"monitor": "val_loss", "mode": "min"}
+    return {"monitor": "val_elbo", "mode": "max"}
+
+
+def fit(
+    vae: Any, config: Config, data: DataSet, directory: RunDirectory
+) -> tuple[list[dict[str, float]], float]:
+    """Trains a model as a configuration says, from the run's last checkpoint if any.
+
+    Args:
+        vae: built.
+        config: of the run.
+        data: of the run.
+        directory: receives history.csv and checkpoints; its lock is held.
+
+    Returns:
+        history: one dict per epoch.
+        seconds: of training, those before an interruption too.
+
+    Raises:
+        Diverged: if the loss stops being a number, or explodes.
+        UserError: if the data do not fit the model, or cannot be read.
+    """
+    steps = steps_per_epoch(len(data.train), config.batch_size)
+    replicas = vae.distribute_strategy.num_replicas_in_sync
+    config = choose_execution(vae, config, steps)
+    several = replicas > 1
+    at_once = 1 if several else steps_at_once(steps, config.steps_per_execution or 1)
+    taken = math.ceil(steps / at_once) * at_once  # Keras takes the last call's whole
+    if several and (config.jit_compile or (config.steps_per_execution or 1) > 1):
+        _LOG.info(
+            "on %d replicas steps run one by one and without XLA, whatever "
+            "steps_per_execution and jit_compile say",
+            replicas,
+        )
+    with vae.distribute_strategy.scope(), user_errors():
+        vae.compile(
+            optimizer=make_optimizer(config, taken * config.epochs),
+            jit_compile=bool(config.jit_compile) and not several,
+            steps_per_execution=at_once,
+            max_gradient_norm=config.max_gradient_norm,
+        )
+    is_first = Workers(vae.distribute_strategy).is_first
+    shown = is_first and _LOG.isEnabledFor(logging.INFO)
+    console = None if shown else rich.console.Console(quiet=True)
+    progress = Progress(config.epochs, steps, config.batch_size, console)
+    history = HistoryFile(directory.history_file if is_first else None)
+    callbacks: list[Any] = [progress, history, StopOnDivergence()]
+    if config.early_stopping:
+        callbacks.append(
+            keras.callbacks.EarlyStopping(
+                **_watched(vae),
+                patience=config.early_stopping,
+                restore_best_weights=True,
+            )
+        )
+    with user_errors():  # the model checks the data before it builds a graph
+        check_examples(vae, config, data)
+        validation = None
+        if len(data.validation):
+            validation = data.inputs("validation", config.condition)
+        x = data.train
+        if not isinstance(x, ExamplesOnDisk):
+            with tf.device("cpu"):  # one copy, however often batches are made of it
+                x = tf.constant(x, tf.float32)
+
+        def batches_from(first: int) -> tf.data.Dataset:
+            return training_batches(
+                x,
+                config.batch_size,
+                config.seed,
+                config.binarise == "dynamic",
+                condition=conditions_of(data, config)["train"],
+                first_batch=first,
+            )
+
+    checkpoint = Checkpoint(
+        directory.path, config.checkpoint, batches_from=batches_from, lock=False
+    )
+    began = time.monotonic()
+    try:
+        vae.fit(
+            batches_from(0),
+            epochs=config.epochs,
+            steps_per_epoch=steps,
+            validation_data=validation,
+            validation_batch_size=max(config.batch_size, 256),
+            callbacks=[*callbacks, checkpoint],
+            shuffle=False,  # the pipeline has shuffled
+            verbose=0,
+        )
+    except Diverged as error:
+        if not is_first:
+            raise
+        directory.write_last_good(vae)
+        kept = f"The model before that step is in {directory.last_good_file}."
+        raise Diverged(f"{error} {kept}") from error
+    except tf.errors.OpError:
+        if isinstance(x, ExamplesOnDisk) and x.failures:  # its graph lost its words
+            raise x.failures[-1] from None
+        raise
+    finally:
+        progress.close()
+    return history.rows, checkpoint.seconds + time.monotonic() - began
+
+
+def choose_execution(vae: Any, config: Config, steps: int) -> Config:
+    """Fills in how steps are run where that is left open.
+
+    A new run keeps the answer, so that it goes on alike where there are other devices.
+
+    Args:
+        vae: built.
+        config: of the run.
+        steps: of one epoch.
+
+    Returns:
+        config: as it is for several replicas.
+    """
+    if vae.distribute_strategy.num_replicas_in_sync > 1:
+        return config
+    jit_compile = config.jit_compile
+    if jit_compile is None:
+        jit_compile = steps * config.epochs >= LONG and suits_xla(vae)
+    wanted = config.steps_per_execution
+    if wanted is None:
+        batch_bytes = 4 * config.batch_size * math.prod(vae.data_shape)
+        wanted = steps_wanted(batch_bytes) if jit_compile else _FEW
+    return dataclasses.replace(
+        config, jit_compile=jit_compile, steps_per_execution=wanted
+    )
+
+
+def conditions_of(data: DataSet, config: Config) -> dict[str, Any]:
+    """What goes along with each part, and that every part has it; None without."""
+    parts = ("train", "test", *(["validation"] if len(data.validation) else []))
+    given = {part: data.inputs(part, config.condition) for part in parts}
+    return {p: v["condition"] if config.condition else None for p, v in given.items()}

@@ -1,0 +1,265 @@
+"""The folder that holds everything to repeat and judge a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import pathlib
+import platform
+import shutil
+from typing import Any
+
+import numpy as np
+
+import kvae
+from kvae.core.atomic import WriteError, replacing, write_json, write_text
+from kvae.core.errors import UserError
+from kvae.training.config.config import Config
+from kvae.training.config.toml import read_toml, to_toml
+from kvae.training.run.model_file import load_model_file
+
+_PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDirectory:
+    """The files of a run, by name.
+
+    Every file appears whole, by a rename, so a process that dies leaves what stood
+    there.
+
+    Attributes:
+        path: of the folder.
+    """
+
+    path: pathlib.Path
+
+    @classmethod
+    def create(cls, path: Any) -> RunDirectory:
+        """Makes the folder of a new run.
+
+        Raises:
+            UserError: if something is there already.
+            WriteError: if the folder cannot be made.
+        """
+        path = pathlib.Path(path).expanduser()
+        run = cls(path)
+        if run.config_file.exists() and not run.is_finished():
+            raise UserError(
+                f"{path} holds a run that did not finish; go on with kvae train "
+                f"--resume {path}, choose another --out, or remove it."
+            )
+        if path.is_dir() and any(file != run.checkpoints for file in path.iterdir()):
+            kind = "a run" if run.config_file.exists() else "files"
+            raise UserError(
+                f"{path} exists and holds {kind}; choose another --out, or remove it."
+            )
+        if path.exists() and not path.is_dir():
+            raise UserError(f"{path} exists and is no folder; choose another --out.")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteError(f"{path} cannot be made: {error.strerror}") from error
+        return run
+
+    @classmethod
+    def open(cls, path: Any, finished: bool = True) -> RunDirectory:
+        """Finds the folder of a run.
+
+        Args:
+            path: of the folder.
+            finished: whether the run must have a model.
+
+        Raises:
+            UserError: if it is not there, or not one of a run.
+        """
+        path = pathlib.Path(path).expanduser()
+        if not path.is_dir():
+            raise UserError(f"there is no run {path}; check the path.")
+        run = cls(path)
+        if not run.config_file.is_file():
+            raise UserError(
+                f"{path} is no run: it holds no config.toml; give the --out of kvae "
+                "train."
+            )
+        if finished and not run.model_file.is_file():
+            raise UserError(
+                f"{path} holds no model.keras, so its training did not finish; go on "
+                f"with kvae train --resume {path}."
+            )
+        return run
+
+    def is_finished(self) -> bool:
+        """Whether the run has its model, and nothing is left to go on from."""
+        return self.model_file.is_file() and not any(self.checkpoints.glob("*.npz"))
+
+    @property
+    def config_file(self) -> pathlib.Path:
+        """The full configuration; `kvae train config.toml` repeats the run."""
+        return self.path / "config.toml"
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        """What to go on from; gone when the run is finished."""
+        return self.path / "checkpoints"
+
+    @property
+    def model_file(self) -> pathlib.Path:
+        """The trained model."""
+        return self.path / "model.keras"
+
+    @property
+    def last_good_file(self) -> pathlib.Path:
+        """What is left of a training that diverged."""
+        return self.path / "last_good.keras"
+
+    @property
+    def history_file(self) -> pathlib.Path:
+        """One row per epoch."""
+        return self.path / "history.csv"
+
+    @property
+    def metrics_file(self) -> pathlib.Path:
+        """The numbers, each with estimator and sample count."""
+        return self.path / "metrics.json"
+
+    def write_config(self, config: Config, data: dict[str, Any]) -> None:
+        """Writes config.toml, and run.json with versions, machine and data."""
+        facts = {"seed": config.seed, "versions": versions(), "data": data}
+        write_json(self.path / "run.json", facts)
+        # Last: a folder with a configuration is a run that can be gone on with.
+        write_text(self.config_file, to_toml(config.to_dict()))
+
+    def facts(self) -> dict[str, Any]:
+        """What run.json says; empty if it is missing or damaged."""
+        try:
+            found = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _data_fact(self, key: str) -> Any:
+        data = self.facts().get("data")
+        return data.get(key) if isinstance(data, dict) else None
+
+    def check_data(self, described: dict[str, Any]) -> None:
+        """Raises UserError if the data are others than when the run began."""
+        now = json.loads(json.dumps(described))
+        for key in (
+            "shape",
+            "train",
+            "validation",
+            "test",
+            "dtype",
+            "divisor",
+            "label_names",
+        ):
+            before = self._data_fact(key)
+            if before is not None and before != now[key]:
+                raise UserError(
+                    f"the data of {self.path} have changed since it was trained: "
+                    f"{key.replace('_', ' ')} was {before} and is {now[key]}. Its split "
+                    "into training and test examples is another now; bring the data back, "
+                    "or train a new run."
+                )
+
+    def write_model(self, vae: Any) -> None:
+        """Writes model.keras."""
+        with replacing(self.model_file) as beside:
+            vae.save(beside)
+
+    def write_last_good(self, vae: Any) -> None:
+        """Writes last_good.keras: the model before training diverged."""
+        with replacing(self.last_good_file) as beside:
+            vae.save(beside)
+
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        """Writes metrics.json."""
+        write_json(self.metrics_file, metrics)
+
+    def check_versions(self) -> list[str]:
+        """Says what is other than when the run began, from run.json."""
+        before = self.facts().get("versions")
+        if not isinstance(before, dict):
+            return ["run.json is missing or damaged"]
+        now = versions()
+        names = sorted(set(before) | set(now))
+        return [
+            f"{name} was {before.get(name)} and is {now.get(name)}"
+            for name in names
+            if before.get(name) != now.get(name)
+        ]
+
+    def finish(self) -> None:
+        """Removes the checkpoints: the model stands."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+    def read_config(self) -> Config:
+        """Reads config.toml back.
+
+        Raises:
+            UserError: if it is damaged.
+        """
+        try:
+            return Config.of(read_toml(self.config_file))
+        except UserError as error:
+            raise UserError(f"{self.config_file}: {error}") from error
+
+    def read_metrics(self) -> dict[str, Any]:
+        """Reads metrics.json back; empty if there is none.
+
+        Raises:
+            UserError: if it is damaged.
+        """
+        if not self.metrics_file.exists():
+            return {}
+        try:
+            metrics = json.loads(self.metrics_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{self.metrics_file} is damaged ({error}); remove it and evaluate "
+                "again."
+            ) from error
+        return metrics if isinstance(metrics, dict) else {}
+
+    def pixel_range(self) -> tuple[float, float]:
+        """The smallest and largest value a pixel can take, from run.json."""
+        try:
+            low, high = map(float, self._data_fact("pixel_range"))
+        except (ValueError, TypeError):
+            return (0.0, 1.0)
+        return (low, high) if high > low else (0.0, 1.0)
+
+    def integer_divisor(self) -> float | None:
+        """By which integers were divided in training, from run.json; None for floats.
+
+        None too for a run of before this was recorded.
+        """
+        try:
+            divisor = float(self._data_fact("divisor"))
+            integers = np.dtype(self._data_fact("dtype")).kind in "iub"
+        except (ValueError, TypeError):
+            return None
+        return divisor if integers and divisor > 0 else None
+
+    def label_names(self) -> list[str]:
+        """The names of the labels in the order of their values, from run.json."""
+        names = self._data_fact("label_names")
+        return [str(name) for name in names] if isinstance(names, list) else []
+
+    def load_model(self) -> Any:
+        """Loads model.keras.
+
+        Raises:
+            UserError: if it is damaged or holds anything but parts of kvae and Keras.
+        """
+        return load_model_file(self.model_file)
+
+
+def versions() -> dict[str, str]:
+    """The versions that numbers depend on."""
+    found = {"kvae": kvae.__version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        found[package] = importlib.metadata.version(package)
+    return {**found, "platform": platform.platform()}

@@ -1,0 +1,232 @@
+"""One run, from a configuration to a finished run directory."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import pathlib
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kvae.core.errors import UserError, user_errors
+from kvae.core.extras import require
+from kvae.training.checkpoint.run_lock import run_lock
+from kvae.training.checkpoint.workers import Workers
+from kvae.training.config.config import Config
+from kvae.training.data.pipeline import binarise_once, steps_per_epoch
+from kvae.training.data.sources import DataSet, load_data, located
+from kvae.training.run.build_model import build_model
+from kvae.training.run.completion_runs import inputs_for_test, save_completions
+from kvae.training.run.fit_run import choose_execution, conditions_of, fit
+from kvae.training.run.measure import measure
+from kvae.training.run.pictures import is_image, save_curves, save_pictures
+from kvae.training.run.run_directory import RunDirectory
+from kvae.training.run.strategy import make_strategy
+
+_LOG = logging.getLogger("kvae")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        directory: its files.
+        config: what was asked for.
+        vae: the trained model.
+        data: what it was trained on, as the model sees it.
+        metrics: the numbers of metrics.json; none on workers other than the first,
+            which writes all files.
+    """
+
+    directory: RunDirectory
+    config: Config
+    vae: Any
+    data: DataSet
+    metrics: dict[str, Any]
+
+
+def train(config: Config, out: pathlib.Path | str) -> Run:
+    """Trains a model and writes its run directory.
+
+    The same configuration on the same machine gives the same numbers.
+
+    Args:
+        config: of the run.
+        out: the folder to make; it must not hold anything.
+
+    Returns:
+        run: finished.
+
+    Raises:
+        UserError: if the configuration and the data do not fit together, `out` is
+            taken, or training diverges.
+    """
+    require("matplotlib.figure", "drawing the pictures of a run")
+    config = dataclasses.replace(config, data=located(config.data))
+    strategy = make_strategy(config.strategy)
+    if not Workers(strategy).is_first:
+        path = pathlib.Path(out).expanduser()
+        return _train(config, RunDirectory(path), True, strategy)
+    directory = RunDirectory.create(out)
+    with run_lock(directory.checkpoints / "lock"):
+        return _train(config, directory, True, strategy)
+
+
+def resume(path: pathlib.Path | str, changes: dict[str, Any] | None = None) -> Run:
+    """Goes on with a run that was interrupted, bit for bit as if it had not been.
+
+    Args:
+        path: the run directory.
+        changes: keys of the configuration that do not change the numbers: `data_dir`,
+            `checkpoint`.
+
+    Returns:
+        run: finished; at once, if it was.
+
+    Raises:
+        UserError: if there is no run, another process works on it, its data are gone,
+            or all its checkpoints are damaged.
+    """
+    directory = RunDirectory.open(path, finished=False)
+    if directory.is_finished():
+        _LOG.info("%s is finished: there is nothing to go on with.", directory.path)
+        return open_run(path, changes)
+    require("matplotlib.figure", "drawing the pictures of a run")
+    config = dataclasses.replace(directory.read_config(), **(changes or {}))
+    strategy = make_strategy(config.strategy)
+    if not Workers(strategy).is_first:
+        return _train(config, directory, False, strategy)
+    with run_lock(directory.checkpoints / "lock"):
+        if directory.is_finished():  # by another process, before this one had the lock
+            return open_run(path, changes)
+        for difference in directory.check_versions():
+            _LOG.warning(
+                "%s: the run goes on, but perhaps not bit for bit.", difference
+            )
+        return _train(config, directory, False, strategy)
+
+
+def _train(
+    config: Config, directory: RunDirectory, new: bool, strategy: tf.distribute.Strategy
+) -> Run:
+    workers = Workers(strategy)
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)
+    data = load_run_data(config)
+    conditions = conditions_of(data, config)
+    with strategy.scope():
+        vae = build_model(config, data.train, conditions["train"])
+    if new:
+        steps = steps_per_epoch(len(data.train), config.batch_size)
+        config = choose_execution(vae, config, steps)
+    if not new:
+        directory.check_data(data.describe())
+    elif workers.is_first:
+        directory.write_config(config, data.describe())
+    history, seconds = fit(vae, config, data, directory)
+    if not workers.is_first:
+        workers.wait()  # if it ended now, the first one would take it for lost
+        return Run(directory, config, vae, data, {})
+    directory.write_model(vae)
+    if workers.several:
+        vae = directory.load_model()  # one that the others have no part in
+    test = measure_test(vae, data, config)
+    metrics = {
+        "test": test,
+        "training": {
+            "seconds": seconds,
+            "epochs": len(history),
+            "parameters": vae.count_params(),
+        },
+    }
+    directory.write_metrics(metrics)
+    save_curves(directory.path / "curves.png", history)
+    if config.complete is not None and is_image(data.shape):
+        path = directory.path / "completions.png"
+        few, seed = data.test[:16], config.seed
+        save_completions(path, vae, few, config.complete, 8, seed, data.pixel_range)
+    elif is_image(data.shape):
+        shown = data.inputs("test", config.condition)
+        save_pictures(directory.path, vae, shown, config.seed, data.pixel_range)
+    else:
+        _LOG.info("examples of shape %s are no images: no pictures of them", data.shape)
+    directory.finish()
+    workers.wait()
+    return Run(directory, config, vae, data, metrics)
+
+
+def open_run(path: pathlib.Path | str, changes: dict[str, Any] | None = None) -> Run:
+    """Opens a finished run: its model, its data, its numbers.
+
+    Args:
+        path: the run directory.
+        changes: keys of the configuration to replace, such as `data_dir`.
+
+    Returns:
+        run: as `train` returned it.
+
+    Raises:
+        UserError: if a file is missing or damaged, or the data are gone.
+    """
+    directory = RunDirectory.open(path)
+    config = dataclasses.replace(directory.read_config(), **(changes or {}))
+    vae = directory.load_model()
+    data = load_run_data(config)
+    if data.shape != vae.data_shape:
+        raise UserError(
+            f"the model of {directory.path} takes examples of shape {vae.data_shape} "
+            f"and {data.name} now has {data.shape}; the data have changed since."
+        )
+    directory.check_data(data.describe())
+    return Run(directory, config, vae, data, directory.read_metrics())
+
+
+def load_run_data(config: Config) -> DataSet:
+    """Loads the data of a run, its test and validation parts binarised once.
+
+    Raises:
+        UserError: if the data cannot be loaded, or are no probabilities where pixels
+            are to be drawn from them.
+    """
+    data = load_data(
+        config.data,
+        config.data_dir,
+        config.validation,
+        config.image_size,
+        config.pixel_max,
+    )
+    if config.binarise == "none":
+        return data
+    if data.pixel_range != (0.0, 1.0):
+        raise UserError(
+            'binarise="dynamic" draws pixels from probabilities in [0, 1]; '
+            f"{data.name} ranges over {data.pixel_range[0]:.3g} to "
+            f'{data.pixel_range[1]:.3g}. Scale it, or set binarise="none".'
+        )
+    note = (
+        "training pixels are drawn anew each epoch, test pixels once from a fixed seed."
+    )
+    _LOG.info("%s: %s", data.name, note)
+    return dataclasses.replace(
+        data,
+        test=binarise_once(data.test),
+        validation=binarise_once(data.validation),
+        notes=(*data.notes, note),
+    )
+
+
+def measure_test(
+    vae: Any, data: DataSet, config: Config, num_samples: int | None = None
+) -> dict[str, Any]:
+    """Measures a model on the whole test set of its run, with the noise of seed 0."""
+    test = inputs_for_test(data, config)
+    with user_errors(f"{data.name}, test part"):
+        metrics = measure(vae, test, num_samples or config.eval_samples)
+    drawn = config.binarise == "dynamic"
+    return {
+        **metrics,
+        "pixels": "binarised once, fixed seed" if drawn else "as they are",
+    }
