@@ -92,7 +92,7 @@ def kill_until_done(
 def start(arguments: list[str]) -> subprocess.Popen[bytes]:
     """Starts the command `kvae`."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-m", "kvae_launcher", *arguments]
+    command = [sys.executable, "-m", "kvae_cli", *arguments]
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
     )
