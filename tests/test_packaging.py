@@ -78,6 +78,9 @@ def test_version_has_one_source() -> None:
     )
     assert newest is not None
     assert newest.group(1) == kvae.__version__
+    cited = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.M)
+    assert cited is not None
+    assert cited.group(1) == kvae.__version__
 
 
 def test_extras_that_errors_and_readme_name_exist() -> None:
