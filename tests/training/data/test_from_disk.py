@@ -120,7 +120,7 @@ def test_a_wrong_example_that_no_sample_holds_is_found_before_training(
 ) -> None:
     x, labels = images()
     x = np.float32(x) / 255
-    x[57] = value
+    x[120] = value
     write(tmp_path / "data", x, labels)
     rows = np.arange(50)
     monkeypatch.setattr(ExamplesOnDisk, "sample_rows", lambda self, labels=None: rows)
@@ -137,7 +137,7 @@ def test_integers_beyond_what_the_sample_reached_are_refused(
     """A sample of zeros and ones is taken for bits; a 255 elsewhere is not."""
     x, labels = images()
     x = (x > 120).astype("uint8")
-    x[57] = 255
+    x[120] = 255
     write(tmp_path / "data", x, labels)
     rows = np.arange(50)
     with monkeypatch.context() as patch:

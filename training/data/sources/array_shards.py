@@ -9,8 +9,9 @@ import pathlib
 import numpy as np
 
 from kvae.core.errors import UserError
-from kvae.training.data.sources.data_set import HOLD_OUT_SEED, DataSet, Raw, scale
+from kvae.training.data.sources.data_set import DataSet, Raw, scale
 from kvae.training.data.sources.examples_on_disk import ExamplesOnDisk
+from kvae.training.data.sources.hold_out import HOLD_OUT_SEED, validation_rows
 from kvae.training.data.sources.npy_file import NpyFile
 from kvae.training.data.sources.source_names import is_run
 
@@ -80,12 +81,14 @@ def read_array_shards(
     if "validation" in parts:
         arrays["validation"] = _in_memory("validation", parts["validation"])
     else:
-        cut = len(train) - _validation_count(len(train), validation, notes)
-        rows = np.arange(cut, len(train))
+        rows = validation_rows(
+            len(train), validation, train_labels, notes, _HELD_OUT_MOST
+        )
         arrays["validation"] = _in_memory("validation", train, rows)
-        train = train.first(cut)
+        train = train.without(rows)
         if train_labels is not None:
-            labels["validation"], train_labels = train_labels[cut:], train_labels[:cut]
+            labels["validation"] = train_labels[rows]
+            train_labels = np.delete(train_labels, rows)
     sample = train.read(train.sample_rows())
     arrays["train"], raw = sample, Raw(path.name, sample)
     scaled, divisor, pixel_range = scale(raw, arrays, pixel_max, notes)
@@ -204,20 +207,6 @@ def _held_out(count: int, notes: list[str]) -> np.ndarray:
     order = np.random.default_rng(HOLD_OUT_SEED).permutation(count)
     notes.append(f"{held} examples, drawn once for all, are the test set.")
     return np.sort(order[:held])
-
-
-def _validation_count(count: int, wanted: float, notes: list[str]) -> int:
-    kept = int(wanted)
-    if wanted < 1:
-        kept = min(math.ceil(wanted * count), _HELD_OUT_MOST)
-    if kept >= count:
-        raise UserError(
-            f"validation={wanted:g} leaves none of the {count} training examples; give a "
-            "smaller number, or a share below 1."
-        )
-    if kept:
-        notes.append(f"the last {kept} training examples are the validation set.")
-    return kept
 
 
 def _in_memory(

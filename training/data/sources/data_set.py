@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import math
 from typing import Any
 
 import numpy as np
 
 from kvae.core.errors import UserError
+from kvae.training.data.sources.hold_out import HOLD_OUT_SEED, validation_rows
 
 _LOG = logging.getLogger("kvae")
-
-HOLD_OUT_SEED = 20131220
-"""Of the fixed permutation by which a source without a test set makes one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,19 +207,11 @@ def _hold_out_validation(
 ) -> None:
     train = arrays["train"]
     assert train is not None
-    count = math.ceil(wanted * len(train)) if wanted < 1 else int(wanted)
-    if count >= len(train):
-        raise UserError(
-            f"validation={wanted:g} leaves none of the {len(train)} training examples; "
-            "give a smaller number, or a share below 1."
-        )
-    cut = len(train) - count
-    arrays["train"], arrays["validation"] = train[:cut], train[cut:]
-    if "train" in labels:
-        known = labels["train"]
-        labels["train"], labels["validation"] = known[:cut], known[cut:]
-    if count:
-        notes.append(f"the last {count} training examples are the validation set.")
+    known = labels.get("train")
+    held = validation_rows(len(train), wanted, known, notes)
+    arrays["train"], arrays["validation"] = np.delete(train, held, 0), train[held]
+    if known is not None:
+        labels["train"], labels["validation"] = np.delete(known, held, 0), known[held]
 
 
 def scale(

@@ -34,20 +34,17 @@ class ExamplesOnDisk:
         files: in their order; all of the same shape and dtype.
         divisor: by which numbers are divided once they are float32.
         left_out: rows of the files that are not among the examples, in order.
-        most: how many of the rest are examples, the first ones; all if None.
         failures: what went wrong in reading for a graph, where errors lose their class.
     """
 
     files: tuple[NpyFile, ...]
     divisor: float = 1.0
     left_out: np.ndarray = dataclasses.field(default_factory=_NONE.copy)
-    most: int | None = None
     failures: list[UserError] = dataclasses.field(default_factory=list)
 
     def __len__(self) -> int:
         """N, the number of examples."""
-        rest = int(self._starts[-1]) - len(self.left_out)
-        return rest if self.most is None else min(rest, self.most)
+        return int(self._starts[-1]) - len(self.left_out)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -81,8 +78,7 @@ class ExamplesOnDisk:
             IndexError: if there is no such row, or `rows` is anything else.
             UserError: if a file has become shorter, or the disk fails.
         """
-        rows = _positions(rows, len(self))
-        rows = rows + np.searchsorted(self._gaps, rows, side="right")
+        rows = self._in_files(_positions(rows, len(self)))
         which = np.searchsorted(self._starts, rows, side="right") - 1
         size = self.files[0].bytes_per_row()
         places = self._offsets[which] + (rows - self._starts[which]) * size
@@ -173,18 +169,17 @@ class ExamplesOnDisk:
         return np.unique(rows)
 
     def without(self, rows: np.ndarray) -> ExamplesOnDisk:
-        """The same files without some of their rows."""
-        if len(self.left_out) or self.most is not None:
-            raise ValueError("rows are left out once, before others are cut off.")
-        return dataclasses.replace(self, left_out=np.sort(rows))
-
-    def first(self, count: int) -> ExamplesOnDisk:
-        """The first examples of these."""
-        return dataclasses.replace(self, most=min(count, len(self)))
+        """These examples without some of them, the (n,) `rows`."""
+        gone = np.concatenate([self.left_out, self._in_files(np.asarray(rows))])
+        return dataclasses.replace(self, left_out=np.sort(gone))
 
     def divided_by(self, divisor: float) -> ExamplesOnDisk:
         """The same examples, divided once they are float32."""
         return dataclasses.replace(self, divisor=divisor)
+
+    def _in_files(self, rows: np.ndarray) -> np.ndarray:
+        """Of each example, which row it is of all the files hold."""
+        return rows + np.searchsorted(self._gaps, rows, side="right")
 
     def _rows_of(self, size: int) -> int:
         return max(1, size // (4 * max(1, int(np.prod(self.files[0].shape)))))

@@ -45,8 +45,12 @@ def test_named_parts_and_labels_are_kept(tmp_path: pathlib.Path) -> None:
     assert data.train_labels is not None
     assert data.validation_labels is not None
     assert data.test_labels is not None
-    np.testing.assert_array_equal(data.train_labels, np.arange(30))
-    np.testing.assert_array_equal(data.validation_labels, np.arange(30, 40))
+    assert (len(data.train), len(data.validation)) == (30, 10)
+    for part in ("train", "validation"):  # a label is the number of its image
+        labels = getattr(data, f"{part}_labels")
+        np.testing.assert_array_equal(
+            getattr(data, part), IMAGES[labels] / np.float32(255)
+        )
     np.testing.assert_array_equal(data.test, IMAGES[40:] / np.float32(255))
 
 
