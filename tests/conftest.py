@@ -1,0 +1,31 @@
+"""The option --all, and the guard of the source tree."""
+
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["support.tree_guard"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all", action="store_true", help="also run the tests marked slow"
+    )
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leaves slow tests out, unless all are wanted or their file is named."""
+    if config.option.all or config.option.markexpr:
+        return
+    start = config.invocation_params.dir
+    named = {(start / arg.split("::")[0]).resolve() for arg in config.args}
+    slow = [
+        item
+        for item in items
+        if item.get_closest_marker("slow") and Path(item.path) not in named
+    ]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in set(slow)]
