@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 from typing import Any
 
@@ -11,33 +10,61 @@ import tensorflow as tf
 
 from kvae.core.types import Tensor
 
+MOST = 2**31 - 1
+"""The largest count: graphs count in 32 bits, where 2**32 + 1 would be 1."""
+
 
 def is_integer(value: Any) -> bool:
-    """Whether a value is an integer, of Python or of NumPy, and no boolean."""
+    """Whether a value is an integer, of Python or of NumPy, and not a boolean."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def is_count(value: Any, least: int = 1) -> bool:
+    """Whether a value is an integer from `least` to `MOST`."""
+    return is_integer(value) and least <= value <= MOST
+
+
+def is_number(value: Any, dtype: str = "float32") -> bool:
+    """Whether a value is a real number that a dtype can hold, and not a boolean."""
+    if not isinstance(value, numbers.Real) or isinstance(value, (bool, np.bool_)):
+        return False
+    try:
+        return abs(float(value)) <= float(np.finfo(dtype).max)  # False for NaN
+    except OverflowError:  # of an integer above 1e308
+        return False
 
 
 def check_count(name: str, value: Any, least: int = 1) -> int:
     """Returns a count as int, or raises ValueError if it is not one."""
-    if not is_integer(value) or value < least:
+    if not is_count(value, least):
+        most = "" if not is_integer(value) or value < least else ", below 2**31"
         raise ValueError(
-            f"{name} must be an integer of at least {least}; received {value!r}."
+            f"{name} must be an integer of at least {least}{most}; received {value!r}."
         )
     return int(value)
 
 
 def check_seed(seed: Any) -> int:
     """Returns the seed as int, or raises ValueError if it is out of range."""
-    if not is_integer(seed) or not 0 <= seed < 2**31:
+    if not is_count(seed, 0):
         raise ValueError(
             f"seed must be an integer from 0 to 2**31 - 1; received {seed!r}."
         )
     return int(seed)
 
 
+def check_number(name: str, value: Any, least: float) -> float:
+    """Returns a number as float, or raises ValueError if it is out of range."""
+    if not is_number(value) or value < least:
+        raise ValueError(
+            f"{name} must be a finite number of at least {least:g}; received {value!r}."
+        )
+    return float(value)
+
+
 def check_temperature(value: Any) -> float:
-    """Returns a temperature as float, or raises ValueError if it is none."""
-    if not isinstance(value, numbers.Real) or not 0 <= float(value) < math.inf:
+    """Returns a temperature as float, or raises ValueError if it is not one."""
+    if not is_number(value) or value < 0:
         raise ValueError(
             f"temperature must be a number of at least 0; received {value!r}. 1 draws from "
             "the prior."
@@ -47,11 +74,23 @@ def check_temperature(value: Any) -> float:
 
 def check_latents(z: Any, latent_dim: int, dtype: str) -> Tensor:
     """Returns latents (..., N, D) as a tensor, or raises ValueError if they are none."""
-    z = tf.convert_to_tensor(z)
+    try:
+        z = tf.convert_to_tensor(z)
+    except (TypeError, ValueError) as error:  # ragged lists, None, texts among numbers
+        raise ValueError(
+            f"decode takes z of shape (N, {latent_dim}); received "
+            f"{type(z).__name__}, which is not an array: {error}"
+        ) from error
     if not (z.dtype.is_floating or z.dtype.is_integer):
         raise ValueError(f"decode takes z of numbers; received {z.dtype.name}.")
     if z.shape.rank is None or z.shape.rank < 2 or z.shape[-1] != latent_dim:
         raise ValueError(
             f"decode takes z of shape (N, {latent_dim}); received {z.shape}."
         )
-    return tf.cast(z, dtype)
+    cast = tf.cast(z, dtype)
+    if tf.executing_eagerly() and not tf.reduce_all(tf.math.is_finite(cast)):
+        raise ValueError(
+            f"decode takes finite z; received entries that are NaN, infinite, or too "
+            f"large for {dtype}."
+        )
+    return cast

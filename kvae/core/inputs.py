@@ -125,7 +125,7 @@ def check_arrays(
             )
     if mask is not None:
         check_mask(mask, x.shape)
-    check_finite(x, mask)
+    check_finite(x, mask, likelihood.maths_dtype)
     likelihood.check_support(x, mask)
     return Inputs(**arrays)
 
@@ -158,20 +158,50 @@ def check_observed(mask: np.ndarray) -> None:
         )
 
 
-def check_finite(x: np.ndarray, mask: np.ndarray | None = None) -> None:
-    """Raises if an observed entry is NaN or infinite."""
-    if x.dtype.kind != "f":
+def check_finite(
+    x: np.ndarray,
+    mask: np.ndarray | None = None,
+    dtype: str = "float32",
+    name: str = "x",
+) -> None:
+    """Raises if an observed entry is NaN, infinite, or so large that its square is.
+
+    Args:
+        x: (N, ...) numbers.
+        mask: in the shape of x, 0 where an entry does not count; None if all do.
+        dtype: in which the model computes; 1e39 is a float64 and no float32.
+        name: of x, for the message.
+
+    Raises:
+        ValueError: naming how many entries, and the first example.
+    """
+    if x.dtype.kind != "f" or not x.size:
         return
-    bad = ~np.isfinite(x)
-    if mask is not None:
-        bad &= mask.astype(bool)
-    if bad.any():
-        rows = np.flatnonzero(bad.reshape(len(x), -1).any(axis=1))
-        raise ValueError(
-            f"x holds {int(bad.sum())} entries that are NaN or infinite, the first in "
-            f"example {rows[0]}. Remove those {len(rows)} examples, or pass a mask that is "
-            "0 where x is missing."
-        )
+    largest = math.sqrt(np.finfo(dtype).max)
+    if -largest <= float(x.min()) and float(x.max()) <= largest:  # not with a NaN
+        return
+    missing = (
+        "pass a mask that is 0 where x is missing" if name == "x" else "fill it in"
+    )
+    counted = np.ones((), bool) if mask is None else mask.astype(bool)
+    for bad, what, advice in (
+        (
+            ~np.isfinite(x) & counted,
+            "are NaN or infinite",
+            missing,
+        ),
+        (
+            (np.abs(x) > np.float64(largest)) & counted,
+            f"are larger than {largest:.1e}, so that {dtype} cannot hold their square",
+            "scale the data",
+        ),
+    ):
+        if bad.any():
+            rows = np.flatnonzero(bad.reshape(len(x), -1).any(axis=1))
+            raise ValueError(
+                f"{name} holds {int(bad.sum())} entries that {what}, the first in "
+                f"example {rows[0]}. Remove those {len(rows)} examples, or {advice}."
+            )
 
 
 def _shape_advice(came: tuple[int, ...], wanted: tuple[int, ...]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kvae.core.checks import check_count, check_seed
 from kvae.core.extras import require
 from kvae.evaluation.factors import check_factors, split_examples
 from kvae.evaluation.result import Result
@@ -65,6 +66,8 @@ def dci(
     Source: Eastwood, Williams 2018, "A framework for the quantitative evaluation of
         disentangled representations".
     """
+    check_count("num_trees", num_trees)
+    seed = check_seed(seed)
     latents, factors, flags = check_factors(latents, factors, categorical)
     if min(latents.shape[1], factors.shape[1]) < 2:
         raise ValueError(

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.core.checks import check_count, check_seed
+from kvae.core.checks import MOST, check_count, check_seed
 from kvae.core.inputs import Inputs
 from kvae.core.types import Params, Tensor
 from kvae.noise import Noise
@@ -86,6 +86,11 @@ def check_positions(positions: Any, num: int) -> np.ndarray:
         raise ValueError(
             f"positions must hold one integer per example, shape ({num},); received "
             f"shape {positions.shape}, dtype={positions.dtype}."
+        )
+    if num and not (positions.min() >= 0 and positions.max() <= MOST):
+        raise ValueError(
+            "positions must be from 0 to 2**31 - 1; received "
+            f"{positions.min()} to {positions.max()}."
         )
     return positions.astype("int32")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kvae.core.checks import check_count, check_number, check_seed
 from kvae.evaluation.factors import check_factors
 
 
@@ -41,6 +42,10 @@ def factor_vae_score(
 
     Source: Kim, Mnih 2018, arXiv:1802.05983, section 4.
     """
+    check_count("num_votes", num_votes)
+    check_count("batch_size", batch_size)
+    min_variance = check_number("min_variance", min_variance, 0)
+    seed = check_seed(seed)
     latents, factors, _ = check_factors(latents, factors)
     variance = latents.var(axis=0)
     used = variance > max(

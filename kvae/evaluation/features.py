@@ -8,6 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from kvae.core.checks import check_count, check_seed
+from kvae.core.inputs import check_finite
+
 _STEPS = 500  # what a few hundred examples need for features that tell classes apart
 
 
@@ -40,7 +43,15 @@ def feature_classifier(
     Raises:
         ValueError: if the labels do not fit or are all the same.
     """
+    check_count("num_features", num_features)
+    check_count("batch_size", batch_size)
+    if epochs is not None:
+        check_count("epochs", epochs)
+    seed = check_seed(seed)
     x, y = np.asarray(x, "float32"), np.asarray(y)
+    if x.ndim < 2:
+        raise ValueError(f"x must have shape (N, *data_shape); received {x.shape}.")
+    check_finite(x)
     if y.shape != (len(x),) or y.dtype.kind not in "iu":
         raise ValueError(
             f"labels must be integers of shape ({len(x)},); received shape {y.shape}, "
@@ -118,9 +129,15 @@ def extract_features(network: Any, x: Any, batch_size: int = 256) -> np.ndarray:
         features: (N, F).
 
     Raises:
+        TypeError: if the network cannot predict.
         ValueError: if the features are not finite.
     """
     x = np.asarray(x)
+    if network is not None and not hasattr(network, "predict"):
+        raise TypeError(
+            "features must be a Keras model from examples to features; received "
+            f"{type(network).__name__}."
+        )
     if network is None:
         features = x
     else:

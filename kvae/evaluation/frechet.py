@@ -47,6 +47,8 @@ def check_pair(
             "features must be two arrays (N, F) and (M, F); received "
             f"{a.shape} and {b.shape}."
         )
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise ValueError("features hold NaN or infinity.")
     if min(len(a), len(b)) < least:
         raise ValueError(
             f"this score needs at least {least} examples on each side; received "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from kvae.core.checks import check_count, check_seed
 from kvae.evaluation.frechet import check_pair
 from kvae.evaluation.result import Estimate
 
@@ -35,8 +36,9 @@ def kernel_distance(
 
     Source: Binkowski et al. 2018, arXiv:1801.01401.
     """
+    check_count("num_blocks", num_blocks)
     a, b = check_pair(a, b, least=2 * num_blocks)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     size = min(len(a), len(b)) // num_blocks
     pieces = [
         s[rng.permutation(len(s))[: size * num_blocks]].reshape(num_blocks, size, -1)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvae.core.checks import check_count
+from kvae.core.checks import check_count, check_number, is_count
 from kvae.evaluation.encodings import encodings
 from kvae.evaluation.examples import prepare
 from kvae.priors import UniformSphere
@@ -107,13 +107,14 @@ def traversals(
         data["mask"] = _one(mask, shape)
     prepare(vae, data)
     dimensions = range(vae.latent_dim) if dimensions is None else dimensions
-    chosen = [int(d) for d in dimensions]
-    bad = [d for d in chosen if not 0 <= d < vae.latent_dim]
-    if bad:
-        raise ValueError(
-            f"latent dimension {bad[0]} does not exist: the model has "
-            f"{vae.latent_dim}, counted from 0."
-        )
+    chosen = np.atleast_1d(np.asarray(dimensions)).tolist()
+    for dimension in chosen:
+        if not is_count(dimension, 0) or dimension >= vae.latent_dim:
+            raise ValueError(
+                f"latent dimension {dimension!r} does not exist: the model has "
+                f"{vae.latent_dim}, counted from 0."
+            )
+    span = check_number("span", span, 0)
     steps = np.linspace(-span, span, check_count("num_steps", num_steps, 2))
     z = np.tile(encodings(vae, data).mean, (len(chosen) * num_steps, 1))
     for row, dimension in enumerate(chosen):
@@ -162,7 +163,9 @@ def latent_grid(vae: Any, num_steps: int = 15) -> tuple[np.ndarray, np.ndarray]:
 
 def _one(x: Any, shape: tuple[int, ...]) -> np.ndarray:
     x = np.asarray(x)
-    return x.reshape(shape) if x.shape == shape[1:] else x[:1]
+    if x.shape == shape[1:]:
+        return x.reshape(shape)
+    return x[:1] if x.ndim else x  # which the model refuses
 
 
 def _means(vae: Any, z: np.ndarray, condition: Any) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.checks import check_number
 from kvae.evaluation.encodings import encodings, is_factorised, marginals
 from kvae.evaluation.result import Result
 
@@ -76,8 +77,7 @@ def latent_usage(
 
     Source: Burda, Grosse, Salakhutdinov 2016, arXiv:1509.00519, section 5.2.
     """
-    if not threshold >= 0:
-        raise ValueError(f"threshold must be at least 0; received {threshold!r}.")
+    threshold = check_number("threshold", threshold, 0)
     coded = encodings(vae, x, seed, positions)
     variance = coded.mean.astype("float64").var(axis=0)
     active = int((variance > threshold * vae.prior.unit_variance).sum())
@@ -92,7 +92,7 @@ def latent_usage(
     return LatentUsage(
         active_units=active,
         latent_dim=vae.latent_dim,
-        threshold=float(threshold),
+        threshold=threshold,
         rate=rate,
         dimensions_for_99_percent_of_rate=needed,
         collapsed=collapsed,

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from kvae.core.checks import check_count
 from kvae.evaluation.frechet import check_pair
 from kvae.evaluation.mmd import squared_distances
 from kvae.evaluation.result import Result
@@ -62,10 +63,7 @@ def neighbour_scores(
     Source: Kynkaanniemi et al. 2019, arXiv:1904.06991 (precision, recall); Naeem et al.
         2020, arXiv:2002.09797 (density, coverage).
     """
-    if num_neighbours < 1:
-        raise ValueError(
-            f"num_neighbours must be at least 1; received {num_neighbours}."
-        )
+    num_neighbours = check_count("num_neighbours", num_neighbours)
     real, fake = check_pair(real, fake, least=num_neighbours + 1)
     real_radius, fake_radius = (_radii(s, num_neighbours) for s in (real, fake))
     hits = np.zeros(len(fake))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kvae.core.checks import check_seed
 from kvae.core.extras import require
 from kvae.evaluation.factors import check_factors, split_examples
 
@@ -41,6 +42,7 @@ def separated_attribute_predictability(
 
     Source: Kumar, Sattigeri, Balakrishnan 2018, arXiv:1711.00848.
     """
+    seed = check_seed(seed)
     latents, factors, flags = check_factors(latents, factors, categorical)
     if latents.shape[1] < 2:
         raise ValueError("SAP compares two latents; the representation has one.")

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.core.checks import check_count
-from kvae.core.inputs import Inputs, check_observed
+from kvae.core.inputs import Inputs, check_finite, check_observed
 from kvae.core.types import Tensor
 from kvae.fitting.array_batches import is_arrays
 
@@ -21,6 +21,16 @@ _TARGETS = (
     '{"x": x, "condition": labels}. For a tf.data set of pairs: '
     "dataset.map(lambda x, y: x)."
 )
+
+_COUNTS = {
+    "batch_size": 1,
+    "validation_batch_size": 1,
+    "epochs": 0,
+    "initial_epoch": 0,
+    "steps": 1,
+    "steps_per_epoch": 1,
+    "validation_steps": 1,
+}
 
 
 def unpack_batch(data: Any) -> tuple[Inputs, Tensor | None]:
@@ -93,8 +103,9 @@ def prepare_fit_arguments(
             "class_weight needs targets, and a VAE is trained without; received "
             f"{given['class_weight']!r}. Pass sample_weight, one number per example."
         )
-    if given.get("batch_size") is not None:
-        check_count("batch_size", given["batch_size"])
+    for name, least in _COUNTS.items():
+        if given.get(name) is not None:
+            check_count(name, given[name], least)
     x, y, weight = (given.get(key) for key in ("x", "y", "sample_weight"))
     given["x"], given["y"] = _prepare(model, x, y, weight)
     if given.get("validation_data") is not None:
@@ -139,19 +150,23 @@ def _prepare(model: Any, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
     model._build_for(inputs)
     if sample_weight is None:
         return inputs.to_keras(), None
-    weight = np.asarray(sample_weight)
-    if weight.shape != (len(inputs.x),):
+    _check_weights(np.asarray(sample_weight), len(inputs.x))
+    return inputs.to_keras(), _placeholder(len(inputs.x))
+
+
+def _check_weights(weight: np.ndarray, num: int) -> None:
+    if weight.shape != (num,) or weight.dtype.kind not in "fiub":
         raise ValueError(
-            f"sample_weight must have one number per example, shape ({len(inputs.x)},); "
-            f"received {weight.shape}."
+            f"sample_weight must have one number per example, shape ({num},); "
+            f"received shape {weight.shape}, dtype {weight.dtype}."
         )
-    if not np.isfinite(weight).all():
+    check_finite(weight, name="sample_weight")
+    if weight.min() < 0 or not weight.any():
+        what = "all are 0" if not weight.any() else f"received {weight.min():g}"
         raise ValueError(
-            "sample_weight must be finite; received NaN or infinity in "
-            f"{int((~np.isfinite(weight)).sum())} of {len(weight)} places. Give those "
-            "examples weight 0, or leave them out."
+            f"sample_weight must be at least 0, and above 0 somewhere; {what}. To leave "
+            "an example out, give it weight 0."
         )
-    return inputs.to_keras(), _placeholder(len(weight))
 
 
 def _check_dataset(model: Any, dataset: tf.data.Dataset) -> None:
@@ -164,8 +179,10 @@ def _check_dataset(model: Any, dataset: tf.data.Dataset) -> None:
             "dataset.batch(128)."
         )
     for first in dataset.take(1):
-        batch, _ = unpack_batch(first)
+        batch, weight = unpack_batch(first)
         arrays = {key: value.numpy() for key, value in batch.to_dict().items()}
+        if weight is not None:
+            _check_weights(np.asarray(weight), len(batch.x))
         model._build_for(model.check_inputs(arrays))
         return
     raise ValueError(

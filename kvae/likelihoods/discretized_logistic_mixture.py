@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.core.checks import is_integer
+from kvae.core.checks import is_count
 from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.level_grid import LevelGrid
@@ -58,7 +58,7 @@ class DiscretizedLogisticMixture(Likelihood):
         **kwargs: Any,
     ) -> None:
         super().__init__(data_shape, **kwargs)
-        if not is_integer(components) or components < 1:
+        if not is_count(components):
             raise ValueError(
                 "DiscretizedLogisticMixture expects components to be a positive integer; "
                 f"received {components!r}."

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.core.checks import is_integer
+from kvae.core.checks import is_count
 from kvae.core.types import Tensor
 from kvae.maths import nearest_level, soft_lower_bound
 
@@ -34,7 +34,7 @@ class LevelGrid:
 
     def __init__(self, owner: Any, levels: int, low: float, high: float) -> None:
         title = type(owner).__name__
-        if not is_integer(levels) or levels < 2:
+        if not is_count(levels, 2):
             raise ValueError(
                 f"{title} expects levels to be an integer of at least 2; received "
                 f"{levels!r}."

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import numbers
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from kvae.core.checks import is_number
 from kvae.core.types import Tensor
 from kvae.maths import soft_lower_bound
 
@@ -52,9 +52,8 @@ class Positive:
         further: tuple[str, ...] = (),
     ) -> None:
         kinds, title = (*KINDS, *further), type(owner).__name__
-        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
         named = isinstance(value, str) and value in kinds
-        if not (named or (number and 0 < float(value) < math.inf)):
+        if not (named or (is_number(value) and value > 0)):
             raise ValueError(
                 f"{title} expects {name} to be a positive number or one of {kinds}; "
                 f"received {value!r}."

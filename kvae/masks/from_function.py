@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.core.checks import is_integer
+from kvae.core.checks import is_count
 from kvae.core.types import Tensor
 from kvae.masks.base import MaskFamily
 
@@ -32,7 +32,7 @@ class FromFunction(MaskFamily):
     def __init__(self, function: Callable[..., Tensor], uniforms: int = 1) -> None:
         if not callable(function):
             raise TypeError(f"FromFunction expects a function; received {function!r}.")
-        if not is_integer(uniforms) or uniforms < 0:
+        if not is_count(uniforms, 0):
             raise ValueError(
                 f"FromFunction expects uniforms to be at least 0; received {uniforms!r}."
             )

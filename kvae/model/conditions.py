@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.inputs import check_finite
 from kvae.core.types import Tensor
 from kvae.networks import OneHot, declared_inputs
 
@@ -93,14 +95,20 @@ class Condition:
         tf.ensure_shape(condition, (None, *self.shape))
         if self.classes is None:
             return condition
-        labels = tf.cast(condition, tf.int32)
-        seen = tf.reduce_any(labels[:, None] == tf.constant(self.classes), axis=1)
+        if not (condition.dtype.is_integer or condition.dtype.is_bool):
+            raise ValueError(
+                "condition must hold integers, because this model is conditioned on "
+                f"{self}; received dtype={condition.dtype.name}."
+            )
+        labels = tf.cast(condition, tf.int64)  # int32 would take 2**32 for 0
+        classes = tf.constant(self.classes, tf.int64)
+        seen = tf.reduce_any(labels[:, None] == classes, axis=1)
         message = (
             f"condition holds a label that is none of {list_classes(self.classes)}"
         )
         check = tf.debugging.Assert(tf.reduce_all(seen), [message, labels])
         with tf.control_dependencies([check] if check is not None else []):
-            return tf.identity(labels)
+            return tf.cast(labels, tf.int32)
 
     def broadcast(self, condition: Any, num: int | None) -> np.ndarray:
         """Checks conditions for `num` samples; a single one counts for all of them.
@@ -146,11 +154,7 @@ class Condition:
 
     def _check_values(self, array: np.ndarray) -> np.ndarray:
         if self.classes is None:
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise ValueError(
-                    "condition must be finite; received NaN or infinity in "
-                    f"{int((~np.isfinite(array)).sum())} places. Remove those examples."
-                )
+            check_finite(array, None, self.dtype, "condition")
         else:
             unseen = np.setdiff1d(array, self.classes)
             if len(unseen):
@@ -207,7 +211,8 @@ def check_visible_part(objective: Any, condition: Any) -> np.ndarray | None:
 
 def list_classes(classes: tuple[int, ...]) -> str:
     """Names classes for people: "0 .. 9", "1, 4, 7", or the first few of many."""
-    if len(classes) > 2 and classes == tuple(range(classes[0], classes[-1] + 1)):
+    steps = (b - a for a, b in itertools.pairwise(classes))
+    if len(classes) > 2 and all(step == 1 for step in steps):
         return f"{classes[0]} .. {classes[-1]}"
     more = ", ..." if len(classes) > _SHOWN else ""
     return ", ".join(map(str, classes[:_SHOWN])) + more

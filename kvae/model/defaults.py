@@ -118,11 +118,7 @@ def condition_options(condition: Any) -> dict[str, Any]:
             f"received shape {array.shape}, dtype {array.dtype}. For names, use "
             "np.unique(names, return_inverse=True)[1]."
         )
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(
-            "condition must be finite; received NaN or infinity in "
-            f"{int((~np.isfinite(array)).sum())} places. Remove those examples."
-        )
+    check_finite(array, name="condition")
     if array.ndim > 1 or array.dtype.kind == "f":
         return {"condition_shape": array.shape[1:]}
     classes = tuple(map(int, np.unique(array)))

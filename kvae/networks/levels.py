@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kvae.core.checks import is_integer
+from kvae.core.checks import is_count
 
 
 def check_levels(owner: str, latent_dims: Any) -> tuple[int, ...]:
@@ -21,7 +21,7 @@ def check_levels(owner: str, latent_dims: Any) -> tuple[int, ...]:
         ValueError: unless they are two or more positive integers.
     """
     dims = tuple(latent_dims) if isinstance(latent_dims, (tuple, list)) else ()
-    if len(dims) < 2 or not all(is_integer(dim) and dim > 0 for dim in dims):
+    if len(dims) < 2 or not all(is_count(dim) for dim in dims):
         raise ValueError(
             f"{owner} expects latent_dims to be two or more positive integers, the lowest "
             f"level first; received {latent_dims!r}. Try (32, 16); for one level use "

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.core.checks import is_integer
+from kvae.core.checks import is_count
 from kvae.core.inputs import Inputs
 from kvae.core.types import Draw, LossParts, Tensor
 from kvae.noise import Noise
@@ -61,7 +61,7 @@ class BetaTC(Objective):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not is_integer(dataset_size) or dataset_size < 2:
+        if not is_count(dataset_size, 2):
             raise ValueError(
                 "BetaTC expects dataset_size to be the number of training examples, at "
                 f"least 2; received {dataset_size!r}. Pass len(x_train)."

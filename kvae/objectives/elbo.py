@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.core.checks import is_integer
+from kvae.core.checks import is_count
 from kvae.core.inputs import Inputs
 from kvae.core.types import Draw, LossParts, Tensor
 from kvae.noise import Noise
@@ -53,7 +53,7 @@ class ELBO(Objective):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not is_integer(num_samples) or num_samples < 1:
+        if not is_count(num_samples):
             raise ValueError(
                 "ELBO expects num_samples to be a positive integer; received "
                 f"{num_samples!r}."

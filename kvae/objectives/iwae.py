@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.core.checks import is_integer
+from kvae.core.checks import is_count
 from kvae.core.inputs import Inputs
 from kvae.core.types import LossParts, Params, Sampler, Tensor
 from kvae.noise import Noise
@@ -66,7 +66,7 @@ class IWAE(Objective):
     ) -> None:
         super().__init__(**kwargs)
         for name, value in (("num_samples", num_samples), ("groups", groups)):
-            if not is_integer(value) or value < 1:
+            if not is_count(value):
                 raise ValueError(
                     f"IWAE expects {name} to be a positive integer; received {value!r}."
                 )

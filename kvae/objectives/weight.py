@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from kvae.core.checks import is_number
 from kvae.core.types import Tensor
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
@@ -101,7 +101,9 @@ class Weight:
 
 
 def _is_weight(value: Any) -> bool:
+    if isinstance(value, (bool, str)):
+        return False
     try:
-        return not isinstance(value, bool) and 0 <= float(value) < math.inf
-    except (TypeError, ValueError):
+        return is_number(float(value)) and float(value) >= 0
+    except (TypeError, ValueError, OverflowError):
         return False

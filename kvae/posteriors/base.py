@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.core.checks import is_integer
+from kvae.core.checks import is_count
 from kvae.core.types import Draw, Params, Tensor
 from kvae.maths import maths_dtype
 
@@ -37,7 +37,7 @@ class Posterior(keras.layers.Layer, abc.ABC):
 
     def __init__(self, latent_dim: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not is_integer(latent_dim) or latent_dim < 1:
+        if not is_count(latent_dim):
             raise ValueError(
                 f"{type(self).__name__} expects latent_dim to be a positive integer; "
                 f"received {latent_dim!r}. Small images need 2 to 64."

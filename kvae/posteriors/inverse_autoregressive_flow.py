@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.core.checks import is_integer
+from kvae.core.checks import is_count
 from kvae.core.types import Params, Tensor
 from kvae.maths import softplus, solve_in_order
 from kvae.networks import MADE
@@ -54,7 +54,7 @@ class InverseAutoregressiveFlow(FlowPosterior):
     ) -> None:
         super().__init__(latent_dim, min_scale, **kwargs)
         for name, value in (("num_steps", num_steps), ("context_dim", context_dim)):
-            if not is_integer(value) or value < 1:
+            if not is_count(value):
                 raise ValueError(
                     f"InverseAutoregressiveFlow expects {name} to be a positive integer; "
                     f"received {value!r}. Without a flow, use DiagonalNormal."

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.core.checks import is_integer
+from kvae.core.checks import is_count
 from kvae.core.types import Params, Tensor
 from kvae.maths import (
     diagonal,
@@ -55,12 +55,12 @@ class SylvesterFlow(FlowPosterior):
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, min_scale, **kwargs)
-        if not is_integer(num_steps) or num_steps < 1:
+        if not is_count(num_steps):
             raise ValueError(
                 f"SylvesterFlow expects num_steps to be a positive integer; received "
                 f"{num_steps!r}. Without a flow, use DiagonalNormal."
             )
-        if not is_integer(num_reflections) or num_reflections < 0:
+        if not is_count(num_reflections, 0):
             raise ValueError(
                 "SylvesterFlow expects num_reflections to be an integer of at least 0; "
                 f"received {num_reflections!r}. The default is 4."

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.core.checks import is_integer
+from kvae.core.checks import is_count
 from kvae.core.types import Params, Tensor
 from kvae.maths import flow_distribution
 from kvae.priors.base import Prior
@@ -39,7 +39,7 @@ class FlowPrior(Prior):
         self, latent_dim: int, num_steps: int, units: tuple[int, ...], **kwargs: Any
     ) -> None:
         super().__init__(latent_dim, **kwargs)
-        if not is_integer(num_steps) or num_steps < 1:
+        if not is_count(num_steps):
             raise ValueError(
                 f"{type(self).__name__} expects num_steps to be a positive integer; "
                 f"received {num_steps!r}. Without a flow, use StandardNormal."

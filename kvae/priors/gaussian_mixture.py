@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.core.checks import is_integer
+from kvae.core.checks import is_count
 from kvae.core.types import Params, Tensor
 from kvae.maths import choose_component, normals_at_points, softplus
 from kvae.priors.base import Prior
@@ -46,7 +46,7 @@ class GaussianMixture(Prior):
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, **kwargs)
-        if not is_integer(num_components) or num_components < 1:
+        if not is_count(num_components):
             raise ValueError(
                 "GaussianMixture expects num_components to be a positive integer; received "
                 f"{num_components!r}. Try 10 to 500."

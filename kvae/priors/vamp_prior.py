@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.core.checks import is_integer
+from kvae.core.checks import is_count
 from kvae.core.inputs import Inputs
 from kvae.core.types import Params, Tensor
 from kvae.maths import choose_component
@@ -55,7 +55,7 @@ class VampPrior(Prior):
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, **kwargs)
-        if not is_integer(num_components) or num_components < 1:
+        if not is_count(num_components):
             raise ValueError(
                 "VampPrior expects num_components to be a positive integer; received "
                 f"{num_components!r}. The paper uses 500."

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.core.checks import is_integer
+from kvae.core.checks import is_count
 from kvae.core.types import Tensor
 
 
@@ -40,11 +40,11 @@ class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
         start: float = 0.0,
         end: float = 1.0,
     ) -> None:
-        if not is_integer(cycles) or cycles < 1:
+        if not is_count(cycles):
             raise ValueError(
                 f"Cyclical expects cycles to be a positive integer; received {cycles!r}."
             )
-        if not is_integer(steps) or steps < cycles:
+        if not is_count(steps, cycles):
             raise ValueError(
                 f"Cyclical expects steps to be an integer of at least cycles={cycles}; "
                 f"received {steps!r}. Pass the steps of the whole run."

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.core.checks import is_integer
+from kvae.core.checks import is_count
 from kvae.core.types import Tensor
 
 
@@ -30,7 +30,7 @@ class LinearWarmup(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(self, steps: int, start: float = 0.0, end: float = 1.0) -> None:
-        if not is_integer(steps) or steps < 1:
+        if not is_count(steps):
             raise ValueError(
                 f"LinearWarmup expects steps to be a positive integer; received {steps!r}. "
                 "A tenth of the run is usual."

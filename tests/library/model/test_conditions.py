@@ -1,5 +1,7 @@
 """Conditions: labels, vectors and images, given once, given wrong, and said in words."""
 
+import tracemalloc
+
 import keras
 import numpy as np
 import pytest
@@ -69,7 +71,7 @@ def test_a_vector_of_one_condition_counts_for_all():
     )
     with pytest.raises(ValueError, match=r"shape \(N, 3\), one row per example"):
         model.sample(4, condition=[1.0, 2.0])
-    with pytest.raises(ValueError, match="condition must be finite; received NaN"):
+    with pytest.raises(ValueError, match="condition holds 2 entries that are NaN"):
         model.sample(4, condition=[np.nan, 1.0, 2.0])
 
 
@@ -185,3 +187,26 @@ def test_a_prior_alone_may_take_the_label():
 )
 def test_classes_in_words(classes, words):
     assert list_classes(classes) == words
+
+
+def test_ids_far_apart_are_named_without_counting_through_them():
+    """Ids and timestamps are labels too; a range between two of them fills memory."""
+    tracemalloc.start()
+    assert list_classes((0, 1, 2, 10**7)) == "0, 1, 2, 10000000"
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+    assert list_classes((3, 4, 5)) == "3 .. 5"
+    assert list_classes((1, 0, 2)) == "1, 0, 2"
+
+
+def test_a_label_beyond_int32_is_not_taken_for_another_inside_a_step(vae):
+    """2**32 + 2 is 2 in 32 bits, and 2 is a class."""
+    batch = {"x": tf.constant(X[:2]), "condition": tf.constant([2, 2**32 + 2])}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="none of 2, 5, 9"):
+        vae.test_on_batch(batch)
+
+
+def test_labels_that_are_no_integers_are_refused_inside_a_step(vae):
+    batch = {"x": tf.constant(X[:2]), "condition": tf.constant([2.0, 5.7])}
+    with pytest.raises(ValueError, match="must hold integers.*float32"):
+        vae.test_on_batch(batch)

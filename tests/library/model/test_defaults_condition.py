@@ -43,7 +43,7 @@ def test_presets_pass_the_condition_on():
     [
         (np.zeros(5, int), "one row per example; received 12 and 5"),
         (np.array(["a"] * 12), r"filled array of numbers.*return_inverse"),
-        (np.full(12, np.nan), "must be finite; received NaN or infinity in 12 places"),
+        (np.full(12, np.nan), "condition holds 12 entries that are NaN or infinite"),
     ],
 )
 def test_a_wrong_condition_is_refused(condition, message):
