@@ -157,6 +157,12 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
             "digits, a TFDS name, .npy or .npz, a folder of images or .npy",
         ),
         ("--data-dir", str, "where TFDS keeps its data"),
+        (
+            "--size",
+            str,
+            "height x width to which a folder's images are scaled: 64x48, 64",
+        ),
+        ("--resize", str, "how: crop what is too long (default), or stretch"),
         ("--latent-dim", int, "number of latent dimensions"),
         ("--epochs", int, "passes over the training set"),
         ("--batch-size", int, "examples per step"),
@@ -168,6 +174,14 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         of_config.add_argument(
             flag, type=kind, help=words, action=_Change, default=argparse.SUPPRESS
         )
+    of_config.add_argument(
+        "--skip-unreadable",
+        action=_Change,
+        nargs=0,
+        const=True,
+        default=argparse.SUPPRESS,
+        help="pass over damaged images of a folder",
+    )
     parser.set_defaults(changes={})
     _add_settings(parser)
     parser.add_argument("--out", type=_PATH, help="folder of the run (runs/NAME)")
@@ -248,6 +262,11 @@ def _add_encode(parser: argparse.ArgumentParser) -> None:
         )
     parser.add_argument("--seed", type=_seed, default=0, help="of those latents (0)")
     parser.add_argument(
+        "--skip-unreadable",
+        action="store_true",
+        help="pass over damaged images of a folder",
+    )
+    parser.add_argument(
         "--no-scores", dest="scores", action="store_false", help="leave the ELBO out"
     )
 
@@ -320,7 +339,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 class _Change(argparse.Action):
-    """Collects what replaces a key of the recipe."""
+    """Collects what replaces a key of the recipe, by the name that the key has there."""
 
     def __call__(
         self,
@@ -329,7 +348,9 @@ class _Change(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        namespace.changes = {**namespace.changes, self.dest: values}
+        key = {"size": "image_size"}.get(self.dest, self.dest)
+        value = self.const if self.nargs == 0 else values
+        namespace.changes = {**namespace.changes, key: value}
 
 
 def _positive(text: str) -> int:

@@ -13,6 +13,7 @@ from kvae.objectives import is_completing
 from kvae.training.commands.output_paths import changed_data
 from kvae.training.config.config import Config
 from kvae.training.data.pixel_scale import PixelScale
+from kvae.training.data.sources.picture import PictureOptions
 from kvae.training.encoding.encode_shards import encode_shards
 from kvae.training.encoding.shard_files import check_format
 from kvae.training.encoding.sources import PARTS, EncodingSource
@@ -34,6 +35,7 @@ def encode(
     scores: bool = True,
     num_samples: int = 1,
     seed: int = 0,
+    skip_unreadable: bool = False,
 ) -> None:
     """Encodes and scores every example of a data source into a folder of shards.
 
@@ -49,6 +51,7 @@ def encode(
         scores: the ELBO too.
         num_samples: K, latents per example of the ELBO.
         seed: of those latents.
+        skip_unreadable: pass over images of a folder that are damaged.
     """
     check_format(file_format)  # before the model and the data are read
     if path.suffix == ".keras":
@@ -59,7 +62,7 @@ def encode(
         known = PixelScale(
             config.pixel_max, directory.integer_divisor(), directory.pixel_range()
         )
-    source = _source(vae, config, known, data, data_dir, part)
+    source = _source(vae, config, known, data, data_dir, part, skip_unreadable)
     if config is not None and vae.condition is not None:
         source = _with_labels_of_the_run(source, directory.label_names())
     folder = encode_shards(
@@ -93,6 +96,7 @@ def _source(
     data: str | None,
     data_dir: str | None,
     part: str | None,
+    skip_unreadable: bool,
 ) -> EncodingSource:
     if data is None and config is None:
         raise UserError("a .keras file does not say of which data; give --data.")
@@ -101,10 +105,13 @@ def _source(
     if data is None:  # its test and validation pixels are drawn already
         drawn = ("validation", "test") if binarise else PARTS
         return EncodingSource.of(load_run_data(config), part, drawn, known)
-    shape = vae.data_shape
-    square = is_image(shape) and shape[0] == shape[1]
-    size = shape[0] if square else None
-    return EncodingSource.open(data, part, binarise, config.data_dir, size, known)
+    images = PictureOptions(
+        resize=config.resize, skip_unreadable=skip_unreadable or config.skip_unreadable
+    )
+    if is_image(vae.data_shape):  # as those that the model was trained on
+        height, width, channels = (*vae.data_shape, 1)[:3]
+        images = dataclasses.replace(images, size=(height, width), channels=channels)
+    return EncodingSource.open(data, part, binarise, config.data_dir, images, known)
 
 
 def _with_labels_of_the_run(source: EncodingSource, names: list[str]) -> EncodingSource:

@@ -9,6 +9,7 @@ from typing import Any
 
 from kvae.core.errors import UserError, nearest
 from kvae.training.config.interval import Interval
+from kvae.training.config.picture_size import RESIZES, size_of
 
 Check = Callable[[Any], str | None]
 """Takes a value; says what was expected instead, or None if it is right."""
@@ -64,6 +65,14 @@ def _part(value: Any) -> str | None:
     return 'a name, or a table such as {name = "...", ...} with the arguments'
 
 
+def _size(value: Any) -> str | None:
+    try:
+        size_of(value)
+    except UserError:
+        return "a height and a width in pixels, such as 64x48, or one number for both"
+    return None
+
+
 def _interval(value: Any) -> str | None:
     try:
         Interval.of(value)
@@ -91,7 +100,13 @@ class Config:
 
     data: str = _key("digits", _text, "digits, a TFDS name, a .npy/.npz file, a folder")
     data_dir: str | None = _key(None, _optional(_text), "where TFDS keeps its data")
-    image_size: int | None = _key(None, _whole(1, True), "side for a folder's images")
+    image_size: Any = _key(
+        None, _optional(_size), "to which a folder's images are scaled: 64, or 64x48"
+    )
+    resize: str = _key(
+        "crop", _choice(*RESIZES), "crop: cut off what is too long; stretch: distort"
+    )
+    skip_unreadable: bool = _key(False, _truth, "pass over images that are damaged")
     pixel_max: float | None = _key(
         None, _optional(_number(above=0)), "what integer pixels reach; 1: do not scale"
     )

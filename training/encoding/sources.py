@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import pathlib
 from typing import Any
 
@@ -20,6 +21,9 @@ from kvae.training.data.sources.array_shards import (
     open_part,
 )
 from kvae.training.data.sources.data_set import check_numbers
+from kvae.training.data.sources.picture import AS_THEY_ARE, PictureOptions
+
+_LOG = logging.getLogger("kvae")
 
 PARTS = ("train", "validation", "test")
 
@@ -84,7 +88,7 @@ class EncodingSource:
         part: str | None = None,
         binarise: bool = False,
         data_dir: str | None = None,
-        image_size: int | None = None,
+        images: PictureOptions = AS_THEY_ARE,
         known: PixelScale | None = None,
     ) -> EncodingSource:
         """Opens a source by name or path; nothing is held out, and the order is its own.
@@ -94,7 +98,7 @@ class EncodingSource:
             part: train, validation or test, of a source that has them; all if None.
             binarise: draw pixels from probabilities, once, from a fixed seed.
             data_dir: where TFDS keeps its data.
-            image_size: side in pixels to which images from a folder are scaled.
+            images: how image files of a folder are read.
             known: of the pixels in training; None if nothing is.
 
         Raises:
@@ -106,7 +110,9 @@ class EncodingSource:
         if source != "digits" and holds_arrays(path, any_size=True):
             raw, divisor, rows, labels = _on_disk(path, known)
         else:
-            raw = read_raw(source, data_dir, image_size)
+            raw = read_raw(source, data_dir, images)
+            for note in raw.notes:
+                _LOG.info("%s: %s", raw.name, note)
             divisor, rows = _in_memory(raw, known)
             labels = raw.labels
         drawn, check = () if binarise else PARTS, known.checks(raw.train.dtype)

@@ -9,10 +9,9 @@ import numpy as np
 
 from kvae import VAE, masks, presets
 from kvae.core.errors import UserError, user_errors
-from kvae.core.extras import require
 from kvae.training.config.config import Config
 from kvae.training.data.sources import DataSet
-from kvae.training.data.sources.image_folder import check_depth
+from kvae.training.data.sources.picture import read_picture, with_channels
 from kvae.training.run.pictures import save_grid
 
 _TEST_SEED = 0  # of the masks of the test set, in every run, so runs compare
@@ -123,27 +122,21 @@ def read_images(
     Raises:
         UserError: if a file is missing, no image, or of another size.
     """
-    image = require("PIL.Image", "reading image files")
-    colours = len(data_shape) == 3 and data_shape[2] == 3
-    height, width = data_shape[:2]
+    height, width, channels = (*data_shape, 1)[:3]
     arrays = []
     for path in paths:
         if not path.is_file():
             raise UserError(f"there is no image {path}; check the path.")
-        try:
-            with image.open(path) as opened:
-                check_depth(opened, path)
-                pixels = np.asarray(opened.convert("RGB" if colours else "L"))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise UserError(f"{path} cannot be read as an image ({error}).") from error
+        pixels = read_picture(path).pixels
         if pixels.shape[:2] != (height, width):
             raise UserError(
-                f"the model takes images of {width}x{height} pixels; {path} has "
-                f"{pixels.shape[1]}x{pixels.shape[0]}. Scale it first."
+                f"the model takes images of {height}x{width} pixels (height x width); "
+                f"{path} has {pixels.shape[0]}x{pixels.shape[1]}. Scale it first."
             )
-        arrays.append(pixels.reshape(data_shape))
+        share = with_channels(pixels, channels) / np.iinfo(pixels.dtype).max
+        arrays.append(share.reshape(data_shape))
     low, high = pixel_range
-    return (low + np.stack(arrays) / 255.0 * (high - low)).astype("float32")
+    return (low + np.stack(arrays) * (high - low)).astype("float32")
 
 
 def read_mask(text: str, num: int, data_shape: tuple[int, ...]) -> Any:

@@ -197,6 +197,8 @@ def load_run_data(config: Config) -> DataSet:
         config.validation,
         config.image_size,
         config.pixel_max,
+        config.resize,
+        config.skip_unreadable,
     )
     if config.binarise == "none":
         return data

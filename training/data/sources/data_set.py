@@ -31,6 +31,8 @@ class DataSet:
         notes: what was done to the data, in sentences.
         dtype: of the numbers as the source holds them.
         divisor: by which they were divided.
+        files: names of the files of train, test and validation by part, where each
+            example has one.
     """
 
     name: str
@@ -45,6 +47,7 @@ class DataSet:
     notes: tuple[str, ...] = ()
     dtype: str = "float32"
     divisor: float = 1.0
+    files: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -109,6 +112,8 @@ class Raw:
         labels: of train, test and validation by name, as far as there are any.
         label_names: one per label value, or None.
         pixel_max: what integer pixels reach; None takes it from their dtype.
+        files: names of the files by part, where each example has one.
+        notes: what the source did to the data, in sentences.
     """
 
     name: str
@@ -118,6 +123,8 @@ class Raw:
     labels: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     label_names: tuple[str, ...] | None = None
     pixel_max: float | None = None
+    files: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def prepare(raw: Raw, validation: float, pixel_max: float | None = None) -> DataSet:
@@ -135,16 +142,20 @@ def prepare(raw: Raw, validation: float, pixel_max: float | None = None) -> Data
     Raises:
         UserError: if the data are empty, not numbers, or too few to split.
     """
-    notes: list[str] = []
+    notes = list(raw.notes)
     arrays = {"train": raw.train, "test": raw.test, "validation": raw.validation}
     for name, array in arrays.items():
         if array is not None:
             check_numbers(raw.name, name, array)
-    labels = dict(raw.labels)
+    labels, files = dict(raw.labels), dict(raw.files)
     if arrays["test"] is None:
-        _hold_out_test(arrays, labels, notes)
+        rows = _test_rows(len(raw.train), notes)
+        _hold_out("test", rows, arrays, labels, files)
     if arrays["validation"] is None:
-        _hold_out_validation(arrays, labels, validation, notes)
+        train = arrays["train"]
+        assert train is not None
+        rows = validation_rows(len(train), validation, labels.get("train"), notes)
+        _hold_out("validation", rows, arrays, labels, files)
     scaled, divisor, pixel_range = scale(raw, arrays, pixel_max, notes)
     for note in notes:
         _LOG.info("%s: %s", raw.name, note)
@@ -159,6 +170,7 @@ def prepare(raw: Raw, validation: float, pixel_max: float | None = None) -> Data
         notes=tuple(notes),
         dtype=str(raw.train.dtype),
         divisor=divisor,
+        files=files,
     )
 
 
@@ -176,42 +188,25 @@ def check_numbers(source: str, name: str, array: np.ndarray) -> None:
         )
 
 
-def _hold_out_test(
-    arrays: dict[str, np.ndarray | None],
-    labels: dict[str, np.ndarray],
-    notes: list[str],
-) -> None:
-    train = arrays["train"]
-    assert train is not None
-    if len(train) < 5:
+def _test_rows(count: int, notes: list[str]) -> np.ndarray:
+    if count < 5:
         raise UserError(
-            f"{len(train)} examples are too few to hold out a test set: give at least "
+            f"{count} examples are too few to hold out a test set: give at least "
             "5, or a file with its own (an .npz with train and test)."
         )
-    count = max(1, len(train) // 5)
-    order = np.random.default_rng(HOLD_OUT_SEED).permutation(len(train))
-    parts = {"train": np.sort(order[count:]), "test": np.sort(order[:count])}
-    known = labels.get("train")
-    for name, rows in parts.items():
-        arrays[name] = train[rows]
-        if known is not None:
-            labels[name] = known[rows]
-    notes.append(f"a fixed random fifth, {count} examples, is the test set.")
+    held = max(1, count // 5)
+    notes.append(f"a fixed random fifth, {held} examples, is the test set.")
+    return np.sort(np.random.default_rng(HOLD_OUT_SEED).permutation(count)[:held])
 
 
-def _hold_out_validation(
-    arrays: dict[str, np.ndarray | None],
-    labels: dict[str, np.ndarray],
-    wanted: float,
-    notes: list[str],
-) -> None:
-    train = arrays["train"]
-    assert train is not None
-    known = labels.get("train")
-    held = validation_rows(len(train), wanted, known, notes)
-    arrays["train"], arrays["validation"] = np.delete(train, held, 0), train[held]
-    if known is not None:
-        labels["train"], labels["validation"] = np.delete(known, held, 0), known[held]
+def _hold_out(part: str, rows: np.ndarray, *of_parts: dict[str, Any]) -> None:
+    """Moves rows from the training part to another, in each array that has one."""
+    for arrays in of_parts:
+        train = arrays.get("train")
+        if train is not None:
+            arrays[part] = train[rows]
+        if train is not None and len(rows):
+            arrays["train"] = np.delete(train, rows, 0)
 
 
 def scale(
@@ -261,15 +256,13 @@ def scale(
 
 
 def _reach(raw: Raw, low: float, high: float) -> float:
-    for reach in (255, 65535):
-        if (
-            low >= 0
-            and high <= reach
-            and raw.train.dtype.itemsize >= reach.bit_length() // 8
-        ):
+    """The largest value of as many bits as cameras and scanners have: 8, 10, 12, ..."""
+    for bits in (8, 10, 12, 14, 16):
+        reach = 2**bits - 1
+        if low >= 0 and high <= reach and (bits == 8 or raw.train.dtype.itemsize > 1):
             return float(reach)
     raise UserError(
-        f"{raw.name} holds integers from {low:g} to {high:g}, which is no range of "
+        f"{raw.name} holds integers from {low:g} to {high:g}, which is not a range of "
         "pixels: scale them yourself and save floats, or say what a pixel reaches "
         "(--set pixel_max=1 keeps them as they are)."
     )

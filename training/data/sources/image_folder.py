@@ -2,54 +2,78 @@
 
 from __future__ import annotations
 
+import collections
+import concurrent.futures
+import logging
+import os
 import pathlib
-from typing import Any
+import time
+from collections.abc import Sequence
 
 import numpy as np
 
 from kvae.core.errors import UserError
-from kvae.core.extras import require
 from kvae.training.data.sources.data_set import Raw
+from kvae.training.data.sources.picture import (
+    AS_THEY_ARE,
+    Picture,
+    PictureOptions,
+    Unreadable,
+    read_picture,
+    with_16_bits,
+    with_channels,
+)
+
+_LOG = logging.getLogger("kvae")
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+_PARTS = {
+    "train": ("train", "training"),
+    "test": ("test", "testing"),
+    "validation": ("validation", "valid", "val"),
+}
+_READERS = 4  # files that are decoded side by side
+_MEMORY_SHARE = 0.5  # of this machine's, for the images as float32
 
 
-def read_image_folder(path: pathlib.Path, image_size: int | None = None) -> Raw:
+def read_image_folder(path: pathlib.Path, options: PictureOptions = AS_THEY_ARE) -> Raw:
     """Reads every image below a folder, in the order of their names.
 
     Where the folder holds the folders train and test (and validation), these are the
-    parts. Where all images lie one folder deeper, the folders are the labels. Images
-    are grey if all are, else RGB.
+    parts. Where all images are one folder deeper, the folders are the labels. Images
+    are gray if all are, else RGB, and of 16 bits if one is.
 
     Args:
-        path: the folder.
-        image_size: side in pixels to which each image is scaled and cropped; None takes
-            them as they are and wants all of one size.
+        path: the folder. Files and folders whose names begin with a dot are passed over.
+        options: how the images are scaled; without a size all must have the same.
 
     Returns:
-        raw: uint8 images (N, H, W, 1) or (N, H, W, 3).
+        raw: uint8 or uint16 images (N, H, W, 1) or (N, H, W, 3), with the names of
+            their files.
 
     Raises:
-        UserError: if there is no image, one cannot be read, or sizes differ.
+        UserError: if there is no image, one cannot be read, sizes differ, or the images
+            are too large for memory.
         MissingExtra: if Pillow is not installed.
     """
     if not path.is_dir():
         raise UserError(f"there is no folder {path}; check the path.")
-    image = require("PIL.Image", "reading image files")
-    names = [n for n in ("train", "test", "validation") if (path / n).is_dir()]
-    roots = {n: path / n for n in names} if "train" in names else {"train": path}
-    files = {name: _image_files(root) for name, root in roots.items()}
-    opened = {
-        name: [_open(image, file, image_size) for file in listed]
-        for name, listed in files.items()
-    }
-    grey = all(i.mode == "L" for images in opened.values() for i in images)
-    first = (files["train"][0], opened["train"][0])
-    arrays = {
-        name: _stack(files[name], images, grey, first)
-        for name, images in opened.items()
-    }
-    label_names, labels = _folder_labels(roots, files)
+    roots = _parts(path)
+    notes: list[str] = []
+    files = {name: _image_files(root, notes) for name, root in roots.items()}
+    pictures = _read_all(path, files, options, notes)
+    everything = [picture for read in pictures.values() for picture in read]
+    _check_sizes(path, everything, options)
+    notes.insert(0, _described(everything, options))
+    channels = options.channels or max(p.pixels.shape[-1] for p in everything)
+    deep = any(picture.pixels.dtype == np.uint16 for picture in everything)
+
+    def stacked(read: list[Picture]) -> np.ndarray:
+        arrays = [with_channels(picture.pixels, channels) for picture in read]
+        return np.stack([with_16_bits(a) if deep else a for a in arrays])
+
+    arrays = {name: stacked(read) for name, read in pictures.items()}
+    label_names, labels = _folder_labels(roots, files, notes)
     return Raw(
         name=path.name,
         train=arrays["train"],
@@ -57,74 +81,214 @@ def read_image_folder(path: pathlib.Path, image_size: int | None = None) -> Raw:
         validation=arrays.get("validation"),
         labels=labels,
         label_names=label_names,
+        files={
+            name: np.array([str(file.relative_to(path)) for file in listed])
+            for name, listed in files.items()
+        },
+        notes=tuple(notes),
     )
 
 
-def _image_files(root: pathlib.Path) -> list[pathlib.Path]:
-    files = sorted(
-        file
-        for file in root.rglob("*")
-        if file.suffix.lower() in _SUFFIXES and file.is_file()
-    )
+def _parts(path: pathlib.Path) -> dict[str, pathlib.Path]:
+    found = {
+        part: [path / name for name in names if (path / name).is_dir()]
+        for part, names in _PARTS.items()
+    }
+    if not found["train"]:
+        return {"train": path}
+    for part, folders in found.items():
+        if len(folders) > 1:
+            raise UserError(
+                f"{path} holds the folders {' and '.join(f.name for f in folders)}, "
+                f"both for the {part} part; keep one."
+            )
+    return {part: folders[0] for part, folders in found.items() if folders}
+
+
+def _image_files(root: pathlib.Path, notes: list[str]) -> list[pathlib.Path]:
+    def refuse(error: OSError) -> None:
+        raise UserError(
+            f"{error.filename} cannot be read: {error.strerror}. Its images would be "
+            "missing, so give this user the right to read it, or move it elsewhere."
+        ) from error
+
+    files: list[pathlib.Path] = []
+    others: collections.Counter[str] = collections.Counter()
+    seen: set[str] = set()
+    for folder, below, names in os.walk(root, onerror=refuse, followlinks=True):
+        real = os.path.realpath(folder)
+        below[:] = [name for name in below if not name.startswith(".")]
+        if real in seen:  # links may go round in circles
+            below.clear()
+            continue
+        seen.add(real)
+        for name in names:
+            file = pathlib.Path(folder, name)
+            if name.startswith("."):
+                continue
+            if file.suffix.lower() in _SUFFIXES and file.is_file():
+                files.append(file)
+            else:
+                others[file.suffix.lower() or "without a suffix"] += 1
     if not files:
         raise UserError(
             f"the folder {root} holds no images ({', '.join(_SUFFIXES)}); check the "
             "path."
         )
-    return files
+    if others:
+        kinds = ", ".join(kind for kind, _ in others.most_common(4))
+        notes.append(f"files of other kinds ignored: {sum(others.values())} ({kinds}).")
+    return sorted(files)
 
 
-def _open(image: Any, file: pathlib.Path, image_size: int | None) -> Any:
+def _read_all(
+    path: pathlib.Path,
+    files: dict[str, list[pathlib.Path]],
+    options: PictureOptions,
+    notes: list[str],
+) -> dict[str, list[Picture]]:
+    """Reads all parts; files that were passed over leave the lists of files too."""
+    total = sum(map(len, files.values()))
+    failed: list[tuple[pathlib.Path, Unreadable]] = []
+    done, size, said = 0, 0, time.monotonic()
+
+    def read(file: pathlib.Path) -> Picture | Unreadable:
+        try:
+            return read_picture(file, options)
+        except Unreadable as error:
+            return error
+
+    pictures: dict[str, list[Picture]] = {}
+    readers = concurrent.futures.ThreadPoolExecutor(_READERS)
     try:
-        with image.open(file) as opened:
-            check_depth(opened, file)
-            loaded = opened.convert("L" if _is_grey(opened) else "RGB")
-    except (OSError, SyntaxError, ValueError, image.DecompressionBombError) as error:
+        for part, listed in files.items():
+            kept, pictures[part] = [], []
+            for file, found in zip(listed, readers.map(read, listed), strict=True):
+                done += 1
+                if isinstance(found, Unreadable):
+                    failed.append((file, found))
+                else:
+                    kept.append(file)
+                    pictures[part].append(found)
+                    size += found.pixels.size
+                if done == min(100, total):
+                    _check_memory(path, size // max(1, done - len(failed)) * total)
+                if time.monotonic() - said > 10:
+                    _LOG.info("%s: %d of %d images are read", path.name, done, total)
+                    said = time.monotonic()
+            files[part] = kept
+    finally:
+        readers.shutdown(cancel_futures=True)
+    if failed and not options.skip_unreadable:
+        rest = len(failed) - 1
+        more = f" The same is true of {rest} more of {total} files." if rest else ""
         raise UserError(
-            f"{file} cannot be read as an image ({error}); remove or repair it."
-        ) from error
-    if image_size is None:
-        return loaded
-    ops = require("PIL.ImageOps", "reading image files")
-    return ops.fit(loaded, (image_size, image_size))
+            f"{failed[0][1]}{more} Repair or remove them, or give --skip-unreadable to "
+            "do without."
+        )
+    if failed:
+        notes.append(_skipped(path, [file for file, _ in failed]))
+    for part, read_pictures in pictures.items():
+        if not read_pictures:
+            raise UserError(f"no image of the {part} part of {path} can be read.")
+    return pictures
 
 
-def _is_grey(opened: Any) -> bool:
-    return opened.mode in ("1", "L", "LA")
+def _skipped(path: pathlib.Path, failed: Sequence[pathlib.Path]) -> str:
+    shown = ", ".join(str(file.relative_to(path)) for file in failed[:3])
+    more = ", ..." if len(failed) > 3 else ""
+    return f"skipped as unreadable ({len(failed)}): {shown}{more}."
 
 
-def check_depth(opened: Any, file: pathlib.Path) -> None:
-    """Raises UserError for more than 8 bits a channel, which Pillow would cut off."""
-    if opened.mode.startswith(("I", "F")):
+def _check_memory(path: pathlib.Path, numbers: int) -> None:
+    needed = 4 * numbers  # as float32
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > _MEMORY_SHARE * memory:
         raise UserError(
-            f"{file} holds grey levels of 16 bits or more (mode {opened.mode}), and images "
-            "are read with 8. Save it with 8 bits, or all of them as one .npy array."
+            f"the images of {path} take about {needed / 2**30:.0f} GiB, and this machine "
+            f"has {memory / 2**30:.0f}. Scale them, for example --size 64x64."
         )
 
 
-def _stack(
-    files: list[pathlib.Path],
-    images: list[Any],
-    grey: bool,
-    first: tuple[pathlib.Path, Any],
-) -> np.ndarray:
-    for file, image in zip(files, images, strict=True):
-        if image.size != first[1].size:
-            raise UserError(
-                f"images must be of one size: {first[0]} is {first[1].size[0]}x"
-                f"{first[1].size[1]} and {file} is {image.size[0]}x{image.size[1]} "
-                "pixels; scale them all with --set image_size=64."
-            )
-    arrays = [np.asarray(i if grey else i.convert("RGB")) for i in images]
-    stacked = np.stack(arrays)
-    return stacked[..., None] if grey else stacked
+def _check_sizes(
+    path: pathlib.Path, pictures: list[Picture], options: PictureOptions
+) -> None:
+    sizes = collections.Counter(picture.size for picture in pictures)
+    if options.size is not None or len(sizes) == 1:
+        return
+    least, most = min(sizes, key=np.prod), max(sizes, key=np.prod)
+    (common, count), *_ = sizes.most_common(1)
+    raise UserError(
+        f"the images of {path} have {len(sizes)} sizes, from {_size(least)} to "
+        f"{_size(most)} pixels (height x width), and a model takes one. Say which, for "
+        "example --size 64x64; --resize crop cuts off what is too long, --resize stretch "
+        f"changes the proportions. Most frequent is {_size(common)}, {count} of "
+        f"{len(pictures)}."
+    )
+
+
+def _described(pictures: list[Picture], options: PictureOptions) -> str:
+    """What the images are and what was done to them, in one line."""
+    gray = sum(picture.pixels.shape[-1] == 1 for picture in pictures)
+    colored = len(pictures) - gray
+    channels = options.channels or (3 if colored else 1)
+    done = []
+    if channels == 3 and gray:
+        done.append(f"{gray} gray, repeated in each channel")
+    if channels == 1 and colored:
+        done.append(f"{colored} in color, made gray")
+    clear = sum(picture.transparent for picture in pictures)
+    if clear:
+        done.append(f"{clear} with transparent pixels, put on white")
+    frames = sum(picture.frames > 1 for picture in pictures)
+    if frames:
+        done.append(f"{frames} with several frames, the first read")
+    deep = sum(picture.pixels.dtype == np.uint16 for picture in pictures)
+    if deep:
+        done.append(f"{deep} with 16 bits a channel")
+    shape = pictures[0].pixels.shape[:2]
+    changed = [picture.size for picture in pictures if picture.size != shape]
+    if changed:
+        loss = _loss(changed, shape, options)
+        done.append(f"{len(changed)} scaled to this size{loss}")
+    text = (
+        f"{len(pictures)} {'color' if channels == 3 else 'gray'} images of {_size(shape)} "
+        "pixels (height x width)"
+    )
+    return f"{text}: {'; '.join(done)}." if done else f"{text}."
+
+
+def _loss(
+    sizes: list[tuple[int, int]], shape: tuple[int, ...], options: PictureOptions
+) -> str:
+    """What scaling costs the image that fits the shape least."""
+    wanted = shape[0] / shape[1]
+    ratios = [height / width / wanted for height, width in sizes]
+    worst = max(max(ratio, 1 / ratio) for ratio in ratios)
+    if worst < 1.01:
+        return ""
+    if options.resize == "crop":
+        return f", cropped by up to {100 * (1 - 1 / worst):.0f} %"
+    return f", proportions changed by up to {100 * (worst - 1):.0f} %"
+
+
+def _size(size: tuple[int, ...]) -> str:
+    return f"{size[0]}x{size[1]}"
 
 
 def _folder_labels(
-    roots: dict[str, pathlib.Path], files: dict[str, list[pathlib.Path]]
+    roots: dict[str, pathlib.Path],
+    files: dict[str, list[pathlib.Path]],
+    notes: list[str],
 ) -> tuple[tuple[str, ...] | None, dict[str, np.ndarray]]:
     relative = {n: [f.relative_to(roots[n]) for f in files[n]] for n in roots}
-    if any(len(f.parts) != 2 for listed in relative.values() for f in listed):
+    depths = {len(file.parts) for listed in relative.values() for file in listed}
+    if depths != {2}:
+        if 2 in depths:
+            notes.append(
+                "some images are in folders and others are not, or deeper: folders are "
+                "not taken as labels."
+            )
         return None, {}
     names = sorted({f.parts[0] for listed in relative.values() for f in listed})
     labels = {

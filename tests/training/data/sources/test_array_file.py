@@ -78,7 +78,7 @@ def test_pixel_max_overrides(tmp_path: pathlib.Path) -> None:
         ({"train": np.zeros(5)}, "must hold numbers"),
         ({"train": np.array([["a", "b"]] * 6)}, "must hold numbers"),
         ({"train": np.zeros((3, 4))}, "3 examples are too few"),
-        ({"train": -np.ones((9, 4), int)}, "no range of pixels"),
+        ({"train": -np.ones((9, 4), int)}, "not a range of pixels"),
         ({"train": np.full((9, 4), np.nan)}, "NaN or infinite"),
         ({"train": np.full((9, 4), np.inf)}, "NaN or infinite"),
         ({"a": np.zeros((9, 4)), "b": np.zeros((9, 4))}, "holds the arrays a, b; name"),
