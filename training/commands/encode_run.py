@@ -70,6 +70,7 @@ def encode(
         _inputs(vae, source),
         out,
         labels=source.labels,
+        texts=source.texts(),
         file_format=file_format,
         shard_size=shard_size,
         batch_size=batch_size,
@@ -85,7 +86,8 @@ def encode(
     sizes = ", ".join(f"{name} {count}" for name, count in source.parts.items())
     shards = f"{folder.num_shards} shard{'s' if folder.num_shards > 1 else ''}"
     print(
-        f"{len(source.x)} examples of {source.name} ({sizes}) lie in {shards} in {out}"
+        f"Encoded {len(source.x)} examples of {source.name} ({sizes}) into {shards} in "
+        f"{out}"
     )
 
 
@@ -126,7 +128,9 @@ def _with_labels_of_the_run(source: EncodingSource, names: list[str]) -> Encodin
             + (f"; it does not know {unknown[0]!r}." if names else ".")
         )
     number = np.array([names.index(name) for name in own])
-    return dataclasses.replace(source, labels=number[source.labels[:]])
+    return dataclasses.replace(
+        source, labels=number[source.labels[:]], label_names=tuple(names)
+    )
 
 
 def _inputs(vae: Any, source: EncodingSource) -> Any:

@@ -66,6 +66,11 @@ class _Joined:
         return read[0] if len(read) == 1 else np.concatenate(read)
 
 
+def mapped(rows: Rows, function: Callable[[np.ndarray], np.ndarray]) -> Rows:
+    """Passes rows through a function when they are read."""
+    return _Read(rows, lambda read, start: function(read))
+
+
 def joined(parts: Sequence[Rows]) -> Rows:
     """Puts rows one behind the other, without reading them."""
     return parts[0] if len(parts) == 1 else _Joined(parts)

@@ -39,6 +39,7 @@ def encode_shards(
     out: pathlib.Path | str,
     *,
     labels: Rows | None = None,
+    texts: dict[str, Rows] | None = None,
     file_format: str = "parquet",
     shard_size: int = 65536,
     batch_size: int = 512,
@@ -51,7 +52,7 @@ def encode_shards(
 
     The columns are `index`; the parameters of q(z|x) as `VAE.encode` has them, `loc` and
     `scale` of most; `mean`, what `reconstruct` decodes, where that is not `loc`; `elbo`,
-    `rate` and `distortion`, nats, with the noise of `VAE.elbo`; and `label`.
+    `rate` and `distortion`, nats, with the noise of `VAE.elbo`; `label`; and the texts.
 
     Called again after it was ended, it goes on with the first missing shard; on the same
     machine the files are then, byte for byte, those of a call that went through. Batches
@@ -64,6 +65,7 @@ def encode_shards(
             that gives an array for `rows[a:b]`.
         out: the folder to make, or to go on with.
         labels: (N,) numbers to write along, or None.
+        texts: further columns by name, (N,) strings each, such as names of files.
         file_format: "parquet" or "tfrecord".
         shard_size: rows per file.
         batch_size: examples per pass; changes numbers by rounding alone.
@@ -85,7 +87,8 @@ def encode_shards(
     with user_errors():
         rows: dict[str, Any] = Inputs.of(data).to_dict()
     compared = rows if labels is None else {**rows, "labels": labels}
-    lengths = {name: _length(name, value) for name, value in compared.items()}
+    texts = texts or {}
+    lengths = {n: _length(n, value) for n, value in {**compared, **texts}.items()}
     if len(set(lengths.values())) > 1:
         raise UserError(f"there must be one row per example; received {lengths}.")
     if not lengths["x"]:
@@ -96,7 +99,7 @@ def encode_shards(
     shard_size, batch_size = int(shard_size), int(batch_size)
     num_samples, seed = int(num_samples), int(seed)
     column = None if labels is None else LabelColumn(labels, file_format)
-    encoder = _Encoder(vae, rows, column, batch_size, scores, num_samples, seed)
+    encoder = _Encoder(vae, rows, column, texts, batch_size, scores, num_samples, seed)
     first = encoder(0, min(batch_size, lengths["x"]))  # before anything is written
     own = {
         "model": _model_fingerprint(vae),
@@ -109,7 +112,7 @@ def encode_shards(
         "num_samples": num_samples,
         "seed": seed,
         "columns": {
-            name: {"dtype": str(value.dtype), "shape": list(value.shape[1:])}
+            name: {"dtype": _kind(value), "shape": list(value.shape[1:])}
             for name, value in first.items()
         },
     }
@@ -127,6 +130,7 @@ class _Encoder:
         vae: Any,
         rows: dict[str, Rows],
         labels: LabelColumn | None,
+        texts: dict[str, Rows],
         batch_size: int,
         scores: bool,
         num_samples: int,
@@ -135,6 +139,7 @@ class _Encoder:
         self._vae = vae
         self._rows = rows
         self._labels = labels
+        self._texts = texts
         self._batch_size = batch_size
         samples = num_samples if scores else 0
         self._function = CompiledFunctions().get(
@@ -156,6 +161,10 @@ class _Encoder:
         columns |= {k: np.concatenate([b[k] for b in batches]) for k in batches[0]}
         if self._labels is not None:
             columns["label"] = self._labels[start:stop]
+        for name, values in self._texts.items():
+            if name in columns:
+                raise UserError(f"{name} is a column already; give texts other names.")
+            columns[name] = _as_text(name, values[start:stop])
         return columns
 
     def _batch(self, first: int, last: int) -> dict[str, np.ndarray]:
@@ -178,6 +187,20 @@ def _columns(
     if num_samples:
         columns |= endpoints.score(vae, inputs, key, num_samples, first)
     return {name: tf.cast(value, tf.float32) for name, value in columns.items()}
+
+
+def _as_text(name: str, values: Any) -> np.ndarray:
+    array = np.asarray(values)
+    if array.ndim != 1 or array.dtype.kind != "U":
+        raise UserError(
+            f"{name} must be one string per example; received shape {array.shape}, dtype "
+            f"{array.dtype}."
+        )
+    return array
+
+
+def _kind(values: np.ndarray) -> str:
+    return "string" if values.dtype.kind == "U" else str(values.dtype)
 
 
 def _length(name: str, value: Any) -> int:

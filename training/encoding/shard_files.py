@@ -34,8 +34,8 @@ def write_shard(path: pathlib.Path, columns: dict[str, np.ndarray]) -> None:
 
     Args:
         path: with the suffix .parquet or .tfrecord.
-        columns: arrays of whole numbers or floats by name, (n,) or (n, ...); TFRecord
-            holds floats as float32. A row of more than one axis is written flat, the
+        columns: arrays of whole numbers, floats or strings by name, (n,) or (n, ...);
+            TFRecord holds floats as float32 and strings as UTF-8. A row of more than one axis is written flat, the
             last axis fastest.
 
     Raises:
@@ -81,4 +81,7 @@ def _feature(value: np.ndarray) -> tf.train.Feature:
     flat = np.reshape(value, -1)
     if flat.dtype.kind == "f":
         return tf.train.Feature(float_list=tf.train.FloatList(value=flat))
+    if flat.dtype.kind == "U":
+        texts = [str(text).encode() for text in flat]
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=texts))
     return tf.train.Feature(int64_list=tf.train.Int64List(value=flat))

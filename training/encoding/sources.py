@@ -11,7 +11,7 @@ import numpy as np
 
 from kvae.core.errors import UserError
 from kvae.training.data.pixel_scale import PixelScale
-from kvae.training.data.rows import Rows, binarised, checked, joined
+from kvae.training.data.rows import Rows, binarised, checked, joined, mapped
 from kvae.training.data.sources import DataSet, Raw, read_raw
 from kvae.training.data.sources.array_shards import (
     check_alike,
@@ -40,6 +40,7 @@ class EncodingSource:
             no parts.
         divisor: by which the numbers of the source are divided.
         label_names: one per label value, or None.
+        files: the name of each row's file, (N,), or None.
     """
 
     name: str
@@ -48,6 +49,23 @@ class EncodingSource:
     parts: dict[str, int]
     divisor: float = 1.0
     label_names: tuple[str, ...] | None = None
+    files: Rows | None = None
+
+    def texts(self) -> dict[str, Rows]:
+        """What is known of each row in words: its part, its label's name, its file."""
+        found: dict[str, Rows] = {}
+        names, ends = np.array(list(self.parts)), np.cumsum(list(self.parts.values()))
+        if names.tolist() != ["all"]:
+            found["part"] = mapped(
+                range(len(self.x)),
+                lambda rows: names[np.searchsorted(ends, rows, side="right")],
+            )
+        if self.labels is not None and self.label_names is not None:
+            of_labels = np.array(self.label_names)
+            found["label_name"] = mapped(self.labels, lambda labels: of_labels[labels])
+        if self.files is not None:
+            found["file"] = self.files
+        return found
 
     @classmethod
     def of(
@@ -79,7 +97,10 @@ class EncodingSource:
         rows = {p: getattr(data, p) for p in PARTS if len(getattr(data, p))}
         labels = {p: getattr(data, f"{p}_labels") for p in rows}
         check = known.checks(dtype)
-        return _chosen(data.name, rows, labels, part, drawn, data.divisor, check)
+        taken = _chosen(data.name, rows, labels, part, drawn, data.divisor, check)
+        return dataclasses.replace(
+            taken, label_names=data.label_names, files=_files(data.files, taken.parts)
+        )
 
     @classmethod
     def open(
@@ -117,7 +138,9 @@ class EncodingSource:
             labels = raw.labels
         drawn, check = () if binarise else PARTS, known.checks(raw.train.dtype)
         taken = _chosen(raw.name, rows, labels, part, drawn, divisor, check)
-        taken = dataclasses.replace(taken, label_names=raw.label_names)
+        taken = dataclasses.replace(
+            taken, label_names=raw.label_names, files=_files(raw.files, taken.parts)
+        )
         if part is None and list(taken.parts) == ["train"]:
             return dataclasses.replace(taken, parts={"all": len(taken.x)})
         return taken
@@ -154,6 +177,10 @@ def _chosen(
         {p: len(rows[p]) for p in names},
         divisor,
     )
+
+
+def _files(files: dict[str, np.ndarray], parts: dict[str, int]) -> Rows | None:
+    return joined([files[part] for part in parts]) if files else None
 
 
 def _on_disk(

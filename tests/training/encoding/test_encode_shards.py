@@ -41,6 +41,21 @@ def read(folder: pathlib.Path) -> dict[str, np.ndarray]:
     }
 
 
+def test_texts_are_one_string_per_example(
+    vae: Any, x: np.ndarray, tmp_path: pathlib.Path
+) -> None:
+    names = np.array([f"{i}.png" for i in range(NUM)])
+    encode_shards(vae, x, tmp_path / "out", texts={"file": names}, shard_size=99)
+    assert pq.read_table(tmp_path / "out")["file"].to_pylist() == names.tolist()
+    for texts, message in (
+        ({"file": names[1:]}, "one row per example; received .*'file': 202"),
+        ({"file": np.arange(NUM)}, "file must be one string per example; .* int64"),
+        ({"elbo": names}, "elbo is a column already"),
+    ):
+        with pytest.raises(UserError, match=message):
+            encode_shards(vae, x, tmp_path / "no", texts=texts)
+
+
 def contents(folder: pathlib.Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
 

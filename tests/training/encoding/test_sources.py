@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -15,6 +16,7 @@ from kvae import masks, presets
 from kvae.training import Run, UserError, load_recipe, train
 from kvae.training.commands.encode_run import encode
 from kvae.training.data.pixel_scale import PixelScale
+from kvae.training.data.rows import binarised
 from kvae.training.encoding.sources import EncodingSource
 from kvae.training.run.runner import load_run_data
 from kvae_cli import main
@@ -40,7 +42,7 @@ def test_a_run_encodes_its_own_data_as_it_evaluates_them(
     out = tmp_path / "test"
     encode(run.directory.path, out, part="test", num_samples=2)
     assert capsys.readouterr().out == (
-        f"359 examples of digits (test 359) lie in 1 shard in {out}\n"
+        f"Encoded 359 examples of digits (test 359) into 1 shard in {out}\n"
     )
     np.testing.assert_allclose(
         column(out, "elbo"), run.vae.elbo(run.data.test, num_samples=2), rtol=1e-5
@@ -49,7 +51,18 @@ def test_a_run_encodes_its_own_data_as_it_evaluates_them(
 
     encode(run.directory.path, tmp_path / "all", scores=False)
     table = pq.read_table(tmp_path / "all")
-    assert table.column_names == ["index", "loc", "scale", "label"]
+    assert table.column_names == [
+        *("index", "loc", "scale", "label", "part", "label_name")
+    ]
+    part = [
+        p
+        for p, n in (("train", 1294), ("validation", 144), ("test", 359))
+        for _ in range(n)
+    ]
+    assert table["part"].to_pylist() == part
+    assert table["label_name"].to_pylist() == [
+        str(y) for y in table["label"].to_pylist()
+    ]
     manifest = json.loads((tmp_path / "all" / "_manifest.json").read_text())
     parts = manifest["parts"]
     assert parts == {"train": 1294, "validation": 144, "test": 359}
@@ -184,6 +197,47 @@ def test_images_of_a_folder_come_by_their_names(
     )
 
 
+def test_rows_of_a_folder_name_their_file_class_and_part(
+    run: Run, pixels: np.ndarray, tmp_path: pathlib.Path
+) -> None:
+    """Each picture has a level of its own, so its row tells which file it came from."""
+    for i, part in enumerate(["train"] * 4 + ["test"] * 3):
+        folder = tmp_path / "data" / part / ("cat", "dog")[i % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        level = np.full((20, 20), 30 * i, np.uint8)
+        Image.fromarray(level).save(folder / f"{i}.png")
+    (tmp_path / "data" / "test" / "dog" / "9.png").write_bytes(b"nothing")
+    data, model = str(tmp_path / "data"), run.directory.path
+    with pytest.raises(UserError, match="9.png cannot be read .*--skip-unreadable"):
+        encode(model, tmp_path / "none", data=data)
+    encode(model, tmp_path / "out", data=data, skip_unreadable=True, shard_size=3)
+    table = pq.read_table(tmp_path / "out").to_pydict()
+    assert table["part"] == ["train"] * 4 + ["test"] * 3
+    order = [0, 2, 1, 3, 4, 6, 5]
+    assert [file[-5] for file in table["file"]] == [str(i) for i in order]
+    assert table["label_name"] == [("cat", "dog")[i % 2] for i in order]
+    assert [file.split("/")[1] for file in table["file"]] == table["label_name"]
+    levels = np.repeat(np.float32(order)[:, None] * 30 / 255, 64, 1).reshape(
+        -1, 8, 8, 1
+    )
+    q = run.vae.encode(binarised(levels)[0:7])
+    np.testing.assert_allclose(np.stack(table["loc"]), q.loc, rtol=1e-4, atol=1e-5)
+    encode(
+        model,
+        tmp_path / "records",
+        data=data,
+        part="test",
+        skip_unreadable=True,
+        file_format="tfrecord",
+        scores=False,
+    )
+    (shard,) = (tmp_path / "records").glob("*.tfrecord")
+    record = tf.train.Example.FromString(
+        next(iter(tf.data.TFRecordDataset(shard))).numpy()
+    )
+    assert record.features.feature["file"].bytes_list.value[0] == b"test/cat/4.png"
+
+
 def test_a_model_file_encodes_a_file_given_by_name(
     run: Run, pixels: np.ndarray, tmp_path: pathlib.Path
 ) -> None:
@@ -225,7 +279,7 @@ def test_the_command(
     again = ["encode", path, "--out", out, "--part", "validation"]
     assert main.main([*again, "--shard-size", "100", "--seed", "3"]) == 0
     captured = capsys.readouterr()
-    assert captured.out.endswith(f"(validation 144) lie in 2 shards in {out}\n")
+    assert captured.out.endswith(f"(validation 144) into 2 shards in {out}\n")
     assert "shard-00001-of-00002.parquet: 144 of 144 examples" in captured.err
     assert main.main([*again, "--shard-size", "100"]) == 2
     assert "kvae: " in (err := capsys.readouterr().err)

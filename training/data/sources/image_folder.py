@@ -82,11 +82,16 @@ def read_image_folder(path: pathlib.Path, options: PictureOptions = AS_THEY_ARE)
         labels=labels,
         label_names=label_names,
         files={
-            name: np.array([str(file.relative_to(path)) for file in listed])
+            name: np.array([_text(file.relative_to(path)) for file in listed])
             for name, listed in files.items()
         },
         notes=tuple(notes),
     )
+
+
+def _text(path: pathlib.Path) -> str:
+    """A path as text that can be written anywhere, whatever its bytes are."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _parts(path: pathlib.Path) -> dict[str, pathlib.Path]:
