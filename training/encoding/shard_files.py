@@ -35,8 +35,8 @@ def write_shard(path: pathlib.Path, columns: dict[str, np.ndarray]) -> None:
     Args:
         path: with the suffix .parquet or .tfrecord.
         columns: arrays of whole numbers, floats or strings by name, (n,) or (n, ...);
-            TFRecord holds floats as float32 and strings as UTF-8. A row of more than one axis is written flat, the
-            last axis fastest.
+            TFRecord holds floats as float32 and strings as UTF-8. A row of more than
+            one axis is written flat, the last axis fastest.
 
     Raises:
         WriteError: if the disk is full or read-only.
