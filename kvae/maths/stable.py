@@ -10,10 +10,11 @@ from kvae.core.types import Tensor
 def softplus(x: Tensor) -> Tensor:
     """Computes log(1 + exp(x)) without overflow on any target.
 
-        softplus(x) = max(x, 0) + log1p(exp(-abs(x)))
+        softplus(x) = max(x, 0) + log1p(exp(-max(x, -x)))
 
     `tf.nn.softplus` is lowered to `log(1 + exp(x))` by the LiteRT converter, which is
-    infinite from x = 89 on; this form is finite everywhere.
+    infinite from x = 89 on; this form is finite everywhere. Its gradient is the sigmoid at
+    0 too: `abs` has none there, and the gradient would be 1. Heads often start at 0.
 
     Args:
         x: tensor of any shape.
@@ -21,7 +22,7 @@ def softplus(x: Tensor) -> Tensor:
     Returns:
         y: tensor of the shape of `x`, positive.
     """
-    return tf.maximum(x, 0.0) + tf.math.log1p(tf.exp(-tf.abs(x)))
+    return tf.maximum(x, 0.0) + tf.math.log1p(tf.exp(-tf.maximum(x, -x)))
 
 
 def soft_lower_bound(x: Tensor, bound: float) -> Tensor:

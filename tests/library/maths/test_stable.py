@@ -14,7 +14,7 @@ def test_softplus_equals_logaddexp(dtype, rtol):
 
 
 def test_gradient_of_softplus_is_the_sigmoid_and_finite_everywhere():
-    x = tf.constant(POINTS[POINTS != 0], tf.float64)
+    x = tf.constant(POINTS, tf.float64)
     with tf.GradientTape() as tape:
         tape.watch(x)
         y = softplus(x)
