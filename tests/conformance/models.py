@@ -20,7 +20,10 @@ from conformance.specimen import Specimen
 
 import kvae
 from kvae.core.inputs import Inputs
+from kvae.core.types import LossParts
 from kvae.networks import mlp
+from kvae.noise import Noise
+from kvae.objectives import batch_mean
 
 LATENT = 3
 SPECIMENS = {
@@ -70,14 +73,10 @@ def compose(num: int = 7, seed: int = 0, **specimens: Specimen) -> Case:
     if "objective" not in parts and not all(s.exact_kl for s in specimens.values()):
         parts["objective"] = kvae.objectives.ELBO(kl="sampled")
     shape = parts["likelihood"].data_shape
-    condition = next(
-        (
-            s.condition_shape
-            for s in specimens.values()
-            if s.condition_shape is not None
-        ),
-        None,
-    )
+    shapes = {s.condition_shape for s in specimens.values()} - {None}
+    # An objective that makes the condition itself decides what it is.
+    made = specimens["objective"].condition_shape if "objective" in specimens else None
+    condition = made or next(iter(shapes), None)
     model = kvae.VAE(
         mlp(shape, (8,), "tanh", condition),
         mlp((parts["posterior"].latent_dim,), (8,), "tanh", condition, role="decoder"),
@@ -95,11 +94,20 @@ def compose(num: int = 7, seed: int = 0, **specimens: Specimen) -> Case:
     return Case(model, data)
 
 
+def loss(case: Case, noise: Noise, training: bool = True) -> tuple[Any, LossParts]:
+    """The loss of the batch with fixed noise, and its parts."""
+    data = {name: tf.constant(value) for name, value in case.data.items()}
+    inputs = case.model._unpack((data,))[0]
+    parts = case.model._loss_parts(inputs, noise, None, training)
+    return batch_mean(parts.data_term + parts.kl_term), parts
+
+
 def randomise(model: kvae.VAE, scale: float = 0.3, seed: int = 0) -> None:
     """Adds noise to every trainable weight, so that no law holds by a blank start."""
     rng = np.random.default_rng(seed)
     for v in model.trainable_variables:
-        v.assign(v + scale * rng.normal(size=v.shape))
+        value = v + scale * rng.normal(size=v.shape)
+        v.assign(value if v.constraint is None else v.constraint(value))
 
 
 @functools.cache

@@ -93,6 +93,17 @@ def policy(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy("float32")
 
 
+@contextlib.contextmanager
+def float64() -> Iterator[None]:
+    """Computes everything in float64, the inputs of networks included."""
+    keras.config.set_floatx("float64")
+    try:
+        with policy("float64"):
+            yield
+    finally:
+        keras.config.set_floatx("float32")
+
+
 def environment() -> dict[str, str]:
     """Of a new process that imports the library and these helpers."""
     tests = pathlib.Path(__file__).parents[1]
