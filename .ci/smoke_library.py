@@ -18,7 +18,7 @@ for module in (kvae, kvae.training, kvae.export):
     found = pathlib.Path(str(module.__file__)).resolve()
     assert site in found.parents, f"{module.__name__} comes from {found}"
 assert (site / "kvae" / "py.typed").is_file()
-assert list((site / "kvae" / "training" / "recipes").glob("*.toml"))
+assert list((site / "kvae" / "training").rglob("recipes/*.toml"))
 assert not (site / "tests").exists()
 
 rng = np.random.default_rng(0)

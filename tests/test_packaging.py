@@ -114,7 +114,7 @@ def test_every_import_is_covered_by_a_declared_dependency() -> None:
         "numpy": "numpy",
         "PIL": "pillow",
         "pyarrow": "pyarrow",
-        "rich": "keras",  # a requirement of Keras, whose progress bar it draws
+        "rich": "rich",
         "sklearn": "scikit-learn",
         "tensorflow": "tensorflow",
         "tensorflow_datasets": "tensorflow-datasets",
