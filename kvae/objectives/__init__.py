@@ -19,4 +19,3 @@ from kvae.objectives.mmd import MMD as MMD
 from kvae.objectives.perceptual import Perceptual as Perceptual
 from kvae.objectives.rae import RAE as RAE
 from kvae.objectives.wrapper import Wrapper as Wrapper
-from kvae.objectives.wrapper import innermost as innermost

@@ -31,6 +31,15 @@ class Objective(keras.layers.Layer, abc.ABC):
     makes_condition: bool = False
     """Whether it makes the model's condition of x itself, so that data come without."""
 
+    monitor: str = "elbo"
+    """The metric that tells the best epoch, as Keras' callbacks monitor it."""
+
+    monitor_mode: str = "max"
+    """Whether the best value of `monitor` is the largest, "max", or the smallest, "min"."""
+
+    exact_rate: bool = False
+    """Whether `rate` is the closed form; else it is estimated from the latents."""
+
     def __init__(self, **kwargs: Any) -> None:
         # The inputs are data, not features: half precision must not round them.
         super().__init__(autocast=False, **kwargs)

@@ -64,6 +64,7 @@ class ELBO(Objective):
             )
         self.num_samples = num_samples
         self.kl = kl
+        self.exact_rate = kl == "exact"
         self._beta = Weight(self, "beta", beta)
 
     @property

@@ -51,6 +51,9 @@ class RAE(Objective):
         arXiv:1903.12436.
     """
 
+    monitor = "loss"  # there is no ELBO to watch
+    monitor_mode = "min"
+
     def __init__(
         self,
         beta: float | Schedule = 1e-2,

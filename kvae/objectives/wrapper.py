@@ -39,6 +39,9 @@ class Wrapper(Objective, abc.ABC):
                 f"kvae.objectives.ELBO(); received {objective!r}."
             )
         self.makes_condition |= self.objective.makes_condition
+        self.monitor = self.objective.monitor
+        self.monitor_mode = self.objective.monitor_mode
+        self.exact_rate = self.objective.exact_rate
 
     def attach(self, model: Any) -> None:
         """Tells the wrapped objective of the model."""

@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from kvae.core.errors import user_errors
 from kvae.fitting.execution import LONG, steps_at_once, steps_wanted, suits_xla
-from kvae.objectives import RAE, innermost
 from kvae.training.checkpoint.checkpoint import Checkpoint
 from kvae.training.checkpoint.divergence import Diverged, StopOnDivergence
 from kvae.training.checkpoint.workers import Workers
@@ -30,13 +29,6 @@ from kvae.training.run.run_directory import RunDirectory
 _LOG = logging.getLogger("kvae")
 
 _FEW = 10  # steps per call without XLA: more gains nothing, and delays a checkpoint
-
-
-def _watched(vae: Any) -> dict[str, str]:
-    """What tells the best epoch; a deterministic code has no ELBO."""
-    if isinstance(innermost(vae.objective), RAE):
-        return {"monitor": "val_loss", "mode": "min"}
-    return {"monitor": "val_elbo", "mode": "max"}
 
 
 def fit(
@@ -86,7 +78,8 @@ def fit(
     if config.early_stopping:
         callbacks.append(
             keras.callbacks.EarlyStopping(
-                **_watched(vae),
+                monitor=f"val_{vae.objective.monitor}",
+                mode=vae.objective.monitor_mode,
                 patience=config.early_stopping,
                 restore_best_weights=True,
             )

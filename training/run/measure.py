@@ -13,7 +13,6 @@ from kvae.core.batches import CompiledFunctions, map_batches
 from kvae.core.inputs import Inputs
 from kvae.core.types import Tensor
 from kvae.model import endpoints
-from kvae.objectives import innermost
 
 _BATCH = 500
 
@@ -43,8 +42,7 @@ def measure(vae: Any, x: Any, num_samples: int = 1, seed: int = 0) -> dict[str, 
     sampled = (
         f"mean over {num_samples} latent{'s' if num_samples > 1 else ''} per example"
     )
-    rate = getattr(innermost(vae.objective), "kl", "sampled")
-    rate = "closed form" if rate == "exact" else sampled
+    rate = "closed form" if vae.objective.exact_rate else sampled
     rows = {
         "elbo": (parts["elbo"], "nats", f"distortion: {sampled}; rate: {rate}"),
         "rate": (parts["rate"], "nats", rate),

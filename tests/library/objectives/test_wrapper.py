@@ -10,6 +10,7 @@ from kvae.objectives import (
     ELBO,
     IWAE,
     MMD,
+    RAE,
     Capacity,
     FactorVAE,
     FreeBits,
@@ -63,6 +64,16 @@ def test_rate_is_the_wrapped_objectives(linear_gaussian, x):
     )
     np.testing.assert_allclose(exact, linear_gaussian.parts(ELBO(), x).rate)
     assert not np.allclose(exact, sampled)
+
+
+def test_what_tells_the_best_epoch_is_the_wrapped_objectives():
+    plain = FreeBits(ELBO())
+    assert (plain.monitor, plain.monitor_mode) == ("elbo", "max")
+    code = MMD(MMD(RAE()))
+    assert (code.monitor, code.monitor_mode) == ("loss", "min")
+    assert plain.exact_rate
+    assert not code.exact_rate
+    assert not MMD(ELBO(kl="sampled")).exact_rate
 
 
 def test_an_objective_that_keeps_its_latents_cannot_be_wrapped(linear_gaussian, x):

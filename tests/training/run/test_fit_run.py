@@ -1,12 +1,11 @@
 """How steps are run: how many in one call, and whether by XLA."""
 
 import pytest
-from support import small
 
 import kvae
 from kvae.networks import mlp
 from kvae.training.config.config import Config
-from kvae.training.run.fit_run import _watched, choose_execution, steps_at_once
+from kvae.training.run.fit_run import choose_execution, steps_at_once
 from kvae.training.run.optimizer import make_optimizer
 
 
@@ -64,11 +63,3 @@ def test_an_integer_rate_falls_along_the_same_cosine():
     for step in (0, 50, 100):
         found = [float(o._learning_rate(step)) for o in rates]
         assert found[0] == found[1]
-
-
-def test_a_code_without_an_elbo_is_watched_by_its_loss():
-    for objective, monitor in (
-        (kvae.objectives.RAE(), "val_loss"),
-        (kvae.objectives.ELBO(), "val_elbo"),
-    ):
-        assert _watched(small.vae(objective=objective))["monitor"] == monitor
