@@ -12,7 +12,7 @@ import numpy as np
 from kvae.core.errors import UserError
 from kvae.training.data.pixel_scale import PixelScale
 from kvae.training.data.rows import Rows, binarised, checked, joined, mapped
-from kvae.training.data.sources import DataSet, Raw, read_raw
+from kvae.training.data.sources import DataSet, Raw, Request, find_source
 from kvae.training.data.sources.array_shards import (
     check_alike,
     files_of_parts,
@@ -127,11 +127,14 @@ class EncodingSource:
                 that do not fit.
         """
         known = known or PixelScale()
-        path = pathlib.Path(source).expanduser()
-        if source != "digits" and holds_arrays(path, any_size=True):
+        path, kind = pathlib.Path(source).expanduser(), find_source(source)
+        if kind.at_path and holds_arrays(path, any_size=True):
             raw, divisor, rows, labels = _on_disk(path, known)
         else:
-            raw = read_raw(source, data_dir, images)
+            read = kind.read(source, Request(data_dir, images))
+            if isinstance(read, DataSet):
+                return cls.of(read, part, () if binarise else PARTS, known)
+            raw = read
             for note in raw.notes:
                 _LOG.info("%s: %s", raw.name, note)
             divisor, rows = _in_memory(raw, known)

@@ -16,7 +16,7 @@ from support import small
 from kvae.core.atomic import WriteError
 from kvae.core.extras import MissingExtra
 from kvae.training import UserError, encode_shards
-from kvae.training.encoding.encode_shards import shard_files
+from kvae.training.encoding import shard_files
 
 ROOT = pathlib.Path(__file__).parents[3]
 NUM = 203
@@ -42,7 +42,7 @@ _KILLED = """
 import os, signal, sys
 import numpy as np
 from kvae.training import encode_shards, load_model_file
-from kvae.training.encoding.encode_shards import shard_files
+from kvae.training.encoding import shard_files
 import pathlib
 model, data, out = sys.argv[1:]
 write, calls = shard_files._write_parquet, []

@@ -11,6 +11,7 @@ import numpy as np
 
 from kvae.core.errors import UserError
 from kvae.training.data.sources.data_set import Raw
+from kvae.training.data.sources.source import Request, Source
 
 _NAMES = {
     "train": ("train", "x_train", "train_images", "x", "images", "data"),
@@ -33,6 +34,21 @@ _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+
+
+class ArrayFile(Source):
+    """A .npy or .npz file, by its path."""
+
+    at_path = True
+
+    def matches(self, name: str) -> bool:
+        """Says whether the name ends in .npy or .npz."""
+        return name.lower().endswith((".npy", ".npz"))
+
+    def read(self, name: str, request: Request) -> Raw:
+        """Reads it; see `read_array_file`."""
+        del request
+        return read_array_file(pathlib.Path(name).expanduser())
 
 
 def read_array_file(path: pathlib.Path) -> Raw:

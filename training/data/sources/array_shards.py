@@ -13,7 +13,7 @@ from kvae.training.data.sources.data_set import DataSet, Raw, scale
 from kvae.training.data.sources.examples_on_disk import ExamplesOnDisk
 from kvae.training.data.sources.hold_out import HOLD_OUT_SEED, validation_rows
 from kvae.training.data.sources.npy_file import NpyFile
-from kvae.training.data.sources.source_names import is_run
+from kvae.training.data.sources.source import Request, Source, is_run
 
 _LOG = logging.getLogger("kvae")
 
@@ -24,6 +24,21 @@ _PARTS = ("train", "test", "validation")
 _LABELS = "-labels"
 _HELD_OUT_MOST = 10_000  # as many as CIFAR-10 and MNIST keep for tests
 _PART_BYTES = 2 * 2**30  # of a test or validation part in memory
+
+
+class ArrayShards(Source):
+    """A folder of .npy files, or a large .npy file, by its path."""
+
+    at_path = True
+
+    def matches(self, name: str) -> bool:
+        """Says whether there are arrays that stay on disk."""
+        return holds_arrays(pathlib.Path(name).expanduser())
+
+    def read(self, name: str, request: Request) -> DataSet:
+        """Opens it; see `read_array_shards`."""
+        path = pathlib.Path(name).expanduser()
+        return read_array_shards(path, request.validation, request.pixel_max)
 
 
 def holds_arrays(path: pathlib.Path, any_size: bool = False) -> bool:

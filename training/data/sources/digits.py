@@ -6,6 +6,20 @@ import numpy as np
 
 from kvae.core.extras import require
 from kvae.training.data.sources.data_set import Raw
+from kvae.training.data.sources.source import Request, Source
+
+
+class Digits(Source):
+    """The digits of scikit-learn, by the name "digits"."""
+
+    def matches(self, name: str) -> bool:
+        """Says whether the digits are meant."""
+        return name == "digits"
+
+    def read(self, name: str, request: Request) -> Raw:
+        """Reads them; see `read_digits`."""
+        del name, request
+        return read_digits()
 
 
 def read_digits() -> Raw:

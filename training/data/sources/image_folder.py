@@ -23,6 +23,7 @@ from kvae.training.data.sources.picture import (
     with_16_bits,
     with_channels,
 )
+from kvae.training.data.sources.source import Request, Source, is_run
 
 _LOG = logging.getLogger("kvae")
 
@@ -34,6 +35,21 @@ _PARTS = {
 }
 _READERS = 4  # files that are decoded side by side
 _MEMORY_SHARE = 0.5  # of this machine's, for the images as float32
+
+
+class ImageFolder(Source):
+    """A folder of images, by its path."""
+
+    at_path = True
+
+    def matches(self, name: str) -> bool:
+        """Says whether the name is that of a folder, and not of a run."""
+        path = pathlib.Path(name).expanduser()
+        return path.is_dir() and not is_run(path)
+
+    def read(self, name: str, request: Request) -> Raw:
+        """Reads it; see `read_image_folder`."""
+        return read_image_folder(pathlib.Path(name).expanduser(), request.images)
 
 
 def read_image_folder(path: pathlib.Path, options: PictureOptions = AS_THEY_ARE) -> Raw:

@@ -10,14 +10,23 @@ import numpy as np
 from kvae.core.errors import UserError, user_errors
 from kvae.core.inputs import check_finite
 from kvae.training.config.picture_size import size_of
-from kvae.training.data.sources.array_file import read_array_file
-from kvae.training.data.sources.array_shards import holds_arrays, read_array_shards
+from kvae.training.data.sources.array_file import ArrayFile
+from kvae.training.data.sources.array_shards import ArrayShards
 from kvae.training.data.sources.data_set import DataSet, Raw, prepare
-from kvae.training.data.sources.digits import read_digits
-from kvae.training.data.sources.image_folder import read_image_folder
-from kvae.training.data.sources.picture import AS_THEY_ARE, PictureOptions
-from kvae.training.data.sources.source_names import is_run
-from kvae.training.data.sources.tfds_images import read_tfds
+from kvae.training.data.sources.digits import Digits
+from kvae.training.data.sources.image_folder import ImageFolder
+from kvae.training.data.sources.picture import PictureOptions
+from kvae.training.data.sources.source import Request, Source, is_run
+from kvae.training.data.sources.tfds_images import TfdsImages
+
+SOURCES: list[Source] = [
+    Digits(),
+    ArrayShards(),
+    ArrayFile(),
+    ImageFolder(),
+    TfdsImages(),
+]
+"""The kinds of data sources, asked in this order; the first whose name it is reads."""
 
 
 def load_data(
@@ -34,7 +43,7 @@ def load_data(
     Args:
         source: "digits" (bundled with scikit-learn), the path of a .npy or .npz file or
             of a folder of images or .npy files, or the name of an image data set of
-            TFDS.
+            TFDS; `SOURCES` says which there are.
         data_dir: where TFDS keeps its data.
         validation: how many training examples to keep aside, or which share if below 1.
         image_size: height and width in pixels to which images from a folder are scaled,
@@ -51,13 +60,12 @@ def load_data(
     Raises:
         UserError: with what to do, whatever is wrong with the source or its data.
     """
-    path = pathlib.Path(source).expanduser()
-    if source != "digits" and holds_arrays(path):
-        data = read_array_shards(path, validation, pixel_max)
-    else:
-        size = None if image_size is None else size_of(image_size)
-        images = PictureOptions(size, resize, skip_unreadable=skip_unreadable)
-        data = prepare(read_raw(source, data_dir, images), validation, pixel_max)
+    size = None if image_size is None else size_of(image_size)
+    images = PictureOptions(size, resize, skip_unreadable=skip_unreadable)
+    request = Request(data_dir, images, validation, pixel_max)
+    data = find_source(source).read(source, request)
+    if isinstance(data, Raw):
+        data = prepare(data, validation, pixel_max)
     for name in ("train", "validation", "test"):
         examples = getattr(data, name)
         if isinstance(examples, np.ndarray):  # else before training, chunk by chunk
@@ -66,35 +74,39 @@ def load_data(
     return data
 
 
-def read_raw(
-    source: str,
-    data_dir: str | None = None,
-    images: PictureOptions = AS_THEY_ARE,
-) -> Raw:
-    """Reads a source into memory as it is, neither split nor scaled.
+def find_source(source: str) -> Source:
+    """Finds the kind of a data source.
 
     Args:
         source: as `load_data` takes it.
-        data_dir: where TFDS keeps its data.
-        images: how image files of a folder are read.
 
     Raises:
-        UserError: if it cannot be read.
+        UserError: if it is of no kind.
     """
-    if source == "digits":
-        return read_digits()
+    for kind in SOURCES:
+        if kind.matches(source):
+            return kind
     path = pathlib.Path(source).expanduser()
-    if path.suffix.lower() in (".npy", ".npz"):
-        return read_array_file(path)
-    if path.is_dir() and not is_run(path):
-        return read_image_folder(path, images)
     if path.is_file():
         raise UserError(
             f"{source} is a file of a kind that is not read: give .npy, .npz or a "
             "folder of images or .npy files."
         )
-    if "/" in source and path.is_dir():
+    if is_run(path):
         raise UserError(f"{source} is a run of kvae train, not a folder of data.")
-    if "/" in source and (source.startswith(("/", ".", "~")) or path.parent.is_dir()):
-        raise UserError(f"there is no file or folder {source}; check the path.")
-    return read_tfds(source, data_dir)
+    raise UserError(f"there is no file or folder {source}; check the path.")
+
+
+def located(source: str) -> str:
+    """Makes the path of a data source absolute, so that it is found from anywhere.
+
+    Args:
+        source: as `load_data` takes it.
+
+    Returns:
+        source: as it is, unless it is a path.
+    """
+    path = pathlib.Path(source).expanduser()
+    if path.exists() and find_source(source).at_path:
+        return str(path.resolve())
+    return source

@@ -16,9 +16,25 @@ import numpy as np
 from kvae.core.errors import UserError, nearest
 from kvae.core.extras import require
 from kvae.training.data.sources.data_set import Raw
+from kvae.training.data.sources.source import Request, Source
 
 _PROBE = ("storage.googleapis.com", 443)  # serves the index and many of the files
 _SPLITS = {"train": "train", "test": "test", "validation": "validation"}
+
+
+class TfdsImages(Source):
+    """An image data set of TFDS, by its name: what does not look like a path."""
+
+    def matches(self, name: str) -> bool:
+        """Says whether the name may be that of a data set, "mnist" or "emnist/letters"."""
+        path = pathlib.Path(name).expanduser()
+        if "/" not in name:
+            return not path.is_file()
+        return not (path.exists() or path.parent.is_dir() or name[0] in "/.~")
+
+    def read(self, name: str, request: Request) -> Raw:
+        """Reads it; see `read_tfds`."""
+        return read_tfds(name, request.data_dir)
 
 
 def read_tfds(name: str, data_dir: str | None = None) -> Raw:
