@@ -2,7 +2,7 @@
 
 from kvae.core.errors import UserError as UserError
 from kvae.core.extras import MissingExtra as MissingExtra
-from kvae.model.replicated_model import WorkerLost as WorkerLost
+from kvae.fitting.replicas import WorkerLost as WorkerLost
 from kvae.training.checkpoint.checkpoint import Checkpoint as Checkpoint
 from kvae.training.checkpoint.divergence import Diverged as Diverged
 from kvae.training.checkpoint.divergence import StopOnDivergence as StopOnDivergence

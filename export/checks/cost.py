@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.core.inputs import Inputs
-from kvae.core.types import Draw
 from kvae.export.checks.parity_cases import random_inputs, real_inputs
 from kvae.export.signatures import signatures, takes_mask
 from kvae.masks import visible_part
@@ -139,20 +139,11 @@ def _elbo_through(
     else:
         params = model.likelihood_params(z[0], batch.condition)
     params = {name: value[None] for name, value in params.items()}
-    prior = model.prior(batch.condition)
-    log_likelihood = model.likelihood.log_prob(params, batch.x, tf.constant(scored))
-    draw = Draw(
-        z=z,
-        posterior=posterior,
-        prior=prior,
-        likelihood=params,
-        log_likelihood=log_likelihood,
-        log_prior=model.prior.log_prob(prior, z),
-        log_posterior=log_posterior,
-    )
+    batch = dataclasses.replace(batch, mask=tf.constant(scored))
+    draw = model.weigh(batch, posterior, z, log_posterior, likelihood=params)
     return {
         "rate": np.asarray(model.objective.rate(model, draw)),
-        "distortion": -np.asarray(log_likelihood[0]),
+        "distortion": -np.asarray(draw.log_likelihood[0]),
     }
 
 

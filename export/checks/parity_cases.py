@@ -52,7 +52,7 @@ def record(model: Any, x: Any = None, rows: int = ROWS) -> dict[str, np.ndarray]
 
 def real_inputs(model: Any, x: Any, count: int) -> dict[str, np.ndarray]:
     """Prepares the first real examples, repeated if there are fewer than `count`."""
-    inputs = model._complete_inputs(x)
+    inputs = model.complete_inputs(x)
     arrays = {
         key: np.resize(value[:count], (count, *value.shape[1:])).astype(
             value.dtype

@@ -88,17 +88,17 @@ def _weighted(model: Any, inputs: Inputs, noise: Noise, num: int) -> Candidates:
         log_more = model.posterior.log_prob(posterior, more)
         z = tf.concat([z, more], axis=0)
         log_posterior = tf.concat([log_posterior, log_more], axis=0)
-    log_prior = model.prior.log_prob(prior, z)
-    proposal = log_posterior + np.log(from_posterior / num)
+    draw = model.weigh(inputs, posterior, z, log_posterior, prior=prior)
+    proposal = draw.log_posterior + np.log(from_posterior / num)
     if from_prior:
-        other = log_prior + np.log(from_prior / num)
+        other = draw.log_prior + np.log(from_prior / num)
         proposal = tf.reduce_logsumexp(tf.stack([proposal, other]), axis=0)
-    likelihood = model.likelihood_params(z, inputs.condition)
-    log_likelihood = model.likelihood.log_prob(likelihood, inputs.x, inputs.mask)
-    weights = log_likelihood + log_prior - proposal
+    weights = draw.log_likelihood + draw.log_prior - proposal
     total = tf.reduce_logsumexp(weights, axis=0)
     log_visible = total - np.log(num)
-    return Candidates(z, weights - total, likelihood, inputs.condition, log_visible)
+    return Candidates(
+        z, weights - total, draw.likelihood, inputs.condition, log_visible
+    )
 
 
 def resample(log_weights: Tensor, noise: Noise, num: int) -> Tensor:

@@ -79,7 +79,7 @@ def masked_inputs(
         mask=known.astype("float32"),
     )
     if not is_completing(vae):
-        vae._build_for(inputs)
+        vae.build_for(inputs)
     return inputs
 
 

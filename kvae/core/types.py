@@ -40,6 +40,11 @@ class Draw:
     log_posterior: Tensor
     entries: Tensor | None = None
 
+    @property
+    def log_weights(self) -> Tensor:
+        """(K, B) log importance weights, log p(x, z) - log q(z|x), nats."""
+        return self.log_likelihood + self.log_prior - self.log_posterior
+
 
 @dataclasses.dataclass(frozen=True)
 class LossParts:

@@ -57,7 +57,7 @@ def encodings(vae: Any, x: Any, seed: int = 0, positions: Any = None) -> Encodin
     inputs = prepare(vae, x)
     places = check_positions(positions, len(inputs.x))
     key = tf.constant([check_seed(seed), 0xC0DE], tf.int32)
-    run = vae._compiled_functions.get(functools.partial(_encode, vae))
+    run = vae.compiled_functions.get(functools.partial(_encode, vae))
 
     def batch(arrays: dict[str, Tensor], first: Tensor) -> Any:
         here = places[int(first) : int(first) + len(arrays["x"])]

@@ -72,8 +72,8 @@ def prepare(vae: Any, x: Any) -> Inputs:
             f"evaluation takes a kvae.VAE; received {type(vae).__name__}. Load one with "
             "keras.saving.load_model."
         )
-    inputs: Inputs = vae._complete_inputs(x)
-    vae._build_for(inputs)
+    inputs: Inputs = vae.complete_inputs(x)
+    vae.build_for(inputs)
     return inputs
 
 
@@ -194,10 +194,10 @@ def compiled(vae: Any, function: functools.partial[Any]) -> Callable[..., Any]:
     Returns:
         run: the same function, compiled.
     """
-    plain = vae._compiled_functions.get(function)
+    plain = vae.compiled_functions.get(function)
     if any("Conv" in type(layer).__name__ for layer in vae._flatten_layers()):
         return plain
-    fast = vae._compiled_functions.get(function, jit_compile=True)
+    fast = vae.compiled_functions.get(function, jit_compile=True)
 
     def run(*args: Any) -> Any:
         nonlocal fast
@@ -224,14 +224,8 @@ def _block(
 ) -> tuple[Tensor, Tensor]:
     inputs = Inputs(**example)
     noise = Noise(key, position, first_sample)
-    base = noise.normal(rows, 1, vae.posterior.noise_dim, vae.maths_dtype)
-    posterior = vae.posterior_params(inputs)
-    prior = prior or vae.prior(inputs.condition)
-    z, log_posterior = vae.posterior.sample_and_log_prob(posterior, base)
-    likelihood = vae.likelihood_params(z, inputs.condition)
-    log_likelihood = vae.likelihood.log_prob(likelihood, inputs.x, inputs.mask)
-    log_prior = vae.prior.log_prob(prior, z)
-    densities = tf.stack([log_likelihood[:, 0], log_prior[:, 0], log_posterior[:, 0]])
-    nan = tf.constant(np.nan, densities.dtype)
-    rate = exact_rate(vae, posterior, prior)[0] if exact else nan
-    return densities, rate
+    draw = vae.draw(inputs, noise, rows, prior=prior or None)
+    densities = [draw.log_likelihood, draw.log_prior, draw.log_posterior]
+    nan = tf.constant(np.nan, draw.z.dtype)
+    rate = exact_rate(vae, draw.posterior, draw.prior)[0] if exact else nan
+    return tf.stack([density[:, 0] for density in densities]), rate

@@ -212,13 +212,11 @@ def _fit(
     def terms(params: Params, noise: Tensor) -> tuple[Tensor, Tensor]:
         # ELBO, and log weights (K,), at the same latents
         z, log_posterior = vae.posterior.sample_and_log_prob(params, noise)
-        likelihood = vae.likelihood_params(z, inputs.condition)
-        log_likelihood = vae.likelihood.log_prob(likelihood, inputs.x, inputs.mask)
-        log_weights = log_likelihood + vae.prior.log_prob(prior, z) - log_posterior
+        draw = vae.weigh(inputs, params, z, log_posterior, prior=prior)
         if exact:
             kl = exact_rate(vae, params, prior)[0]
-            return tf.reduce_mean(log_likelihood) - kl, log_weights[:, 0]
-        return tf.reduce_mean(log_weights), log_weights[:, 0]
+            return tf.reduce_mean(draw.log_likelihood) - kl, draw.log_weights[:, 0]
+        return tf.reduce_mean(draw.log_weights), draw.log_weights[:, 0]
 
     def body(i: Tensor, values: Any, first: Any, second: Any, late: Any) -> Any:
         place = dataclasses.replace(fit_noise, first_sample=i * fit_samples)

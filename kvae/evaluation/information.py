@@ -183,7 +183,7 @@ def _aggregate(
     rows = max(1, _TILE_ENTRIES // (num * dim))
     rows = 1 << (rows.bit_length() - 1)
     tensors = {name: tf.constant(value) for name, value in params.items()}
-    run = vae._compiled_functions.get(functools.partial(_compare, vae))
+    run = vae.compiled_functions.get(functools.partial(_compare, vae))
     joints, products = [], []
     for start in range(0, len(z), rows):
         tile = z[start : start + rows]

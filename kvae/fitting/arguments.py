@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -70,9 +68,7 @@ def _is_placeholder(y: Any) -> bool:
     return shape is not None and len(shape) == 2 and shape[1] == 0
 
 
-def prepare_fit_arguments(
-    model: Any, method: Callable[..., Any], args: Any, kwargs: dict[str, Any]
-) -> dict[str, Any]:
+def prepare_data(model: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     """Checks the data of `fit` or `evaluate`, builds the model, keeps sample weights.
 
     Keras drops `sample_weight` without a word where there is no y, so weights travel
@@ -80,24 +76,16 @@ def prepare_fit_arguments(
 
     Args:
         model: the VAE.
-        method: the Keras method that will be called.
-        args: its positional arguments, as given by the user.
-        kwargs: its named arguments; `validation_data` is checked as x is.
+        arguments: of the Keras method, by name; `validation_data` is checked as x is.
 
     Returns:
-        arguments: to hand on to Keras, all by name.
+        arguments: to hand on to Keras.
 
     Raises:
         ValueError: if the data do not fit the model, or there are targets or class
             weights.
     """
-    given = inspect.signature(method).bind(model, *args, **kwargs).arguments
-    given.pop("self")
-    given |= given.pop("kwargs", {})
-    if given.get(
-        "_use_cached_eval_dataset"
-    ):  # the validation within fit, checked there
-        return given
+    given = dict(arguments)
     if given.get("class_weight") is not None:
         raise ValueError(
             "class_weight needs targets, and a VAE is trained without; received "
@@ -109,7 +97,7 @@ def prepare_fit_arguments(
     x, y, weight = (given.get(key) for key in ("x", "y", "sample_weight"))
     given["x"], given["y"] = _prepare(model, x, y, weight)
     if given.get("validation_data") is not None:
-        given.pop("validation_split", None)  # Keras leaves it out of account too
+        given["validation_split"] = 0.0  # Keras ignores it too
         data = given["validation_data"]
         if isinstance(data, tuple):
             x, y, weight = (*data, None, None)[:3]
@@ -147,7 +135,7 @@ def _prepare(model: Any, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
     inputs = model.check_inputs(x)
     if inputs.mask is not None and not model.objective.makes_condition:
         check_observed(inputs.mask)
-    model._build_for(inputs)
+    model.build_for(inputs)
     if sample_weight is None:
         return inputs.to_keras(), None
     _check_weights(np.asarray(sample_weight), len(inputs.x))
@@ -183,7 +171,7 @@ def _check_dataset(model: Any, dataset: tf.data.Dataset) -> None:
         arrays = {key: value.numpy() for key, value in batch.to_dict().items()}
         if weight is not None:
             _check_weights(np.asarray(weight), len(batch.x))
-        model._build_for(model.check_inputs(arrays))
+        model.build_for(model.check_inputs(arrays))
         return
     raise ValueError(
         "the data set is empty. Check the file or the filter it came from."

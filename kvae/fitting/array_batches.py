@@ -41,7 +41,7 @@ def in_batches(model: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     shuffle = arguments.get("shuffle", True)  # "batch" too, as Keras does it
     if several or not is_arrays(arguments["x"]) or not isinstance(shuffle, bool):
         return arguments
-    if arguments.get("steps_per_epoch"):  # Keras goes on from one epoch to the next
+    if arguments.get("steps_per_epoch"):  # Keras continues where the last epoch ended
         return arguments
     # From the global seed, as in Keras: keras.utils.set_random_seed repeats the order.
     seed = tf.random.uniform((), maxval=tf.int32.max, dtype=tf.int32)
@@ -72,7 +72,8 @@ def arrays_in_batches(
         given["validation_data"] = held
     size = batch_size(given)
     given.pop("batch_size", None)
-    given.setdefault("validation_batch_size", size)
+    if given.get("validation_batch_size") is None:
+        given["validation_batch_size"] = size
     x = _batches(data, size, key if given.get("shuffle", True) else None)
     return {**given, "x": x, "shuffle": False}
 

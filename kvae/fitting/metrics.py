@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kvae.core.types import Tensor
+from kvae.core.types import LossParts, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kvae")
@@ -68,3 +69,67 @@ class ActiveUnits(keras.metrics.Metric):
             "latent_dim": self.latent_dim,
             "threshold": self.threshold,
         }
+
+
+def make_trackers(prior: Any) -> dict[str, Any]:
+    """Makes the metrics of every model, by name.
+
+    Args:
+        prior: of the model; its `unit_variance` says when a latent dimension is active.
+    """
+    means = ("loss", "elbo", "rate", "distortion", "bits_per_dim")
+    trackers: dict[str, Any] = {name: keras.metrics.Mean(name=name) for name in means}
+    least = 0.01 * prior.unit_variance
+    trackers["active_units"] = ActiveUnits(prior.latent_dim, least)
+    return trackers
+
+
+def update_trackers(
+    trackers: dict[str, Any],
+    parts: LossParts,
+    sample_weight: Tensor | None,
+    regularizers: Tensor,
+    data_shape: tuple[int, ...],
+) -> None:
+    """Adds one batch to the metrics of a model.
+
+    Args:
+        trackers: by name; one for each of `parts.metrics` too.
+        parts: of the batch.
+        sample_weight: (B,) or None.
+        regularizers: scalar, the losses of weights and layers.
+        data_shape: shape of one example.
+    """
+    loss = parts.data_term + parts.kl_term
+    if sample_weight is not None:
+        loss = loss * tf.cast(sample_weight, loss.dtype)
+    trackers["loss"].update_state(loss + regularizers)
+    _update_bits(trackers["bits_per_dim"], parts, sample_weight, data_shape)
+    values = {
+        "elbo": parts.elbo,
+        "rate": parts.rate,
+        "distortion": parts.distortion,
+        "active_units": parts.posterior_mean,
+        **parts.metrics,
+    }
+    for name, value in values.items():
+        weight = sample_weight if value.shape.rank else None
+        trackers[name].update_state(value, sample_weight=weight)
+
+
+def _update_bits(
+    tracker: Any,
+    parts: LossParts,
+    sample_weight: Tensor | None,
+    data_shape: tuple[int, ...],
+) -> None:
+    """Adds a batch to the bits of all examples over all their observed entries."""
+    elbo = parts.elbo
+    entries = None if parts.draw is None else parts.draw.entries
+    if entries is None:
+        entries = tf.fill(tf.shape(elbo), float(math.prod(data_shape)))
+    entries = tf.cast(entries, elbo.dtype)
+    bits = -tf.math.divide_no_nan(elbo, entries) / math.log(2.0)
+    if sample_weight is not None:
+        entries *= tf.cast(sample_weight, entries.dtype)
+    tracker.update_state(bits, sample_weight=entries)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -10,6 +14,21 @@ import tensorflow as tf
 
 from kvae.core.types import Tensor
 from kvae.noise import Noise
+
+_CONNECTIONS = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+)
+
+_REPORTED = re.compile(r"rror reported from /job:\w+/(?:replica:\d+/)?task:(\d+)")
+
+
+class WorkerLost(RuntimeError):
+    """Another worker of the same training ended, or cannot be reached."""
 
 
 def on_workers(strategy: tf.distribute.Strategy) -> bool:
@@ -101,3 +120,79 @@ def same_everywhere(strategy: tf.distribute.Strategy, value: int) -> bool:
     # Where they differ, not all can be the mean.
     differs = total != float(value) * strategy.num_replicas_in_sync
     return not add_up(strategy, [float(differs)])[0]
+
+
+def check_compile_arguments(
+    strategy: tf.distribute.Strategy, optimizer: Any, arguments: dict[str, Any]
+) -> None:
+    """Raises if Keras cannot train as asked on several replicas.
+
+    Args:
+        strategy: of the model.
+        optimizer: of the model.
+        arguments: further ones of `compile`.
+
+    Raises:
+        ValueError: for steps_per_execution, jit_compile or gradient accumulation.
+    """
+    replicas = strategy.num_replicas_in_sync
+    accumulated = getattr(optimizer, "gradient_accumulation_steps", None)
+    wrong = [
+        name
+        for name, given in (
+            ("steps_per_execution", arguments.get("steps_per_execution", 1) != 1),
+            ("jit_compile", arguments.get("jit_compile") is True),
+            ("gradient_accumulation_steps", accumulated is not None),
+        )
+        if given
+    ]
+    if wrong and replicas > 1:
+        raise ValueError(
+            f"Keras cannot train on {replicas} replicas with "
+            f"{' and '.join(wrong)}; leave it out."
+        )
+
+
+def check_same_weights(model: Any) -> None:
+    """Raises if the workers of a model begin with different weights.
+
+    Args:
+        model: built.
+
+    Raises:
+        ValueError: if they do.
+    """
+    strategy = model.distribute_strategy
+    if not on_workers(strategy):
+        return
+    weights = [np.asarray(weight) for weight in model.get_weights()]
+    checksum = zlib.crc32(b"".join(weight.tobytes() for weight in weights))
+    if not same_everywhere(strategy, checksum):
+        raise ValueError(
+            "the workers begin with different weights, which they would keep; "
+            "load the same file on all, or call keras.utils.set_random_seed "
+            "with the same seed before the model is made."
+        )
+    # Each takes its share of what it believes is the same batch.
+    tf.random.set_seed(checksum % 2**31)
+
+
+@contextlib.contextmanager
+def workers_named(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Says what to do when another worker is lost in this block.
+
+    Raises:
+        WorkerLost: in place of what TensorFlow says of a lost connection.
+    """
+    try:
+        yield
+    except _CONNECTIONS as error:
+        if not on_workers(strategy):
+            raise
+        found = _REPORTED.search(str(error.message))
+        lost = f"worker {found[1]}" if found else "another worker"
+        raise WorkerLost(
+            f"{lost} ended or cannot be reached; look at its log, then start all "
+            "workers again. With kvae.training.Checkpoint, as in kvae train "
+            "--resume, they resume from the last checkpoint."
+        ) from error

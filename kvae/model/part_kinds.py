@@ -44,3 +44,26 @@ def check_kinds(parts: dict[str, Any]) -> None:
             f"{name} must be a {kind.__module__.split('.src')[0]}.{kind.__name__} object; "
             f"received {part!r}."
         )
+
+
+def check_fit(posterior: Posterior, prior: Prior) -> None:
+    """Raises if the latents of a posterior are not those of a prior.
+
+    Args:
+        posterior: q(z|x).
+        prior: p(z).
+
+    Raises:
+        ValueError: naming what differs.
+    """
+    if prior.latent_dim != posterior.latent_dim:
+        raise ValueError(
+            f"the posterior has latent_dim={posterior.latent_dim} and the prior "
+            f"latent_dim={prior.latent_dim}; give both the same."
+        )
+    if prior.space != posterior.space:
+        raise ValueError(
+            f"{type(posterior).__name__} draws latents from {posterior.space} and "
+            f"{type(prior).__name__} is a density on {prior.space}, so no "
+            "KL divergence is finite. PowerSpherical and UniformSphere go together."
+        )

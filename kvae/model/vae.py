@@ -1,28 +1,58 @@
-"""The model: five parts and an objective, composed. It holds no mathematics of its own."""
+"""The model: parts, densities, loss, training and saving of a VAE on one page.
+
+How a number comes about, from top to bottom:
+
+    fit -> train_step -> _loss_parts -> objective.parts -> draw    latents and densities
+                      -> add_loss(kl)                              the model's own loss
+                      -> compute_loss = data term + kl + regularizers
+
+`kvae/model/arrays.py` holds the methods for a trained model: encode, decode, sample, elbo.
+"""
 
 from __future__ import annotations
 
-import functools
+import contextlib
+import dataclasses
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kvae.completion import Completions, complete
-from kvae.core.batches import CompiledFunctions, map_batches
-from kvae.core.checks import check_count, check_latents, check_seed, check_temperature
-from kvae.core.inputs import Inputs
-from kvae.core.types import Tensor
-from kvae.fitting.array_batches import is_arrays
-from kvae.model import endpoints
-from kvae.model.conditions import check_condition, check_visible_part
+from kvae.core.inputs import Inputs, check_arrays, count_observed
+from kvae.core.types import Draw, LossParts, Params, Sampler, Tensor
+from kvae.corruptions import Corruption
+from kvae.fitting.arguments import prepare_data, unpack_batch
+from kvae.fitting.array_batches import in_batches
+from kvae.fitting.gradient_guard import GradientGuard
+from kvae.fitting.joined_steps import joined_train_function, joins_steps
+from kvae.fitting.metrics import make_trackers, update_trackers
+from kvae.fitting.replicas import (
+    check_compile_arguments,
+    check_same_weights,
+    fold_replica,
+    reducible,
+    whole_gradients,
+    workers_named,
+)
+from kvae.likelihoods import Likelihood
+from kvae.maths import maths_dtype
+from kvae.model.arrays import ArrayMethods
+from kvae.model.conditions import Condition, check_condition
 from kvae.model.defaults import choose_parts
-from kvae.model.trainable_model import TrainableModel
+from kvae.model.part_kinds import KINDS, check_fit, check_kinds
+from kvae.networks import call_network, declared_inputs
+from kvae.noise import Noise
+from kvae.objectives import ELBO, Objective, batch_mean, global_count
+from kvae.posteriors import Posterior
+from kvae.priors import Prior, StandardNormal
+
+_EVALUATION = 0x5EED  # second word of the key in evaluation; steps count up from 0
+_CORRUPTION = 0xC0  # keeps the noise of a corruption apart from that of the latents
 
 
 @keras.saving.register_keras_serializable(package="kvae")
-class VAE(TrainableModel):
+class VAE(ArrayMethods):
     """A variational autoencoder: p(x|z) p(z), with q(z|x) for inference.
 
         loss = batch mean of -E_q[log p(x|z)] + KL(q(z|x) || p(z))     (objective ELBO)
@@ -39,10 +69,10 @@ class VAE(TrainableModel):
         posterior: q(z|x), takes the encoder's features.
         likelihood: p(x|z), takes the decoder's features.
         prior: p(z); a standard normal if None.
-        objective: what is minimised; the plain `ELBO` if None.
+        objective: what is minimized; the plain `ELBO` if None.
         seed: of all noise in training and evaluation. If None it is drawn once from
             numpy's global generator, which `keras.utils.set_random_seed` sets.
-        corruption: noise on the encoder's input in training alone; the likelihood is
+        corruption: noise on the encoder's input, in training only; the likelihood is
             always that of the clean x. None trains without.
         **kwargs: passed to `keras.Model`.
 
@@ -53,6 +83,9 @@ class VAE(TrainableModel):
     Source: Kingma, Welling 2014, arXiv:1312.6114; Rezende, Mohamed, Wierstra 2014,
         arXiv:1401.4082.
     """
+
+    built: bool  # Keras sets these two and does not declare them
+    train_function: Any
 
     @classmethod
     def for_data(
@@ -84,122 +117,604 @@ class VAE(TrainableModel):
         chosen = choose_parts(x, latent_dim, parts, condition, conditional_prior)
         return cls(**chosen)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._compiled_functions = CompiledFunctions()
-        super().__init__(*args, **kwargs)
-
-    # === Using a trained model: numpy in, numpy out ===
-
-    def call(self, inputs: Any, training: bool = False) -> Tensor:
-        """Reconstructs: the mean of p(x|z) at the posterior mean of z, (B, *data_shape)."""
-        del training
-        return endpoints.reconstruct(self, Inputs.of(inputs))["x"]
-
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """Reconstructs x as `keras.Model.predict` does; arrays are checked first."""
-        if is_arrays(x):
-            x = self._complete_inputs(x).to_keras()
-        return super().predict(x, *args, **kwargs)
-
-    def encode(self, x: Any, batch_size: int = 512) -> Any:
-        """Infers q(z|x).
-
-        Args:
-            x: (N, *data_shape), or a dict with "x" and optionally "condition", "mask".
-            batch_size: examples per pass; does not change the result.
-
-        Returns:
-            posterior: a TFP distribution with batch (N,) and event (D,).
-        """
-        params = self._map(_encode, x, batch_size)
-        return self.posterior.distribution(tf.nest.map_structure(tf.constant, params))
-
-    def decode(self, z: Any, condition: Any = None) -> Any:
-        """Makes p(x|z).
-
-        Args:
-            z: (N, D) latents.
-            condition: what p(x|z,c) is given: (N, ...), or one for all; None without.
-
-        Returns:
-            likelihood: a TFP distribution with batch (N,) and event `data_shape`.
-
-        Raises:
-            ValueError: if z has another number of latent dimensions, or the condition
-                does not fit the model.
-        """
-        z = check_latents(z, self.latent_dim, self.maths_dtype)
-        condition = self._condition_for(condition, int(z.shape[-2]))
-        return self.likelihood.distribution(self.likelihood_params(z, condition))
-
-    def sample(
+    def __init__(
         self,
-        num: int | None = None,
+        encoder: Any,
+        decoder: Any,
+        posterior: Posterior,
+        likelihood: Likelihood,
+        prior: Prior | None = None,
+        objective: Objective | None = None,
         seed: int | None = None,
-        condition: Any = None,
-        temperature: float = 1.0,
-        mean: bool = True,
-        batch_size: int = 512,
-    ) -> np.ndarray:
-        """Draws new examples: z from the prior, then x from p(x|z).
+        corruption: Corruption | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        parts = [encoder, decoder, posterior, likelihood, prior, objective, corruption]
+        check_kinds(dict(zip(KINDS, parts, strict=True)))
+        self.encoder = encoder
+        self.decoder = decoder
+        self.posterior = posterior
+        self.likelihood = likelihood
+        self.prior = StandardNormal(posterior.latent_dim) if prior is None else prior
+        self.objective = ELBO() if objective is None else objective
+        self.corruption = corruption
+        check_fit(self.posterior, self.prior)
+        self.seed = seed
+        self._input_shapes: dict[str, list[int | None]] | None = None
+
+        first = np.random.randint(2**31) if seed is None else seed
+        self.noise_seed = self._counter("noise_seed", first)
+        self.step = self._counter("step", 0)
+        self._evaluated = self._counter("evaluated", 0)
+        self._guard: GradientGuard | None = None
+        self._skipped_steps = keras.metrics.Sum(name="skipped_steps")
+        self._trackers = make_trackers(self.prior)
+
+        for part in (self.posterior, self.prior, self.likelihood, self.objective):
+            part.attach(self)
+        if (shapes := self._declared_shapes()) is not None:
+            self.build(shapes)
+
+    # === What it is a model of ===
+
+    @property
+    def latent_dim(self) -> int:
+        """D, the number of latent dimensions."""
+        return self.posterior.latent_dim
+
+    @property
+    def data_shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        return self.likelihood.data_shape
+
+    @property
+    def maths_dtype(self) -> str:
+        """The dtype of data and densities, never less than float32."""
+        return maths_dtype(self.compute_dtype)
+
+    @property
+    def condition(self) -> Condition | None:
+        """What the model is conditioned on: shape and classes; None if on nothing."""
+        return Condition.of(self)
+
+    def check_inputs(self, data: Any) -> Inputs:
+        """Checks a data set held as arrays before any graph is built.
 
         Args:
-            num: how many, at least 1; None takes one for each condition.
-            seed: of the draw; example i depends on the seed and i alone. None draws anew.
-            condition: what p(x|z,c) is given: (num, ...), or one for all, for example the
-                label 7; None without.
-            temperature: multiplies the spread of the prior; 1 draws from p(z).
-            mean: return the mean of p(x|z), the usual picture, instead of a draw.
-            batch_size: examples per pass; does not change the result if `mean`.
+            data: (N, *data_shape), or a dict with "x" and optionally "condition" and
+                "mask".
 
         Returns:
-            x: (num, *data_shape), in the units of the data.
+            inputs: as numpy arrays.
 
         Raises:
-            ValueError: if a number is out of range, or the condition does not fit the
-                model.
+            ValueError: if x, condition or mask do not fit the model or one another.
         """
-        wanted = num is None and condition is not None
-        if not wanted:
-            num = check_count("num", num)
-        condition = self._condition_for(condition, num)
-        inputs = Inputs(np.arange(num or len(condition), dtype="int32"), condition)
-        spread = tf.constant(check_temperature(temperature), self.maths_dtype)
-        function = self._compiled(_sample_mean if mean else _sample_pixels)
-        return map_batches(function, inputs, batch_size, _key(seed), spread)
+        inputs = Inputs.of(data)
+        given = None if inputs.condition is None else np.asarray(inputs.condition)
+        condition = self._checked_condition(given)
+        inputs = dataclasses.replace(inputs, condition=condition)
+        return check_arrays(inputs, self.data_shape, self.likelihood)
 
-    def reconstruct(self, x: Any, batch_size: int = 512) -> np.ndarray:
-        """Reconstructs x: the mean of p(x|z) at the posterior mean, (N, *data_shape)."""
-        return self._map(_reconstruct, x, batch_size)
+    def _checked_condition(self, given: Any) -> Any:
+        if given is None and self.objective.makes_condition:
+            return None
+        return check_condition(self.condition, given, self.built)
 
-    def complete(
-        self, x: Any, mask: Any = None, num: int = 8, seed: int = 0, **options: Any
-    ) -> Completions:
-        """Draws what is hidden given the rest; see `kvae.completion.complete`."""
-        return complete(self, x, mask, num, seed, **options)
+    # === Densities: what objectives, evaluation and export ask of a model ===
 
-    def elbo(
-        self, x: Any, num_samples: int = 1, seed: int = 0, batch_size: int = 512
-    ) -> np.ndarray:
-        """Estimates the evidence lower bound of each example.
+    def posterior_params(self, inputs: Inputs, training: bool = False) -> Params:
+        """Computes the parameters of q(z|x), each (B, ...)."""
+        x = tf.cast(inputs.x, self.maths_dtype)
+        optional = {"condition": inputs.condition}
+        if inputs.mask is not None:
+            x = tf.where(tf.cast(inputs.mask, tf.bool), x, tf.zeros_like(x))
+        if "mask" in (declared_inputs(self.encoder) or ()):
+            mask = tf.ones_like(x) if inputs.mask is None else inputs.mask
+            optional["mask"] = tf.cast(mask, x.dtype)
+        return self.posterior(call_network(self.encoder, ("x", x), optional, training))
 
-            elbo = mean_k log p(x|z_k) - rate,  z_k from q(z|x)
+    def likelihood_params(
+        self, z: Tensor, condition: Tensor | None = None, training: bool = False
+    ) -> Params:
+        """Computes the parameters of p(x|z): z of (..., B, D) gives each (..., B, ...)."""
+        lead = tf.shape(z)[:-1]
+        flat = tf.reshape(z, (-1, self.latent_dim))
+        if condition is not None:
+            condition = tf.convert_to_tensor(condition)
+        if condition is not None and len(z.shape) > 2:
+            shape = tf.concat([lead, tf.shape(condition)[1:]], axis=0)
+            condition = tf.broadcast_to(condition, shape)
+            condition = tf.reshape(
+                condition, (-1, *condition.shape[len(z.shape) - 1 :])
+            )
+        features = call_network(
+            self.decoder, ("z", flat), {"condition": condition}, training
+        )
+        params = self.likelihood(features)
+        if len(z.shape) == 2:
+            return params
+        return {
+            name: tf.reshape(value, tf.concat([lead, value.shape[1:]], axis=0))
+            for name, value in params.items()
+        }
 
-        The rate is estimated as the objective does it. The noise of example i depends on
-        the seed and i alone, so the batch size does not change the result.
+    def draw(
+        self,
+        inputs: Inputs,
+        noise: Noise,
+        num_samples: int,
+        training: bool = False,
+        sampler: Sampler | None = None,
+        prior: Params | None = None,
+    ) -> Draw:
+        """Draws latents from q(z|x) and evaluates every density at them.
 
         Args:
-            x: (N, *data_shape), or a dict with "x" and optionally "condition", "mask".
+            inputs: one batch.
+            noise: where the base noise comes from.
             num_samples: K, latents per example.
-            seed: of the latents.
-            batch_size: examples per pass.
+            training: passed to the networks.
+            sampler: makes latents and log q(z|x) of the parameters and the base noise,
+                for an estimator that steers the gradients through them; the posterior's
+                own `sample_and_log_prob` if None.
+            prior: parameters of p(z) that are known already; computed if None.
 
         Returns:
-            elbo: (N,) nats per example.
+            draw: latents (K, B, D), parameters, and log-densities (K, B) in nats.
         """
-        num_samples = check_count("num_samples", num_samples)
-        function = functools.partial(_elbo, num_samples=num_samples)
-        return self._map(function, x, batch_size, _key(seed))
+        seen = inputs
+        if training and self.corruption is not None:
+            x = tf.cast(inputs.x, self.maths_dtype)
+            x = self.corruption(x, noise.fold(_CORRUPTION).key)
+            seen = dataclasses.replace(inputs, x=x)
+        posterior = self.posterior_params(seen, training)
+        base = noise.normal(
+            num_samples,
+            tf.shape(inputs.x)[0],
+            self.posterior.noise_dim,
+            self.maths_dtype,
+        )
+        sampler = self.posterior.sample_and_log_prob if sampler is None else sampler
+        z, log_posterior = sampler(posterior, base)
+        return self.weigh(
+            inputs, posterior, z, log_posterior, prior=prior, training=training
+        )
+
+    def weigh(
+        self,
+        inputs: Inputs,
+        posterior: Params,
+        z: Tensor,
+        log_posterior: Tensor,
+        prior: Params | None = None,
+        likelihood: Params | None = None,
+        training: bool = False,
+    ) -> Draw:
+        """Evaluates p(z) and p(x|z) at latents that somebody drew.
+
+        Args:
+            inputs: one batch.
+            posterior: parameters of q(z|x).
+            z: (K, B, D) latents.
+            log_posterior: (K, B) log-density of what they were drawn from, nats.
+            prior: parameters of p(z) that are known already; computed if None.
+            likelihood: parameters of p(x|z) that are known already; computed if None.
+            training: passed to the decoder.
+
+        Returns:
+            draw: the same latents with every density at them.
+        """
+        prior = self.prior(inputs.condition) if prior is None else prior
+        if likelihood is None:
+            likelihood = self.likelihood_params(z, inputs.condition, training)
+        if training:
+            likelihood = self.likelihood.calibrate(
+                likelihood, inputs.x, inputs.mask, inputs.sample_weight
+            )
+        return Draw(
+            z=z,
+            posterior=posterior,
+            prior=prior,
+            likelihood=likelihood,
+            log_likelihood=self.likelihood.log_prob(likelihood, inputs.x, inputs.mask),
+            log_prior=self.prior.log_prob(prior, z),
+            log_posterior=log_posterior,
+            entries=count_observed(inputs.mask, self.maths_dtype),
+        )
+
+    # === The loss, the same in training and evaluation ===
+
+    def _loss_parts(
+        self, inputs: Inputs, noise: Noise, sample_weight: Tensor | None, training: bool
+    ) -> LossParts:
+        """Computes the objective's terms and adds the KL to the model's losses."""
+        inputs = dataclasses.replace(inputs, sample_weight=sample_weight)
+        # Called as a layer: losses of the networks' own layers are then kept until the
+        # next step, however often the objective runs a network.
+        parts = self.objective(
+            inputs=inputs, model=self, noise=noise, training=training
+        )
+        self.add_loss(batch_mean(parts.kl_term, sample_weight, inputs.count))
+        # Computed here, before the optimizer moves the weights that it depends on.
+        return dataclasses.replace(parts, metrics=self._reported(parts))
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: LossParts | None = None,
+        sample_weight: Tensor | None = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Adds up the loss of a batch: data term, KL term, regularizers; scalar nats.
+
+        y is not used, and of x only `count`: `y_pred` holds the loss parts.
+        """
+        del y, training
+        assert y_pred is not None, "y_pred holds the LossParts of the batch"
+        count = None if x is None else x.count
+        data_term = batch_mean(y_pred.data_term, sample_weight, count)
+        # Replicas add up: a loss of weights or layers counts as the examples do.
+        share = batch_mean(tf.ones_like(y_pred.data_term), None, count)
+        kl, regularizers = self._added_losses(data_term.dtype)
+        return data_term + kl + regularizers * share
+
+    def _added_losses(self, dtype: Any) -> tuple[Tensor, Tensor]:
+        """The KL that this step added, and the sum of all other losses."""
+        # Keras lists what a layer added itself before what its layers and weights add.
+        kl, *others = (tf.cast(loss, dtype) for loss in self.losses)
+        return kl, tf.add_n([tf.zeros((), dtype), *others])
+
+    def _reported(self, parts: LossParts) -> dict[str, Tensor]:
+        """What objective and posterior report beside the values of every model."""
+        if parts.draw is None:
+            return parts.metrics
+        return {**parts.metrics, **self.posterior.report(parts.draw)}
+
+    # === Training and evaluation, as Keras calls them ===
+
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        loss: Any = None,
+        metrics: Any = None,
+        max_gradient_norm: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Configures training, as in Keras; the loss is the objective's.
+
+        Args:
+            optimizer: any Keras optimizer.
+            loss: must stay None.
+            metrics: must stay None.
+            max_gradient_norm: steps whose gradient has a larger norm over all weights
+                are skipped and counted in the metric `skipped_steps`; None: no such
+                limit.
+            **kwargs: passed to `keras.Model.compile`. Dense networks on a CPU train up
+                to twice as fast with `jit_compile=True, steps_per_execution=24`; XLA
+                draws other noise from the same seed.
+
+        Raises:
+            ValueError: if a loss or metrics are given, the limit is not above 0, or the
+                arguments cannot be used with the model's distribution strategy.
+        """
+        weighted = kwargs.get("weighted_metrics") or kwargs.get("loss_weights")
+        if loss is not None or metrics or weighted:
+            raise ValueError(
+                "a VAE has no target to compare with, so compile takes neither loss nor "
+                "metrics. Choose likelihood= and objective= when building the model."
+            )
+        super().compile(optimizer=optimizer, **kwargs)
+        check_compile_arguments(self.distribute_strategy, self.optimizer, kwargs)
+        limit = max_gradient_norm
+        self._guard = None if limit is None else GradientGuard(self.optimizer, limit)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
+    ) -> Any:
+        """Trains the model: `keras.Model.fit` without targets.
+
+        Arguments are those of Keras; these differ.
+
+        Args:
+            x: array (N, *data_shape), a dict of arrays, a `tf.data.Dataset` or anything
+                else that Keras takes.
+            y: must stay None; labels go in as {"x": x, "condition": labels}.
+            batch_size: examples per step; 32 if None.
+            epochs: passes over the data.
+            verbose: 0, 1, 2 or "auto".
+            callbacks: one with a method `around_fit(model, arguments)`, a context
+                manager that yields arguments, runs around the whole fit.
+            validation_split: share of the examples, the last ones, that is validated on.
+            validation_data: takes the forms of x.
+            shuffle: whether each epoch has an order of its own.
+            class_weight: must stay None.
+            sample_weight: (N,) how much each example counts.
+            initial_epoch: to start counting from.
+            steps_per_epoch: batches per epoch of data that do not end.
+            validation_steps: batches per validation of data that do not end.
+            validation_batch_size: examples per validation step; `batch_size` if None.
+            validation_freq: epochs between validations.
+
+        Returns:
+            history: a Keras `History`.
+
+        Raises:
+            ValueError: if the data are empty, of the wrong shape, not finite or outside
+                the likelihood's support.
+            WorkerLost: if another worker of a distributed fit ended.
+        """
+        arguments = prepare_data(
+            self,
+            {
+                "x": x,
+                "y": y,
+                "batch_size": batch_size,
+                "epochs": epochs,
+                "verbose": verbose,
+                "callbacks": callbacks,
+                "validation_split": validation_split,
+                "validation_data": validation_data,
+                "shuffle": shuffle,
+                "class_weight": class_weight,
+                "sample_weight": sample_weight,
+                "initial_epoch": initial_epoch,
+                "steps_per_epoch": steps_per_epoch,
+                "validation_steps": validation_steps,
+                "validation_batch_size": validation_batch_size,
+                "validation_freq": validation_freq,
+            },
+        )
+        check_same_weights(self)
+        strategy = self.distribute_strategy
+        with workers_named(strategy), contextlib.ExitStack() as stack:
+            if self._guard is not None:
+                arguments = self._guard.watched(arguments)
+            for callback in keras.tree.flatten(arguments["callbacks"] or []):
+                if hasattr(callback, "around_fit"):
+                    around = callback.around_fit(self, arguments)
+                    arguments = stack.enter_context(around)
+            return super().fit(**in_batches(self, arguments))
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Measures the loss and its parts: `keras.Model.evaluate` without targets.
+
+        Example i of the data gets the same noise in every call, whatever the batch size.
+        Arguments and errors are those of Keras and of `fit`.
+        """
+        arguments = {
+            "x": x,
+            "y": y,
+            "batch_size": batch_size,
+            "verbose": verbose,
+            "sample_weight": sample_weight,
+            "steps": steps,
+            "callbacks": callbacks,
+            "return_dict": return_dict,
+            **kwargs,
+        }
+        if not kwargs.get("_use_cached_eval_dataset"):  # within fit, which has checked
+            arguments = prepare_data(self, arguments)
+        with workers_named(self.distribute_strategy):
+            return super().evaluate(**arguments)
+
+    def train_step(self, data: Any) -> dict[str, Tensor]:
+        """Takes one optimizer step on one batch."""
+        inputs, sample_weight = self._unpack(data)
+        noise = self._training_noise()
+        with tf.GradientTape() as tape:
+            parts = self._loss_parts(inputs, noise, sample_weight, training=True)
+            loss = self.compute_loss(inputs, y_pred=parts, sample_weight=sample_weight)
+            scaled = self.optimizer.scale_loss(loss)
+        variables = self.trainable_variables
+        _, regularizers = self._added_losses(loss.dtype)  # before the weights change
+        gradients = whole_gradients(tape.gradient(scaled, variables), self.optimizer)
+        if self._guard is None:
+            self.optimizer.apply(gradients, variables)
+        else:
+            skipped = self._guard.apply(gradients, variables)
+            self._skipped_steps.update_state(skipped)
+        self.step.assign_add(1)
+        return self._report(parts, sample_weight, regularizers)
+
+    def test_step(self, data: Any) -> dict[str, Tensor]:
+        """Measures one batch; the same loss as in `train_step`."""
+        inputs, sample_weight = self._unpack(data)
+        key = tf.stack([tf.cast(self.noise_seed.value, tf.int32), _EVALUATION])
+        first_example = tf.cast(self._evaluated.value, tf.int32)
+        noise = fold_replica(Noise(key, first_example))
+        parts = self._loss_parts(inputs, noise, sample_weight, training=False)
+        _, regularizers = self._added_losses(parts.data_term.dtype)
+        num = tf.cast(tf.shape(inputs.x)[0], self._evaluated.dtype)
+        self._evaluated.assign_add(num)
+        return self._report(parts, sample_weight, regularizers)
+
+    def _unpack(self, data: Any) -> tuple[Inputs, Tensor | None]:
+        """Reads a batch, and counts its examples on all replicas before anything else.
+
+        Replicas run in turns up to a collective, and share what `add_loss` collects: so
+        none may stand between the losses and their sum.
+        """
+        inputs, sample_weight = unpack_batch(data)
+        condition = self._checked_condition(inputs.condition)
+        count = global_count(inputs.x)
+        self._clear_losses()  # Keras clears those of the layer called first, not ours
+        inputs = dataclasses.replace(inputs, condition=condition, count=count)
+        return inputs, sample_weight
+
+    def _training_noise(self) -> Noise:
+        seed, step = (tf.cast(v.value, tf.int32) for v in (self.noise_seed, self.step))
+        return fold_replica(Noise(tf.stack([seed, step])))
+
+    def _report(
+        self, parts: LossParts, sample_weight: Tensor | None, regularizers: Tensor
+    ) -> dict[str, Tensor]:
+        update_trackers(
+            self._trackers, parts, sample_weight, regularizers, self.data_shape
+        )
+        return reducible(self.get_metrics_result())
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics that `fit` and `evaluate` report."""
+        guarded = [] if self._guard is None else [self._skipped_steps]
+        return [*self._trackers.values(), *guarded]
+
+    def reset_metrics(self) -> None:
+        """Starts an epoch or an evaluation: metrics at zero, noise at the first example."""
+        super().reset_metrics()
+        self._evaluated.assign(0)
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Makes what `fit` calls, as Keras does; one XLA program where that is faster."""
+        if force or self.train_function is None:
+            super().make_train_function(force)
+            if joins_steps(self):
+                self.train_function = joined_train_function(self, self.train_function)
+
+    def _maybe_symbolic_build(self, **kwargs: Any) -> None:
+        """Makes the optimizer's variables.
+
+        Keras would read a batch for it, which fails on several workers for any batch of
+        more than x. The model is built before, from the data.
+        """
+        if self._distribute_strategy is None or not self.built:
+            super()._maybe_symbolic_build(**kwargs)
+        elif not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+
+    # === Building and saving ===
+
+    def build(self, input_shape: Any = None) -> None:
+        """Makes all weights, by one eager pass over a tiny batch of blank examples.
+
+        The pass runs the objective too, so parts that do not fit together are refused
+        here, in plain words, and not inside a graph. It also makes a metric for each
+        value that objective or posterior reports.
+
+        Args:
+            input_shape: of x, or a dict of shapes by input name; batch first.
+        """
+        if self.built:
+            return
+        shapes = input_shape if isinstance(input_shape, dict) else {"x": input_shape}
+        self._input_shapes = {
+            name: [None, *tuple(shape)[1:]]
+            for name, shape in shapes.items()
+            if name != "mask"
+        }
+        self._input_shapes["x"] = [None, *self.data_shape]
+        condition = self.condition
+        with tf.init_scope():
+            blank = {"x": tf.zeros([2, *self.data_shape], self.maths_dtype)}
+            blank["x"] += self.likelihood.filler
+            if condition is not None:
+                self._input_shapes["condition"] = [None, *condition.shape]
+                blank["condition"] = condition.blank(2)
+            noise = Noise(tf.zeros(2, tf.int32))
+            parts = self.objective.parts(self, Inputs(**blank), noise, training=False)
+        for name in self._reported(parts):
+            self._trackers.setdefault(name, keras.metrics.Mean(name=name))
+        self.built = True
+
+    def build_for(self, inputs: Inputs) -> None:
+        """Builds the model for some inputs, if it is not built yet."""
+        if not self.built:
+            self.build({name: value.shape for name, value in inputs.to_dict().items()})
+
+    def _declared_shapes(self) -> dict[str, Any] | None:
+        """The input shapes if both networks are built and name them, else None."""
+        shapes: dict[str, Any] = {}
+        for network in (self.encoder, self.decoder):
+            if not network.built:
+                return None
+            if declared_inputs(network):
+                shapes |= {name: tensor.shape for name, tensor in network.input.items()}
+        shapes.pop("z", None)
+        if self.prior.conditional and "condition" not in shapes:
+            return None  # only the data will say what is given to the prior
+        return {"x": (None, *self.data_shape), **shapes}
+
+    def _counter(self, name: str, start: int) -> Any:
+        return self.add_weight(
+            name=name,
+            shape=(),
+            dtype="int64",
+            initializer=keras.initializers.Constant(start),
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Returns the input shapes, for loading."""
+        return (
+            None if self._input_shapes is None else {"input_shape": self._input_shapes}
+        )
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Returns the arguments of `compile`, for saving."""
+        config = super().get_compile_config()
+        if config and self._guard is not None:
+            config["max_gradient_norm"] = self._guard.limit
+        return config
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a loaded model as the saved one was."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
+            "seed": self.seed,
+            **{p: keras.saving.serialize_keras_object(getattr(self, p)) for p in KINDS},
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """Makes a model from `get_config`."""
+        return cls(
+            **{
+                key: keras.saving.deserialize_keras_object(value, custom_objects)
+                if isinstance(value, dict)
+                else value
+                for key, value in config.items()
+            }
+        )
 
     def with_prior(self, prior: Any, objective: Any = None) -> VAE:
         """Copies this model with another prior, for example one fitted after training.
@@ -223,7 +738,7 @@ class VAE(TrainableModel):
             kept.append("objective")
         else:
             config["objective"] = objective
-        copy = type(self).from_config(config)
+        copy: VAE = type(self).from_config(config)
         if self.built:
             if not copy.built:
                 copy.build(self._input_shapes)
@@ -231,68 +746,3 @@ class VAE(TrainableModel):
                 getattr(copy, part).set_weights(getattr(self, part).get_weights())
             copy.step.assign(self.step.value)
         return copy
-
-    def _condition_for(self, given: Any, num: int | None) -> Any:
-        expected = self.condition
-        given = check_visible_part(self.objective, given)
-        if expected is not None and given is not None:
-            return expected.broadcast(given, num)
-        return check_condition(expected, given, self.built)
-
-    def _map(self, function: Any, x: Any, batch_size: int, *args: Any) -> Any:
-        inputs = self._complete_inputs(x)
-        self._build_for(inputs)
-        return map_batches(self._compiled(function), inputs, batch_size, *args)
-
-    def _compiled(self, function: Any) -> Any:
-        return self._compiled_functions.get(functools.partial(function, self))
-
-
-# === One batch of each method, in the form that map_batches calls ===
-
-
-def _encode(model: VAE, batch: dict[str, Tensor], first: Tensor) -> dict[str, Tensor]:
-    del first
-    return endpoints.encode(model, Inputs(**batch))
-
-
-def _reconstruct(model: VAE, batch: dict[str, Tensor], first: Tensor) -> Tensor:
-    del first
-    return endpoints.reconstruct(model, Inputs(**batch))["x"]
-
-
-def _elbo(
-    model: VAE, batch: dict[str, Tensor], first: Tensor, key: Tensor, num_samples: int
-) -> Tensor:
-    return endpoints.score(model, Inputs(**batch), key, num_samples, first)["elbo"]
-
-
-def _sample_mean(
-    model: VAE,
-    batch: dict[str, Tensor],
-    first: Tensor,
-    key: Tensor,
-    temperature: Tensor,
-) -> Tensor:
-    num, condition = tf.shape(batch["x"])[0], batch.get("condition")
-    return endpoints.generate(model, num, key, temperature, condition, first)["x"]
-
-
-def _sample_pixels(
-    model: VAE,
-    batch: dict[str, Tensor],
-    first: Tensor,
-    key: Tensor,
-    temperature: Tensor,
-) -> Tensor:
-    num, condition = tf.shape(batch["x"])[0], batch.get("condition")
-    z = endpoints.latents(model, num, key, temperature, condition, first)
-    params = model.likelihood_params(z, condition)
-    seed = tf.stack([key[0], first + 1])
-    return model.likelihood.distribution(params).sample(seed=seed)
-
-
-def _key(seed: int | None) -> Tensor:
-    if seed is None:
-        seed = np.random.randint(2**31)
-    return tf.constant([check_seed(seed), 0], tf.int32)

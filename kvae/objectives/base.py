@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import dataclasses
 from typing import Any
 
 import keras
@@ -18,8 +17,8 @@ class Objective(keras.layers.Layer, abc.ABC):
     """The scalar that training minimises, from named parts.
 
     Subclassing guide: give `parts`. Start from `model.draw(...)`, which runs the networks
-    and returns every density; return per-example terms in nats. `call` averages the KL
-    term and adds it to the loss. Weights that change in training (a KL weight, a
+    and returns every density; return per-example terms in nats. The model averages
+    the KL term and adds it to its losses. Weights that change in training (a KL weight, a
     discriminator) are Keras weights, never Python numbers, which are frozen when the
     graph is traced. Parts that do not fit raise in `parts`: the model calls it once,
     eagerly, when it is built.
@@ -81,18 +80,10 @@ class Objective(keras.layers.Layer, abc.ABC):
         return tf.reduce_mean(draw.log_posterior - draw.log_prior, axis=0)
 
     def call(
-        self,
-        inputs: Inputs,
-        model: Any,
-        noise: Noise,
-        sample_weight: Tensor | None,
-        training: bool,
+        self, inputs: Inputs, model: Any, noise: Noise, training: bool
     ) -> LossParts:
-        """Computes the parts and adds the batch mean of the KL term to the losses."""
-        inputs = dataclasses.replace(inputs, sample_weight=sample_weight)
-        parts = self.parts(model, inputs, noise, training)
-        self.add_loss(batch_mean(parts.kl_term, sample_weight, inputs.count))
-        return parts
+        """Computes the parts of one batch."""
+        return self.parts(model, inputs, noise, training)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -159,8 +159,10 @@ class Config:
     early_stopping: int = _key(
         0, _whole(0), "epochs without a better validation ELBO before stopping; 0: off"
     )
-    jit_compile: bool | None = _key(
-        None, _optional(_truth), "compile steps with XLA; None: where it is faster"
+    jit_compile: bool = _key(
+        False,
+        _truth,
+        "compile steps with XLA: dense networks on CPUs take half the time",
     )
     steps_per_execution: int | None = _key(
         None, _whole(1, optional=True), "steps per call into TensorFlow, about"

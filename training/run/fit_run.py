@@ -13,7 +13,7 @@ import rich.console
 import tensorflow as tf
 
 from kvae.core.errors import user_errors
-from kvae.fitting.execution import LONG, steps_at_once, steps_wanted, suits_xla
+from kvae.fitting.execution import steps_at_once, steps_wanted
 from kvae.training.checkpoint.checkpoint import Checkpoint
 from kvae.training.checkpoint.divergence import Diverged, StopOnDivergence
 from kvae.training.checkpoint.workers import Workers
@@ -52,7 +52,7 @@ def fit(
     """
     steps = steps_per_epoch(len(data.train), config.batch_size)
     replicas = vae.distribute_strategy.num_replicas_in_sync
-    config = choose_execution(vae, config, steps)
+    config = choose_execution(vae, config)
     several = replicas > 1
     at_once = 1 if several else steps_at_once(steps, config.steps_per_execution or 1)
     taken = math.ceil(steps / at_once) * at_once  # Keras takes the last call's whole
@@ -134,31 +134,25 @@ def fit(
     return history.rows, checkpoint.seconds + time.monotonic() - began
 
 
-def choose_execution(vae: Any, config: Config, steps: int) -> Config:
-    """Fills in how steps are run where that is left open.
+def choose_execution(vae: Any, config: Config) -> Config:
+    """Fills in how many steps share a call where that is left open.
 
-    A new run keeps the answer, so that it goes on alike where there are other devices.
+    No number depends on it. The run keeps the answer, so that it resumes alike.
 
     Args:
         vae: built.
         config: of the run.
-        steps: of one epoch.
 
     Returns:
         config: as it is for several replicas.
     """
     if vae.distribute_strategy.num_replicas_in_sync > 1:
         return config
-    jit_compile = config.jit_compile
-    if jit_compile is None:
-        jit_compile = steps * config.epochs >= LONG and suits_xla(vae)
     wanted = config.steps_per_execution
     if wanted is None:
         batch_bytes = 4 * config.batch_size * math.prod(vae.data_shape)
-        wanted = steps_wanted(batch_bytes) if jit_compile else _FEW
-    return dataclasses.replace(
-        config, jit_compile=jit_compile, steps_per_execution=wanted
-    )
+        wanted = steps_wanted(batch_bytes) if config.jit_compile else _FEW
+    return dataclasses.replace(config, steps_per_execution=wanted)
 
 
 def conditions_of(data: DataSet, config: Config) -> dict[str, Any]:

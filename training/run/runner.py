@@ -15,7 +15,7 @@ from kvae.core.extras import require
 from kvae.training.checkpoint.run_lock import run_lock
 from kvae.training.checkpoint.workers import Workers
 from kvae.training.config.config import Config
-from kvae.training.data.pipeline import binarise_once, steps_per_epoch
+from kvae.training.data.pipeline import binarise_once
 from kvae.training.data.sources import DataSet, load_data, located
 from kvae.training.run.build_model import build_model
 from kvae.training.run.completion_runs import inputs_for_test, save_completions
@@ -120,8 +120,7 @@ def _train(
     with strategy.scope():
         vae = build_model(config, data.train, conditions["train"])
     if new:
-        steps = steps_per_epoch(len(data.train), config.batch_size)
-        config = choose_execution(vae, config, steps)
+        config = choose_execution(vae, config)
     if not new:
         directory.check_data(data.describe())
     elif workers.is_first:

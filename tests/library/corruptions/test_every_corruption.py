@@ -83,7 +83,7 @@ def test_training_alone_is_noisy_and_its_target_clean(corruption):
     elbo = vae.elbo(x)
     vae.corruption = None
     assert vae.evaluate(x, verbose=0, return_dict=True) == evaluated
-    vae._compiled_functions = type(vae._compiled_functions)()  # traced anew
+    vae.compiled_functions = type(vae.compiled_functions)()  # traced anew
     np.testing.assert_array_equal(vae.elbo(x), elbo)
 
 

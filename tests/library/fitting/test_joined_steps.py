@@ -7,7 +7,6 @@ import tensorflow as tf
 from support import small
 
 import kvae
-from kvae.fitting.execution import suits_xla
 from kvae.fitting.joined_steps import joins_steps
 from kvae.networks import conv_decoder, conv_encoder
 
@@ -132,7 +131,6 @@ def test_convolutions_that_are_not_trained_count_too():
         objective=kvae.objectives.Perceptual(feature_model=features), compile=compile
     )
     assert not joins_steps(perceptual)
-    assert not suits_xla(perceptual)
 
 
 def test_a_train_step_of_ones_own_reports_what_it_wants():

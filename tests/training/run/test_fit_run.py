@@ -3,7 +3,6 @@
 import pytest
 
 import kvae
-from kvae.networks import mlp
 from kvae.training.config.config import Config
 from kvae.training.run.fit_run import choose_execution, steps_at_once
 from kvae.training.run.optimizer import make_optimizer
@@ -34,25 +33,18 @@ def test_no_choice_near_the_one_wanted_would_waste_less(wanted):
 
 
 @pytest.mark.parametrize(
-    ("units", "epochs", "given", "chosen"),
+    ("given", "chosen"),
     [
-        (400, 100, {}, (True, 24)),  # 100 epochs of 10 steps, a large dense network
-        (400, 99, {}, (False, 10)),
-        (8, 100, {}, (False, 10)),
-        (400, 100, {"jit_compile": False}, (False, 10)),
-        (8, 1, {"jit_compile": True, "steps_per_execution": 7}, (True, 7)),
+        ({}, (False, 10)),
+        ({"jit_compile": True}, (True, 24)),
+        ({"steps_per_execution": 7}, (False, 7)),
     ],
 )
-def test_what_is_left_open_is_chosen_and_kept(units, epochs, given, chosen):
-    vae = kvae.VAE(
-        mlp((6,), (units, units)),
-        mlp((2,), (units,), role="decoder"),
-        kvae.posteriors.DiagonalNormal(2),
-        kvae.likelihoods.Bernoulli((6,)),
-    )
-    config = choose_execution(vae, Config(epochs=epochs, **given), 10)
+def test_the_steps_of_a_call_are_chosen_and_kept(given, chosen):
+    vae = small.vae()
+    config = choose_execution(vae, Config(epochs=100, **given))
     assert (config.jit_compile, config.steps_per_execution) == chosen
-    assert choose_execution(vae, config, 10) == config
+    assert choose_execution(vae, config) == config
 
 
 def test_an_integer_rate_falls_along_the_same_cosine():

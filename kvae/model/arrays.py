@@ -1,0 +1,267 @@
+"""What a trained model gives its users: encode, decode, sample, reconstruct, elbo.
+
+Arrays go in and numpy arrays come out, in batches. Tensors go in and tensors come out, in
+one piece, inside a `tf.function` or not, with gradients to all weights.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kvae.completion import Completions, complete
+from kvae.core.batches import CompiledFunctions, map_batches
+from kvae.core.checks import check_count, check_latents, check_seed, check_temperature
+from kvae.core.inputs import Inputs
+from kvae.core.types import Tensor
+from kvae.fitting.array_batches import is_arrays
+from kvae.model import endpoints
+from kvae.model.conditions import check_condition, check_visible_part
+
+
+class ArrayMethods(keras.Model):
+    """The methods of `kvae.VAE` that use a model and do not train it."""
+
+    @functools.cached_property
+    def compiled_functions(self) -> CompiledFunctions:
+        """The graphs of these methods, made at first use."""
+        return CompiledFunctions()
+
+    def call(self, inputs: Any, training: bool = False) -> Tensor:
+        """Reconstructs: the mean of p(x|z) at the posterior mean of z, (B, *data_shape)."""
+        del training
+        return endpoints.reconstruct(self, Inputs.of(inputs))["x"]
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Reconstructs x as `keras.Model.predict` does; arrays are checked first."""
+        if is_arrays(x):
+            x = self.complete_inputs(x).to_keras()
+        return super().predict(x, *args, **kwargs)
+
+    def encode(self, x: Any, batch_size: int = 512) -> Any:
+        """Infers q(z|x).
+
+        Args:
+            x: (N, *data_shape), or a dict with "x" and optionally "condition", "mask".
+                Arrays are encoded in batches; tensors at once, differentiably.
+            batch_size: examples per pass; does not change the result.
+
+        Returns:
+            posterior: a TFP distribution with batch (N,) and event (D,).
+        """
+        params = self._map(_encode, x, batch_size)
+        return self.posterior.distribution(
+            tf.nest.map_structure(tf.convert_to_tensor, params)
+        )
+
+    def embed(self, x: Any, batch_size: int = 512) -> Any:
+        """Computes the mean of q(z|x): one vector per example.
+
+        What nearest neighbors, classifiers and UMAP take. Posteriors without a mean in
+        closed form give the point that `reconstruct` decodes.
+
+        Args:
+            x: as for `encode`.
+            batch_size: examples per pass; does not change the result.
+
+        Returns:
+            z: (N, D), an array of an array.
+        """
+        return self._map(_embed, x, batch_size)
+
+    def decode(self, z: Any, condition: Any = None) -> Any:
+        """Makes p(x|z).
+
+        Args:
+            z: (N, D) latents.
+            condition: what p(x|z,c) is given: (N, ...), or one for all; None without.
+
+        Returns:
+            likelihood: a TFP distribution with batch (N,) and event `data_shape`.
+
+        Raises:
+            ValueError: if z has another number of latent dimensions, or the condition
+                does not fit the model.
+        """
+        z = check_latents(z, self.latent_dim, self.maths_dtype)
+        if not tf.is_tensor(condition):
+            num = z.shape[-2]
+            condition = self._condition_for(
+                condition, None if num is None else int(num)
+            )
+        return self.likelihood.distribution(self.likelihood_params(z, condition))
+
+    def sample(
+        self,
+        num: int | None = None,
+        seed: int | None = None,
+        condition: Any = None,
+        temperature: float = 1.0,
+        mean: bool = True,
+        batch_size: int = 512,
+    ) -> np.ndarray:
+        """Draws new examples: z from the prior, then x from p(x|z).
+
+        Args:
+            num: how many, at least 1; None takes one for each condition.
+            seed: of the draw; example i depends on the seed and i alone. None draws
+                other examples at each call.
+            condition: what p(x|z,c) is given: (num, ...), or one for all, for example the
+                label 7; None without.
+            temperature: multiplies the spread of the prior; 1 draws from p(z).
+            mean: return the mean of p(x|z), the usual picture, instead of a draw.
+            batch_size: examples per pass; does not change the result if `mean`.
+
+        Returns:
+            x: (num, *data_shape), in the units of the data.
+
+        Raises:
+            ValueError: if a number is out of range, or the condition does not fit the
+                model.
+        """
+        wanted = num is None and condition is not None
+        if not wanted:
+            num = check_count("num", num)
+        condition = self._condition_for(condition, num)
+        inputs = Inputs(np.arange(num or len(condition), dtype="int32"), condition)
+        spread = tf.constant(check_temperature(temperature), self.maths_dtype)
+        function = self._compiled(_sample_mean if mean else _sample_pixels)
+        return map_batches(function, inputs, batch_size, _key(seed), spread)
+
+    def reconstruct(self, x: Any, batch_size: int = 512) -> Any:
+        """Reconstructs x: the mean of p(x|z) at the posterior mean, (N, *data_shape)."""
+        return self._map(_reconstruct, x, batch_size)
+
+    def complete(
+        self, x: Any, mask: Any = None, num: int = 8, seed: int = 0, **options: Any
+    ) -> Completions:
+        """Draws what is hidden given the rest; see `kvae.completion.complete`."""
+        return complete(self, x, mask, num, seed, **options)
+
+    def elbo(
+        self, x: Any, num_samples: int = 1, seed: int = 0, batch_size: int = 512
+    ) -> Any:
+        """Estimates the evidence lower bound of each example.
+
+            elbo = mean_k log p(x|z_k) - rate,  z_k from q(z|x)
+
+        The rate is estimated as the objective does it. The noise of example i depends on
+        the seed and i alone, so the batch size does not change the result.
+
+        Args:
+            x: (N, *data_shape), or a dict with "x" and optionally "condition", "mask".
+                Arrays give an array, tensors a tensor with gradients.
+            num_samples: K, latents per example.
+            seed: of the latents.
+            batch_size: examples per pass.
+
+        Returns:
+            elbo: (N,) nats per example.
+        """
+        num_samples = check_count("num_samples", num_samples)
+        function = functools.partial(_elbo, num_samples=num_samples)
+        return self._map(function, x, batch_size, _key(seed))
+
+    # === How they run ===
+
+    def complete_inputs(self, x: Any) -> Inputs:
+        """Checks arrays for a trained model: one that completes needs the visible part."""
+        inputs: Inputs = self.check_inputs(x)
+        check_visible_part(self.objective, inputs.condition)
+        return inputs
+
+    def _condition_for(self, given: Any, num: int | None) -> Any:
+        expected = self.condition
+        given = check_visible_part(self.objective, given)
+        if expected is not None and given is not None:
+            return expected.broadcast(given, num)
+        return check_condition(expected, given, self.built)
+
+    def _map(self, function: Any, x: Any, batch_size: int, *args: Any) -> Any:
+        if _holds_tensors(x):
+            inputs = self._tensor_inputs(x)
+            self.build_for(inputs)
+            return function(self, inputs.to_dict(), tf.constant(0), *args)
+        inputs = self.complete_inputs(x)
+        self.build_for(inputs)
+        return map_batches(self._compiled(function), inputs, batch_size, *args)
+
+    def _tensor_inputs(self, x: Any) -> Inputs:
+        """Reads tensors, whose values are not looked at: a graph has none yet."""
+        inputs = Inputs.of(x)
+        arrays = {k: tf.convert_to_tensor(v) for k, v in inputs.to_dict().items()}
+        shape = arrays["x"].shape
+        if not shape[1:].is_compatible_with(self.data_shape):
+            raise ValueError(
+                f"the model takes examples of shape {self.data_shape}; received a tensor "
+                f"of shape {tuple(shape)}."
+            )
+        condition = self._checked_condition(arrays.get("condition"))
+        return dataclasses.replace(Inputs(**arrays), condition=condition)
+
+    def _compiled(self, function: Any) -> Any:
+        return self.compiled_functions.get(functools.partial(function, self))
+
+
+def _holds_tensors(x: Any) -> bool:
+    fields = x.to_dict() if isinstance(x, Inputs) else x
+    return any(tf.is_tensor(leaf) for leaf in keras.tree.flatten(fields))
+
+
+# === One batch of each method, in the form that map_batches calls ===
+
+
+def _encode(model: Any, batch: dict[str, Tensor], first: Tensor) -> dict[str, Tensor]:
+    del first
+    return endpoints.encode(model, Inputs(**batch))
+
+
+def _embed(model: Any, batch: dict[str, Tensor], first: Tensor) -> Tensor:
+    return model.posterior.mean(_encode(model, batch, first))
+
+
+def _reconstruct(model: Any, batch: dict[str, Tensor], first: Tensor) -> Tensor:
+    del first
+    return endpoints.reconstruct(model, Inputs(**batch))["x"]
+
+
+def _elbo(
+    model: Any, batch: dict[str, Tensor], first: Tensor, key: Tensor, num_samples: int
+) -> Tensor:
+    return endpoints.score(model, Inputs(**batch), key, num_samples, first)["elbo"]
+
+
+def _sample_mean(
+    model: Any,
+    batch: dict[str, Tensor],
+    first: Tensor,
+    key: Tensor,
+    temperature: Tensor,
+) -> Tensor:
+    num, condition = tf.shape(batch["x"])[0], batch.get("condition")
+    return endpoints.generate(model, num, key, temperature, condition, first)["x"]
+
+
+def _sample_pixels(
+    model: Any,
+    batch: dict[str, Tensor],
+    first: Tensor,
+    key: Tensor,
+    temperature: Tensor,
+) -> Tensor:
+    num, condition = tf.shape(batch["x"])[0], batch.get("condition")
+    z = endpoints.latents(model, num, key, temperature, condition, first)
+    params = model.likelihood_params(z, condition)
+    seed = tf.stack([key[0], first + 1])
+    return model.likelihood.distribution(params).sample(seed=seed)
+
+
+def _key(seed: int | None) -> Tensor:
+    if seed is None:
+        seed = np.random.randint(2**31)
+    return tf.constant([check_seed(seed), 0], tf.int32)
