@@ -1,8 +1,8 @@
 """How steps are run: how many in one call, and whether by XLA."""
 
 import pytest
+from support import small
 
-import kvae
 from kvae.training.config.config import Config
 from kvae.training.run.fit_run import choose_execution, steps_at_once
 from kvae.training.run.optimizer import make_optimizer
