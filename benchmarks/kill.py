@@ -64,7 +64,7 @@ def kill_until_done(
 ) -> int:
     """Runs and kills until the run is finished; returns how many kills are left."""
     while True:
-        known = (path / "config.toml").exists()
+        known = (path / "run.json").exists()
         verb = ["train", "--resume", str(path), "--quiet"]
         process = start(verb if known else [*begin, "--out", str(path)])
         # Short enough that a run has many lives, long enough that most get on.

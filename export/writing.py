@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from kvae.core.atomic import WriteError
+from kvae.core.atomic import WriteError, being_written, partial_prefix, remove_litter
 from kvae.export.model_checks import check_new
 
 # What TensorFlow's own writers raise for a full or forbidden disk.
@@ -49,7 +49,7 @@ def staged(path: Path) -> Iterator[Path]:
     """Gives a hidden directory beside `path`, which takes its name when all is written.
 
     A block that fails leaves nothing. A process that is killed leaves the hidden
-    directory at most, `.NAME.partial.*`.
+    directory at most, `.NAME.PID.partial.*`, which the next one removes.
 
     Args:
         path: of the directory; must not exist.
@@ -62,12 +62,15 @@ def staged(path: Path) -> Iterator[Path]:
         WriteError: with the reason of the system.
     """
     with explained(path):
-        stage = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial.", dir=path.parent))
+        remove_litter(path.parent, path.name)
+        prefix = f"{partial_prefix(path.name)}."
+        stage = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
         try:
-            yield stage
-            stage.chmod(0o755)
-            check_new(path)  # a rename would take an empty directory's place
-            os.rename(stage, path)
+            with being_written(stage):
+                yield stage
+                stage.chmod(0o755)
+                check_new(path)  # a rename would take an empty directory's place
+                os.rename(stage, path)
         except BaseException:
             shutil.rmtree(stage, ignore_errors=True)
             raise
@@ -75,7 +78,8 @@ def staged(path: Path) -> Iterator[Path]:
 
 def write_new(path: Path, content: bytes) -> None:
     """Writes a file so that its name appears only once all of it is on the disk."""
-    descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    prefix = f"{partial_prefix(path.name)}."
+    descriptor, partial = tempfile.mkstemp(prefix=prefix, dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

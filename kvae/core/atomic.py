@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import pathlib
+import re
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +23,7 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Gives a path to write beside `path`, and renames it when the block ends well.
 
     A process that is killed, or a disk that fills up, leaves the previous file as it
-    was.
+    was. What a killed process left half written, `remove_litter` removes.
 
     Args:
         path: the file to make or replace.
@@ -33,18 +35,69 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
         WriteError: if the system refuses, with the reason in words.
     """
     path = pathlib.Path(path)
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    beside = path.with_name(partial_prefix(path.stem) + path.suffix)
     try:
-        yield beside
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
+        beside.touch()
+        with being_written(beside):
+            yield beside
+            with beside.open("rb+") as file:
+                os.fsync(file.fileno())
+            beside.replace(path)
         _flush_folder(path.parent)
     except OSError as error:
         raise WriteError(_explain(path, error)) from error
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def partial_prefix(name: str) -> str:
+    """How the hidden name begins under which this process writes something."""
+    return f".{name}.{os.getpid()}.partial"
+
+
+@contextlib.contextmanager
+def being_written(path: pathlib.Path) -> Iterator[None]:
+    """Locks a file or folder while it is written, so that it is not taken for litter.
+
+    The system lets go of the lock when the process ends, however it ends. The number in
+    the name tells less: another process, or one in another container, may have it.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove_litter(folder: pathlib.Path, name: str = "") -> None:
+    """Removes what killed processes left half written.
+
+    Args:
+        folder: where they wrote; one that cannot be read or written stays as it is.
+        name: of what they wrote; anything if "".
+    """
+    form = re.compile(rf"\.{re.escape(name) or '.+'}\.\d+\.partial(\..*)?")
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if form.fullmatch(path.name):
+                _remove_unlocked(path)
+
+
+def _remove_unlocked(path: pathlib.Path) -> None:
+    with contextlib.suppress(OSError):
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+        descriptor = os.open(path, flags)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        finally:
+            os.close(descriptor)
 
 
 def _flush_folder(path: pathlib.Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 from collections.abc import Iterable, Iterator
 
 
@@ -12,6 +13,17 @@ class UserError(ValueError):
 
     The command line prints it without a traceback and exits with status 2.
     """
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether an error while reading a file speaks of its bytes.
+
+    A file that may not be read, a disk that fails, too many open files and too little
+    memory say nothing about it; the file may be whole.
+    """
+    if isinstance(error, OSError):  # EINVAL: a damaged archive points outside the file
+        return error.errno in (None, errno.EINVAL)
+    return isinstance(error, Exception) and not isinstance(error, MemoryError)
 
 
 @contextlib.contextmanager

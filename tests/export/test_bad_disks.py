@@ -18,7 +18,7 @@ import pytest
 
 import kvae.export
 from kvae.export import WriteError
-from kvae.export.writing import write_new
+from kvae.export.writing import staged, write_new
 
 PROGRAM = """
 import sys, kvae, kvae.export, numpy
@@ -46,7 +46,7 @@ def test_a_killed_export_leaves_nothing_that_looks_finished(tmp_path: Path) -> N
     try:
         # At this moment the SavedModel is complete, and so the temptation is greatest.
         deadline = time.monotonic() + 300
-        while not list(tmp_path.glob(".out.partial.*/saved_model/1/saved_model.pb")):
+        while not list(tmp_path.glob(".out.*.partial.*/saved_model/1/saved_model.pb")):
             assert process.poll() is None, "the export ended before it was killed"
             assert time.monotonic() < deadline, "no SavedModel in 300 s"
             time.sleep(0.01)
@@ -55,11 +55,13 @@ def test_a_killed_export_leaves_nothing_that_looks_finished(tmp_path: Path) -> N
     finally:
         process.kill()
     (left,) = tmp_path.iterdir()
-    assert left.name.startswith(".out.partial.")
+    assert left.name.startswith(f".out.{process.pid}.partial.")
     assert not (left / "export.json").exists()
     report = kvae.export.verify(left)
     assert not report.ok
     assert "is no finished export" in report.problems[0]
+    with staged(out):  # the next export removes it
+        assert not left.exists()
 
 
 @contextlib.contextmanager

@@ -22,7 +22,11 @@ from kvae.training.checkpoint.checkpoint_folder import CheckpointFolder, Positio
 from kvae.training.checkpoint.diagnosis import diagnose
 from kvae.training.checkpoint.divergence import ADVICE, Diverged, StopOnDivergence
 from kvae.training.checkpoint.repeatable import RepeatableData
-from kvae.training.checkpoint.resume_check import compare_fit_facts, fit_facts
+from kvae.training.checkpoint.resume_check import (
+    compare_fit_facts,
+    compare_owners,
+    fit_facts,
+)
 from kvae.training.checkpoint.run_lock import run_lock
 from kvae.training.checkpoint.skipped_steps import SkippedSteps
 from kvae.training.checkpoint.stop_signals import StopSignals
@@ -66,6 +70,8 @@ class Checkpoint(keras.callbacks.Callback):
         batches_from: makes the data set of `fit` from a given batch on, where
             `steps_per_epoch` is given; without it batches are read and thrown away.
         lock: False if the caller holds the lock of the run.
+        belongs_to: what decides the numbers of the run, as JSON has it; a checkpoint
+            that was saved with something else is refused. None compares nothing.
 
     Raises:
         UserError: if `every` is no interval.
@@ -81,6 +87,7 @@ class Checkpoint(keras.callbacks.Callback):
         keep: int = 2,
         batches_from: Callable[[int], tf.data.Dataset] | None = None,
         lock: bool = True,
+        belongs_to: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         path = pathlib.Path(run_dir).expanduser() / "checkpoints"
@@ -88,6 +95,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.every = Interval.of(every)
         self.batches_from = batches_from
         self.lock = lock
+        self.belongs_to = belongs_to
         self.seconds = 0.0
         self._signals = StopSignals()
         self._workers = Workers(tf.distribute.get_strategy())
@@ -150,6 +158,7 @@ class Checkpoint(keras.callbacks.Callback):
         position = Position(arguments.get("initial_epoch") or 0)
         if self._resumed is not None:
             position, arrays, facts = self._resumed
+            compare_owners(self.folder.path, facts.get("belongs_to"), self.belongs_to)
             compare_fit_facts(model, position, facts["fit"])
             state, _ = state_variables(model)
             write(state, arrays[: facts["state"]])
@@ -248,6 +257,7 @@ class Checkpoint(keras.callbacks.Callback):
             "seconds": seconds,
             "stopped": bool(self.model.stop_training),
             "fit": fit_facts(self.model),
+            "belongs_to": self.belongs_to,
         }
         if self._workers.is_first:
             self.folder.save(self._position, arrays, facts)

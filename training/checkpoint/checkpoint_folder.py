@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from kvae.core.atomic import replacing
-from kvae.core.errors import UserError
+from kvae.core.atomic import remove_litter, replacing
+from kvae.core.errors import UserError, is_damage
 
 _LOG = logging.getLogger("kvae")
 _FACTS = "facts"
@@ -99,12 +99,15 @@ class CheckpointFolder:
 
         Raises:
             UserError: if there are checkpoints and all are damaged.
+            OSError: if the system refuses to read one, which may be whole.
         """
         damaged = []
         for path in reversed(self.files()):
             try:
                 arrays, facts = _read(path)
             except Exception as error:  # whatever NumPy and zipfile make of the bytes
+                if not is_damage(error):
+                    raise
                 damaged.append(path)
                 _LOG.warning(
                     "%s is damaged (%s); the checkpoint before it is taken.",
@@ -125,8 +128,7 @@ class CheckpointFolder:
 
     def clean(self) -> None:
         """Removes what a killed process left half written."""
-        for path in self.path.glob(".*.partial.npz"):
-            path.unlink(missing_ok=True)
+        remove_litter(self.path)
 
 
 def _read(path: pathlib.Path) -> tuple[list[np.ndarray], dict[str, Any]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import pathlib
 from typing import Any
 
 from kvae.core.errors import UserError
 from kvae.training.checkpoint.checkpoint_folder import Position
+from kvae.training.config.config import differences
 
 _LOG = logging.getLogger("kvae")
 
@@ -19,6 +21,29 @@ def fit_facts(model: Any) -> dict[str, Any]:
         "precision": model.dtype_policy.name,
         "replicas": model.distribute_strategy.num_replicas_in_sync,
     }
+
+
+def compare_owners(
+    folder: pathlib.Path, before: dict[str, Any] | None, now: dict[str, Any] | None
+) -> None:
+    """Refuses the checkpoints of another run.
+
+    Args:
+        folder: that holds them.
+        before: what decided the numbers of the run when they were saved; None if that
+            is not known.
+        now: what decides them.
+
+    Raises:
+        UserError: naming what differs.
+    """
+    if before is None or now is None:
+        return
+    if changed := differences(before, now):
+        raise UserError(
+            f"the checkpoints in {folder} are of another run: {changed}. Remove the "
+            "folder to start from the beginning, or change it back."
+        )
 
 
 def compare_fit_facts(model: Any, position: Position, before: dict[str, Any]) -> None:

@@ -112,8 +112,8 @@ def show_metrics(metrics: dict[str, Any], name: str) -> None:
     print(f"\n{name}: {count} test examples, pixels {metrics['pixels']}")
     for key, row in rows.items():
         digits = _DECIMALS.get(key, 2)
-        value = f"{row['value']:g}"
-        if row["standard_error"] is not None:
+        value = "nan" if row["value"] is None else f"{row['value']:g}"
+        if row["value"] is not None and row["standard_error"] is not None:
             value = f"{row['value']:.{digits}f} ± {row['standard_error']:.{digits}f}"
         title = "ELBO" if key == "elbo" else key.replace("_", " ")
         print(f"  {title:13} {value:>16} {row['unit']}  ({row['estimator']})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from kvae.core.errors import UserError, nearest
 from kvae.training.config.interval import Interval
 from kvae.training.config.picture_size import RESIZES, size_of
+
+_FREE = ("data", "data_dir", "checkpoint")  # where the data lie now, how often to save
 
 Check = Callable[[Any], str | None]
 """Takes a value; says what was expected instead, or None if it is right."""
@@ -224,6 +227,20 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """All keys, the defaults too."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    def deciding(self) -> dict[str, Any]:
+        """The keys on which the numbers of a run depend, in the form of JSON."""
+        values = {k: v for k, v in self.to_dict().items() if k not in _FREE}
+        return json.loads(json.dumps(values))
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Says in which values two dicts differ, "epochs was 5 and is 9"; "" if in none."""
+    return "; ".join(
+        f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
+        for key in {**before, **now}
+        if before.get(key) != now.get(key)
+    )
 
 
 def describe_keys() -> str:

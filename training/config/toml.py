@@ -17,11 +17,29 @@ def read_toml(path: pathlib.Path) -> dict[str, Any]:
         UserError: if it is missing, not UTF-8, or not TOML, naming line and column.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"there is no file {path}; check the path.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not a readable TOML file: {error}.") from error
+    try:
+        return parse_toml(text)
+    except UserError as error:
+        raise UserError(f"{path} is not a readable TOML file: {error}") from error
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Reads TOML.
+
+    Raises:
+        UserError: if it is none, naming line and column, or is nested too deeply.
+    """
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise UserError("its brackets are nested too deeply.") from None
+    except ValueError as error:  # of tomllib, and of integers of 4300 digits and more
+        raise UserError(f"{error}.") from error
 
 
 def to_toml(values: dict[str, Any]) -> str:

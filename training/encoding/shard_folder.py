@@ -13,8 +13,8 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from kvae.core.atomic import WriteError, write_json
-from kvae.core.errors import UserError
+from kvae.core.atomic import WriteError, remove_litter, write_json
+from kvae.core.errors import UserError, is_damage
 from kvae.training.run.run_directory import versions
 
 _LOG = logging.getLogger("kvae")
@@ -115,8 +115,7 @@ class ShardFolder:
         try:
             self._lock(folder)
             self._check()
-            for left in self.path.glob(".*.partial.*"):
-                left.unlink()
+            remove_litter(self.path)
             if not self.manifest_file.exists():
                 write_json(self.manifest_file, {**self.facts, "versions": versions()})
             yield
@@ -146,6 +145,8 @@ class ShardFolder:
             before = json.loads(self.manifest_file.read_text(encoding="utf-8"))
             made_with = dict(before.pop("versions"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if not is_damage(error):
+                raise
             raise UserError(
                 f"{self.manifest_file} is damaged ({error}); remove {self.path} and "
                 "encode again."

@@ -105,7 +105,11 @@ def fit(
             )
 
     checkpoint = Checkpoint(
-        directory.path, config.checkpoint, batches_from=batches_from, lock=False
+        directory.path,
+        config.checkpoint,
+        batches_from=batches_from,
+        lock=False,
+        belongs_to=config.deciding(),
     )
     began = time.monotonic()
     try:

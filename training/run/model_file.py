@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from kvae.core.errors import UserError
+from kvae.core.errors import UserError, is_damage
 
 _MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 _LARGEST = 16 << 30  # bytes a file may unpack to
@@ -58,6 +58,7 @@ def load_model_file(path: pathlib.Path) -> Any:
 
     Raises:
         UserError: if the file is missing, damaged, or holds anything else.
+        OSError: if the system refuses to read it.
     """
     if not path.is_file():
         raise UserError(f"there is no model file {path}; check the path.")
@@ -76,6 +77,8 @@ def load_model_file(path: pathlib.Path) -> Any:
     try:
         return keras.saving.load_model(path, safe_mode=True)
     except Exception as error:  # whatever h5py and Keras make of damaged bytes
+        if not is_damage(error):
+            raise
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
             f"{path} is damaged and cannot be loaded ({first[:200]}); restore it from "
@@ -106,6 +109,8 @@ def _read_config(path: pathlib.Path) -> dict[str, Any]:
                 )
             config = json.loads(archive.read("config.json"))
     except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        if not is_damage(error):
+            raise
         raise UserError(
             f"{path} is damaged or no .keras file ({error}); restore it from a backup "
             "or train again."

@@ -13,10 +13,17 @@ from typing import Any
 import numpy as np
 
 import kvae
-from kvae.core.atomic import WriteError, replacing, write_json, write_text
-from kvae.core.errors import UserError
-from kvae.training.config.config import Config
-from kvae.training.config.toml import read_toml, to_toml
+from kvae.core.atomic import (
+    WriteError,
+    remove_litter,
+    replacing,
+    write_json,
+    write_text,
+)
+from kvae.core.errors import UserError, is_damage
+from kvae.training.config.config import Config, differences
+from kvae.training.config.toml import parse_toml, read_toml, to_toml
+from kvae.training.run.metrics_file import check_metrics
 from kvae.training.run.model_file import load_model_file
 
 _PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy")
@@ -27,7 +34,10 @@ class RunDirectory:
     """The files of a run, by name.
 
     Every file appears whole, by a rename, so a process that dies leaves what stood
-    there.
+    there; what it left half written is removed when the folder is next opened.
+
+    A run exists as soon as its run.json does, which holds the configuration too:
+    config.toml is there to be read and used again, and must say the same.
 
     Attributes:
         path: of the folder.
@@ -45,13 +55,16 @@ class RunDirectory:
         """
         path = pathlib.Path(path).expanduser()
         run = cls(path)
-        if run.config_file.exists() and not run.is_finished():
+        remove_litter(path)
+        exists = run.config_file.exists() or run._config_text() is not None
+        if exists and not run.is_finished():
             raise UserError(
                 f"{path} holds a run that did not finish; go on with kvae train "
                 f"--resume {path}, choose another --out, or remove it."
             )
-        if path.is_dir() and any(file != run.checkpoints for file in path.iterdir()):
-            kind = "a run" if run.config_file.exists() else "files"
+        of_a_start = {run.checkpoints, run.facts_file}  # of a run killed before it was
+        if path.is_dir() and not of_a_start.issuperset(path.iterdir()):
+            kind = "a run" if exists else "files"
             raise UserError(
                 f"{path} exists and holds {kind}; choose another --out, or remove it."
             )
@@ -78,11 +91,15 @@ class RunDirectory:
         if not path.is_dir():
             raise UserError(f"there is no run {path}; check the path.")
         run = cls(path)
+        remove_litter(path)
         if not run.config_file.is_file():
-            raise UserError(
-                f"{path} is no run: it holds no config.toml; give the --out of kvae "
-                "train."
-            )
+            if (text := run._config_text()) is None:
+                again = " It was killed before it began, so give its command again."
+                raise UserError(
+                    f"{path} is no run: it holds no config.toml; give the --out of kvae "
+                    f"train.{again if run.checkpoints.is_dir() else ''}"
+                )
+            write_text(run.config_file, text)  # killed between the two files
         if finished and not run.model_file.is_file():
             raise UserError(
                 f"{path} holds no model.keras, so its training did not finish; go on "
@@ -98,6 +115,11 @@ class RunDirectory:
     def config_file(self) -> pathlib.Path:
         """The full configuration; `kvae train config.toml` repeats the run."""
         return self.path / "config.toml"
+
+    @property
+    def facts_file(self) -> pathlib.Path:
+        """What the run began with: configuration, versions, machine and data."""
+        return self.path / "run.json"
 
     @property
     def checkpoints(self) -> pathlib.Path:
@@ -125,19 +147,28 @@ class RunDirectory:
         return self.path / "metrics.json"
 
     def write_config(self, config: Config, data: dict[str, Any]) -> None:
-        """Writes config.toml, and run.json with versions, machine and data."""
+        """Writes run.json, which makes the folder a run, and config.toml."""
+        text = to_toml(config.to_dict())
         facts = {"seed": config.seed, "versions": versions(), "data": data}
-        write_json(self.path / "run.json", facts)
-        # Last: a folder with a configuration is a run that can be gone on with.
-        write_text(self.config_file, to_toml(config.to_dict()))
+        write_json(self.facts_file, {**facts, "config": text})
+        write_text(self.config_file, text)
 
     def facts(self) -> dict[str, Any]:
         """What run.json says; empty if it is missing or damaged."""
         try:
-            found = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found = json.loads(self.facts_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, RecursionError) as error:
+            if not is_damage(error):
+                raise
             return {}
         return found if isinstance(found, dict) else {}
+
+    def _config_text(self) -> str | None:
+        """The configuration that the run began with; None for a run of before."""
+        text = self.facts().get("config")
+        return text if isinstance(text, str) else None
 
     def _data_fact(self, key: str) -> Any:
         data = self.facts().get("data")
@@ -199,12 +230,22 @@ class RunDirectory:
         """Reads config.toml back.
 
         Raises:
-            UserError: if it is damaged.
+            UserError: if it is damaged, or says something else than when the run began.
         """
         try:
-            return Config.of(read_toml(self.config_file))
+            changed, config = "", Config.of(read_toml(self.config_file))
+            if (text := self._config_text()) is not None:
+                began = Config.of(parse_toml(text)).deciding()
+                changed = differences(began, config.deciding())
         except UserError as error:
             raise UserError(f"{self.config_file}: {error}") from error
+        if changed:
+            raise UserError(
+                f"{self.config_file} was changed since the run began: {changed}. The "
+                "numbers of both would mix. Change it back, or train a new run: kvae "
+                f"train {self.config_file} --out NEW."
+            )
+        return config
 
     def read_metrics(self) -> dict[str, Any]:
         """Reads metrics.json back; empty if there is none.
@@ -216,12 +257,15 @@ class RunDirectory:
             return {}
         try:
             metrics = json.loads(self.metrics_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            check_metrics(metrics)
+        except (OSError, ValueError, RecursionError) as error:
+            if not is_damage(error):
+                raise
             raise UserError(
                 f"{self.metrics_file} is damaged ({error}); remove it and evaluate "
                 "again."
             ) from error
-        return metrics if isinstance(metrics, dict) else {}
+        return metrics
 
     def pixel_range(self) -> tuple[float, float]:
         """The smallest and largest value a pixel can take, from run.json."""

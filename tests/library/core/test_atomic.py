@@ -12,7 +12,13 @@ import time
 import pytest
 
 from kvae.core import atomic
-from kvae.core.atomic import WriteError, replacing, write_json, write_text
+from kvae.core.atomic import (
+    WriteError,
+    remove_litter,
+    replacing,
+    write_json,
+    write_text,
+)
 
 
 def _write_half(path: pathlib.Path, error: Exception) -> None:
@@ -80,11 +86,30 @@ def test_a_killed_process_leaves_the_previous_file(tmp_path: pathlib.Path) -> No
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
+    remove_litter(tmp_path)  # which leaves alone what a living process writes
+    (half,) = tmp_path.glob(f".a.{process.pid}.partial.txt")
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
     time.sleep(0.01)
     assert path.read_text() == "good"
+    assert half.exists()
+    remove_litter(tmp_path)
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_only_litter_of_the_name_is_removed(tmp_path: pathlib.Path) -> None:
+    """A folder of a dead export too, and nothing that only looks like it."""
+    (tmp_path / ".out.7.partial.xyz" / "saved_model").mkdir(parents=True)
+    others = [".out2.7.partial.xyz", "out.7.partial.xyz", ".out.partial.mp4", ".out"]
+    for name in others:
+        (tmp_path / name).write_text("theirs")
+    os.mkfifo(
+        tmp_path / ".out.8.partial.npz"
+    )  # to open one for reading may take forever
+    remove_litter(tmp_path, "out")
+    assert sorted(os.listdir(tmp_path)) == sorted(others)
+    remove_litter(tmp_path / "none")
 
 
 def test_json_has_no_nan(tmp_path: pathlib.Path) -> None:

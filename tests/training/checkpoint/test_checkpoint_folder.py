@@ -2,9 +2,12 @@
 
 import errno
 import logging
+import os
 import pathlib
+import re
 import resource
 import signal
+import zipfile
 
 import numpy as np
 import pytest
@@ -134,3 +137,24 @@ def test_what_a_killed_process_left_is_removed(tmp_path: pathlib.Path) -> None:
     assert [path.name for path in (tmp_path / "c").iterdir()] == [
         "000000-000000000.npz"
     ]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE])
+def test_what_the_system_refuses_is_not_called_damaged(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Both checkpoints are whole, and are read once the system lets them be."""
+    folder = folder_with(tmp_path / "c", 2)
+    names = [path.name for path in folder.files()]
+
+    def refused(*args: object, **kwargs: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(zipfile, "ZipFile", refused)
+        with pytest.raises(OSError, match=re.escape(os.strerror(number))):
+            folder.load()
+    assert [path.name for path in folder.files()] == names
+    loaded = folder.load()
+    assert loaded is not None
+    assert loaded[0] == Position(0, 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import pathlib
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from kvae.core.atomic import WriteError, replacing
+from kvae.core.atomic import (
+    WriteError,
+    being_written,
+    partial_prefix,
+    remove_litter,
+    replacing,
+)
 from kvae.core.errors import UserError
 
 _PARTS = ("train", "test", "validation")
@@ -53,17 +58,16 @@ def write_shards(
             f"write_shards takes train and optionally test and validation, and rows from "
             f"1; received {', '.join(parts) or 'no parts'} and rows={rows}."
         )
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    remove_litter(folder.parent, folder.name)
+    beside = folder.with_name(partial_prefix(folder.name))
     if beside.exists():
-        raise UserError(
-            f"{beside} exists: another process is writing {folder}, or one was killed "
-            "that did. Remove it if none is."
-        )
+        raise UserError(f"{beside} exists: another process is writing {folder}.")
     try:
         beside.mkdir(parents=True)
-        for part, batches in parts.items():
-            _write_part(beside, part, batches, rows)
-        beside.rename(folder)
+        with being_written(beside):
+            for part, batches in parts.items():
+                _write_part(beside, part, batches, rows)
+            beside.rename(folder)
     except WriteError:
         raise
     except OSError as error:

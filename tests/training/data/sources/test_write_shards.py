@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kvae.core.atomic import being_written
 from kvae.core.errors import UserError
 from kvae.training import load_data, write_shards
 
@@ -111,9 +112,12 @@ def test_what_another_process_writes_is_untouched(tmp_path: pathlib.Path) -> Non
     """Processes in two containers may have one number."""
     theirs = tmp_path / f".data.{os.getpid()}.partial"
     theirs.mkdir()
-    with pytest.raises(UserError, match="another process is writing"):
-        write_shards(tmp_path / "data", {"train": [X]})
-    assert theirs.exists()
+    with being_written(theirs):
+        with pytest.raises(UserError, match="another process is writing"):
+            write_shards(tmp_path / "data", {"train": [X]})
+        assert theirs.exists()
+    write_shards(tmp_path / "data", {"train": [X]})  # and no longer: it was litter
+    assert not theirs.exists()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,50 @@
+"""What a run's metrics.json must look like, for the bytes may have changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_NUMBER = (int, float, type(None))  # null where a number was not finite
+_ROW: dict[str, Any] = {
+    "value": _NUMBER,
+    "standard_error": _NUMBER,
+    "unit": str,
+    "estimator": str,
+    "num_samples": int,
+    "num_examples": int,
+}
+
+
+def check_metrics(metrics: Any) -> None:
+    """Checks the form of what was read.
+
+    Args:
+        metrics: from JSON.
+
+    Raises:
+        ValueError: naming the first place that is not as it was written.
+    """
+    _expect(metrics, dict, "the file")
+    for key, part in metrics.items():
+        _expect(part, dict, key)
+        if key == "training":
+            for name, value in part.items():
+                _expect(value, _NUMBER, f"training.{name}")
+        elif key == "test" or key.startswith("test_"):
+            _check_rows(part, key)
+
+
+def _check_rows(part: dict[str, Any], key: str) -> None:
+    _expect(part.get("pixels"), str, f"{key}.pixels")
+    rows = {name: row for name, row in part.items() if name != "pixels"}
+    if not rows:
+        raise ValueError(f"{key} holds no numbers")
+    for name, row in rows.items():
+        _expect(row, dict, f"{key}.{name}")
+        for field, kind in _ROW.items():
+            _expect(row.get(field, []), kind, f"{key}.{name}.{field}")
+
+
+def _expect(value: Any, kind: Any, where: str) -> None:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError(f"{where} is {value!r:.40}")
