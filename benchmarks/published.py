@@ -116,7 +116,7 @@ def _gated(row: Row, x: np.ndarray, steps: int) -> kvae.VAE:
     )
     _start_from_mean(model, x)
     if row.network == "vamp":
-        prior.initialise(x)
+        prior.adapt(x)
     return model
 
 

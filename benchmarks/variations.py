@@ -68,7 +68,7 @@ def vamp(x: np.ndarray, steps: int) -> kvae.VAE:
     """VampPrior with the paper's 500 pseudo-examples, started at real ones."""
     prior = priors.VampPrior(LATENT, SHAPE, 500)
     model = mlp_vae(prior=prior, objective=warm_elbo(steps))
-    prior.initialise(x)
+    prior.adapt(x)
     return model
 
 

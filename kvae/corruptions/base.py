@@ -5,13 +5,13 @@ from __future__ import annotations
 import abc
 from typing import Any
 
-import keras
 import tensorflow as tf
 
+from kvae.core.part import Part
 from kvae.core.types import Tensor
 
 
-class Corruption(keras.layers.Layer, abc.ABC):
+class Corruption(Part):
     """Noise on what the encoder sees in training: q(z|x~), x~ a corrupted x.
 
     The target stays clean: the likelihood is that of x, so the model learns to denoise.

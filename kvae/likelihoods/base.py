@@ -5,16 +5,16 @@ from __future__ import annotations
 import abc
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.part import Part
 from kvae.core.types import Params, Tensor
 from kvae.maths import maths_dtype
 from kvae.networks import Projection
 
 
-class Likelihood(keras.layers.Layer, abc.ABC):
+class Likelihood(Part):
     """p(x|z): decoder features in, parameters out, a distribution on demand.
 
     Subclassing guide: make the heads in `__init__` with `self.head`, map features to
@@ -59,13 +59,6 @@ class Likelihood(keras.layers.Layer, abc.ABC):
     def maths_dtype(self) -> str:
         """The dtype of parameters and densities, never less than float32."""
         return maths_dtype(self.compute_dtype)
-
-    def attach(self, model: Any) -> None:
-        """Hears of the model that holds this part; override to use its other parts.
-
-        Args:
-            model: the `kvae.VAE`. Keep no tracked reference to it.
-        """
 
     def head(
         self,

@@ -90,6 +90,11 @@ class Columns(Likelihood):
             for label, indices in zip(self._labels, self._indices, strict=True)
         }
 
+    def adapt(self, x: Any, seed: int = 0) -> None:
+        """Shows every group the training data of its columns."""
+        for part, indices in zip(self._parts, self._indices, strict=True):
+            part.adapt(x[:, indices], seed)
+
     def call(self, features: Tensor) -> Params:
         """Maps features to the parameters of every group, each (B, columns in it, ...)."""
         return {

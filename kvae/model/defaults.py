@@ -167,9 +167,3 @@ def _likelihood(x: np.ndarray, shape: tuple[int, ...]) -> tuple[Likelihood, str]
             "probabilities"
         )
     return Normal(shape), f"entries fill [0, 1] ({extreme:.0%} near its ends)"
-
-
-def pseudo_bounds(x: np.ndarray) -> tuple[float, float] | None:
-    """Says within what a VampPrior's pseudo-examples stay: [0, 1] if the data do."""
-    pixels = not x.size or (x.min() >= 0 and x.max() <= 1)
-    return (0.0, 1.0) if pixels else None

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from kvae.core.part import Part
 from kvae.corruptions import Corruption
 from kvae.likelihoods import Likelihood
 from kvae.objectives import Objective
@@ -25,6 +26,23 @@ KINDS: dict[str, type] = {
 
 OPTIONAL = ("prior", "objective", "corruption")
 """Parts that may be None."""
+
+
+def adapt_parts(model: Any, x: Any) -> None:
+    """Shows the training data to every part of a model, once, before training.
+
+    Args:
+        model: the `kvae.VAE`; its seed is that of what parts draw.
+        x: (N, *data_shape) training examples.
+
+    Raises:
+        ValueError: if a part cannot start from these examples, naming the part.
+    """
+    seed = int(model.noise_seed.value)
+    for name in KINDS:
+        part = getattr(model, name)
+        if isinstance(part, Part):
+            part.adapt(x, seed)
 
 
 def check_kinds(parts: dict[str, Any]) -> None:

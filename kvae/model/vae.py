@@ -40,7 +40,7 @@ from kvae.maths import maths_dtype
 from kvae.model.arrays import ArrayMethods
 from kvae.model.conditions import Condition, check_condition
 from kvae.model.defaults import choose_parts
-from kvae.model.part_kinds import KINDS, check_fit, check_kinds
+from kvae.model.part_kinds import KINDS, adapt_parts, check_fit, check_kinds
 from kvae.networks import call_network, declared_inputs
 from kvae.noise import Noise
 from kvae.objectives import ELBO, Objective, batch_mean, global_count
@@ -115,7 +115,9 @@ class VAE(ArrayMethods):
                 the condition does not fit x.
         """
         chosen = choose_parts(x, latent_dim, parts, condition, conditional_prior)
-        return cls(**chosen)
+        vae = cls(**chosen)
+        adapt_parts(vae, x)
+        return vae
 
     def __init__(
         self,

@@ -9,11 +9,12 @@ import keras
 import tensorflow as tf
 
 from kvae.core.inputs import Inputs
+from kvae.core.part import Part
 from kvae.core.types import Draw, LossParts, Tensor
 from kvae.noise import Noise
 
 
-class Objective(keras.layers.Layer, abc.ABC):
+class Objective(Part):
     """The scalar that training minimises, from named parts.
 
     Subclassing guide: give `parts`. Start from `model.draw(...)`, which runs the networks
@@ -43,13 +44,6 @@ class Objective(keras.layers.Layer, abc.ABC):
         # The inputs are data, not features: half precision must not round them.
         super().__init__(autocast=False, **kwargs)
         self.built = True
-
-    def attach(self, model: Any) -> None:
-        """Hears of the model once its parts are in place.
-
-        Args:
-            model: the `kvae.VAE`. Keep no tracked reference to it.
-        """
 
     @abc.abstractmethod
     def parts(

@@ -44,8 +44,12 @@ class Wrapper(Objective, abc.ABC):
         self.exact_rate = self.objective.exact_rate
 
     def attach(self, model: Any) -> None:
-        """Tells the wrapped objective of the model."""
+        """Hands the model to the wrapped objective."""
         self.objective.attach(model)
+
+    def adapt(self, x: Any, seed: int = 0) -> None:
+        """Shows the training data to the wrapped objective."""
+        self.objective.adapt(x, seed)
 
     def rate(self, model: Any, draw: Draw) -> Tensor:
         """Estimates KL(q(z|x) || p(z)), (B,) nats, as the wrapped objective does."""

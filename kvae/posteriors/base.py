@@ -9,11 +9,12 @@ import keras
 import tensorflow as tf
 
 from kvae.core.checks import is_count
+from kvae.core.part import Part
 from kvae.core.types import Draw, Params, Tensor
 from kvae.maths import maths_dtype
 
 
-class Posterior(keras.layers.Layer, abc.ABC):
+class Posterior(Part):
     """q(z|x): features in, parameters out, a distribution on demand.
 
     Subclassing guide: make the heads in `__init__` with `self.head`, map features to
@@ -54,14 +55,6 @@ class Posterior(keras.layers.Layer, abc.ABC):
     def noise_dim(self) -> int:
         """How many standard normals one draw needs."""
         return self.latent_dim
-
-    def attach(self, model: Any) -> None:
-        """Hears of the model that holds this part; override to use its other parts.
-
-        Args:
-            model: the `kvae.VAE`. Keep no tracked reference to it: its parts are saved
-                by the model itself.
-        """
 
     def head(self, name: str, units: int, **options: Any) -> Any:
         """Makes the linear map from features to one parameter of shape (B, units).

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from kvae import likelihoods, posteriors, priors
-from kvae.model.defaults import pseudo_bounds
 from kvae.model.vae import VAE
 from kvae.objectives import ELBO
 
@@ -58,9 +57,8 @@ def vamp_vae(
 
     Source: Tomczak, Welling 2018, arXiv:1705.07120.
     """
-    x = np.asarray(x)
-    prior = priors.VampPrior(latent_dim, x.shape[1:], num_components, pseudo_bounds(x))
-    return _sampled(x, latent_dim, prior=prior.initialise(x), **parts)
+    prior = priors.VampPrior(latent_dim, np.shape(x)[1:], num_components)
+    return _sampled(x, latent_dim, prior=prior, **parts)
 
 
 def mixture_vae(

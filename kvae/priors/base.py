@@ -5,18 +5,18 @@ from __future__ import annotations
 import abc
 from typing import Any
 
-import keras
-
 from kvae.core.checks import is_count
+from kvae.core.part import Part
 from kvae.core.types import Params, Tensor
 from kvae.maths import maths_dtype
 
 
-class Prior(keras.layers.Layer, abc.ABC):
+class Prior(Part):
     """p(z): parameters out, a distribution on demand.
 
     Subclassing guide: give `call`, `distribution` and `sample`. A prior that looks at
-    other parts of the model (VampPrior runs the encoder) overrides `attach`. Create the
+    other parts of the model (VampPrior runs the encoder) overrides `attach`, one that
+    starts from the training data (VampPrior again) overrides `adapt`. Create the
     variables in `__init__` or in `build(condition_shape=None)`.
 
     Args:
@@ -56,14 +56,6 @@ class Prior(keras.layers.Layer, abc.ABC):
     def unit_variance(self) -> float:
         """What the variance of a latent dimension is compared with: is it active?"""
         return 1.0
-
-    def attach(self, model: Any) -> None:
-        """Hears of the model that holds this part; override to use its other parts.
-
-        Args:
-            model: the `kvae.VAE`. Keep no tracked reference to it: its parts are saved
-                by the model itself.
-        """
 
     @abc.abstractmethod
     def call(self, condition: Tensor | None = None) -> Params:

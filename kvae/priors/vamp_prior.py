@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import weakref
 from typing import Any
@@ -20,6 +21,8 @@ from kvae.priors.base import Prior
 
 tfd = tfp.distributions
 
+_LOG = logging.getLogger("kvae")
+
 
 @keras.saving.register_keras_serializable(package="kvae")
 class VampPrior(Prior):
@@ -28,20 +31,22 @@ class VampPrior(Prior):
         p(z) = 1/C sum_c q(z | u[c])
 
     The pseudo-examples u are weights; they go through the model's encoder and posterior,
-    which learn from this use too. Call `initialise(x_train)` before training: real
-    examples are a far better start than noise. Any posterior on R^D will do; one whose
+    which learn from this use too. `adapt` starts them at training examples, a far better
+    start than the noise they have without: `VAE.for_data` calls it, for a model composed
+    by hand call `vae.prior.adapt(x_train)`. Any posterior on R^D will do; one whose
     density takes long at an arbitrary z (a flow) makes this prior as slow, C times over.
 
     Args:
         latent_dim: D, the number of latent dimensions.
         data_shape: shape of one example, that of the likelihood.
         num_components: C; the paper uses 500.
-        bounds: lowest and highest value of a pseudo-example; None for no bounds.
+        bounds: lowest and highest value of a pseudo-example; None for no bounds. "data"
+            leaves the choice to `adapt`: (0, 1) if all examples are in [0, 1], else None.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
         ValueError: if `num_components` or `latent_dim` is not positive, or `bounds` are
-            not a low and a high number.
+            neither a low and a high number nor "data".
 
     Source: Tomczak, Welling 2018, arXiv:1705.07120.
     """
@@ -51,7 +56,7 @@ class VampPrior(Prior):
         latent_dim: int,
         data_shape: tuple[int, ...],
         num_components: int = 500,
-        bounds: tuple[float, float] | None = (0.0, 1.0),
+        bounds: tuple[float, float] | str | None = "data",
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, **kwargs)
@@ -60,22 +65,18 @@ class VampPrior(Prior):
                 "VampPrior expects num_components to be a positive integer; received "
                 f"{num_components!r}. The paper uses 500."
             )
-        if bounds is not None and not (len(bounds) == 2 and bounds[0] < bounds[1]):
-            raise ValueError(
-                "VampPrior expects bounds=(low, high) with low < high, or None; received "
-                f"{bounds!r}."
-            )
         self.data_shape = tuple(data_shape)
         self.num_components = num_components
-        self.bounds = None if bounds is None else (bounds[0], bounds[1])
+        self.bounds = _checked(bounds)
+        self._bounds_follow_data = self.bounds == "data"
         self._model: Any = None
         self._examples = self.add_weight(
             name="pseudo_examples",
             shape=(num_components, *self.data_shape),
-            initializer=keras.initializers.RandomNormal()
-            if bounds is None
-            else keras.initializers.RandomUniform(*bounds),
-            constraint=None if bounds is None else _Clip(*bounds),
+            initializer=keras.initializers.RandomUniform(*self.bounds)
+            if isinstance(self.bounds, tuple)
+            else keras.initializers.RandomNormal(),
+            constraint=_constraint(self.bounds),
             autocast=False,
         )
         self.built = True
@@ -90,24 +91,25 @@ class VampPrior(Prior):
         # A weak reference is not tracked: the parts are saved by the model itself.
         self._model = weakref.ref(model)
 
-    def initialise(self, x: Any, seed: int = 0) -> VampPrior:
-        """Starts the pseudo-examples at real ones, drawn at random.
+    def adapt(self, x: Any, seed: int = 0) -> None:
+        """Starts the pseudo-examples at training examples, drawn at random.
+
+        Call it before training: bounds that it chooses hold for graphs that are traced
+        later.
 
         Args:
             x: (N, *data_shape) training examples; with replacement if N is below C.
             seed: of the choice.
 
-        Returns:
-            prior: this prior.
-
         Raises:
-            ValueError: if x is empty, of another shape, or outside the bounds.
+            ValueError: if x is empty, of another shape, not finite, or outside the
+                bounds.
         """
         x = np.asarray(x)
         if x.shape[1:] != self.data_shape or len(x) == 0:
             raise ValueError(
-                f"initialise expects examples of shape (N, *{self.data_shape}) with N at "
-                f"least 1; received {x.shape}."
+                f"VampPrior.adapt expects examples of shape (N, *{self.data_shape}) with "
+                f"N at least 1; received {x.shape}."
             )
         rng = np.random.default_rng(seed)
         chosen = x[
@@ -117,19 +119,32 @@ class VampPrior(Prior):
         ]
         if not np.isfinite(chosen).all():
             raise ValueError(
-                "initialise expects finite examples; received NaN or infinity. Leave out "
-                "examples with missing entries, or fill these in."
+                "VampPrior.adapt expects finite examples; received NaN or infinity. Leave "
+                "out examples with missing entries, or fill these in."
             )
-        if self.bounds is not None and (
+        if self._bounds_follow_data:
+            in_unit = np.nanmin(x) >= 0 and np.nanmax(x) <= 1
+            self.bounds = (0.0, 1.0) if in_unit else None
+            self._examples.constraint = _constraint(self.bounds)
+        elif isinstance(self.bounds, tuple) and (
             chosen.min() < self.bounds[0] or chosen.max() > self.bounds[1]
         ):
             raise ValueError(
-                f"initialise expects examples within bounds={self.bounds}; received "
+                f"VampPrior.adapt expects examples within bounds={self.bounds}; received "
                 f"min={chosen.min():.3g}, max={chosen.max():.3g}. Give VampPrior the range "
-                "of the data, or bounds=None."
+                'of the data, or bounds="data".'
             )
         self._examples.assign(chosen.astype("float32"))
-        return self
+        kept = "without bounds" if self.bounds is None else f"kept in {self.bounds}"
+        why = (
+            ", as all examples are" if self._bounds_follow_data and self.bounds else ""
+        )
+        _LOG.info(
+            "VampPrior: %d pseudo-examples start at training examples, %s%s",
+            self.num_components,
+            kept,
+            why,
+        )
 
     @property
     def noise_dim(self) -> int:
@@ -193,6 +208,21 @@ class VampPrior(Prior):
             "num_components": self.num_components,
             "bounds": self.bounds,
         }
+
+
+def _checked(bounds: Any) -> tuple[float, float] | str | None:
+    if bounds is None or (isinstance(bounds, str) and bounds == "data"):
+        return bounds
+    if isinstance(bounds, str) or len(bounds) != 2 or not bounds[0] < bounds[1]:
+        raise ValueError(
+            'VampPrior expects bounds=(low, high) with low < high, "data" or None; '
+            f"received {bounds!r}."
+        )
+    return (bounds[0], bounds[1])
+
+
+def _constraint(bounds: Any) -> Any:
+    return _Clip(*bounds) if isinstance(bounds, tuple) else None
 
 
 @keras.saving.register_keras_serializable(package="kvae")

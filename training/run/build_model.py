@@ -21,7 +21,7 @@ from kvae import (
     schedules,
 )
 from kvae.core.errors import UserError, nearest, user_errors
-from kvae.model.defaults import condition_options, pseudo_bounds
+from kvae.model.defaults import condition_options
 from kvae.training.config.config import Config
 from kvae.training.data.pipeline import steps_per_epoch
 from kvae.training.data.sources import ExamplesOnDisk
@@ -60,7 +60,6 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
     context = {
         "data_shape": data_shape,
         "latent_dim": config.latent_dim,
-        "bounds": pseudo_bounds(x),
     }
     given: dict[str, Any] = {}
     options = {} if condition is None else condition_options(condition)
@@ -81,7 +80,7 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
             family = masks.as_family(config.mask)
         given["objective"] = objectives.Masked(given.get("objective"), family)
     with user_errors():
-        vae = VAE.for_data(
+        return VAE.for_data(
             x,
             config.latent_dim,
             condition,
@@ -89,10 +88,6 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
             seed=config.seed,
             **given,
         )
-    if isinstance(vae.prior, priors.VampPrior):
-        with user_errors("prior VampPrior"):  # noise would be a far worse start
-            vae.prior.initialise(x, config.seed)
-    return vae
 
 
 def _with_warmup(config: Config, spec: Any, examples: int) -> dict[str, Any]:

@@ -28,7 +28,7 @@ POSTERIORS = {
 def vamp_vae(posterior="diagonal"):
     vae = tiny_vae(POSTERIORS[posterior](), VampPrior(DIM, DATA_SHAPE, 5))
     randomise(vae.posterior, 0.3)
-    vae.prior.initialise(pixels())
+    vae.prior.adapt(pixels())
     return vae
 
 
@@ -94,15 +94,17 @@ def test_the_encoder_is_tracked_once_and_saved_once(tmp_path):
     assert loaded.prior._attached() is loaded
 
 
-def test_initialise_takes_examples_of_the_data():
+def test_adapt_takes_examples_of_the_data():
     x = pixels(50)
     prior = VampPrior(DIM, DATA_SHAPE, 5)
-    assert prior.initialise(x, seed=3) is prior
+    prior.adapt(x, seed=3)
     first = prior._examples.numpy()
     assert all((row == x).all(-1).any() for row in first)
-    np.testing.assert_array_equal(prior.initialise(x, seed=3)._examples, first)
-    assert (prior.initialise(x, seed=4)._examples.numpy() != first).any()
-    prior.initialise(x[:2])
+    prior.adapt(x, seed=4)
+    assert (prior._examples.numpy() != first).any()
+    prior.adapt(x, seed=3)
+    np.testing.assert_array_equal(prior._examples, first)
+    prior.adapt(x[:2])
     assert all((row == x[:2]).all(-1).any() for row in prior._examples.numpy())
 
 
@@ -118,14 +120,46 @@ def test_training_keeps_pseudo_examples_within_bounds():
     assert free.numpy().min() < 0.0
 
 
-def test_initialise_refuses_other_shapes_and_ranges():
+def test_bounds_follow_the_data_unless_they_are_given(tmp_path, caplog):
+    x = pixels(50)
     prior = VampPrior(DIM, DATA_SHAPE, 5)
+    assert prior.bounds == "data"
+    with caplog.at_level("INFO", "kvae"):
+        prior.adapt(x)
+    assert prior.bounds == (0.0, 1.0)
+    assert "kept in (0.0, 1.0), as all examples are" in caplog.text
+    again = VampPrior.from_config(prior.get_config())
+    assert again.bounds == (0.0, 1.0)
+    assert again._examples.constraint(np.float32([-1.0, 2.0])).numpy().tolist() == [
+        0,
+        1,
+    ]
+    prior.adapt(3 * x)  # other data, another choice
+    assert prior.bounds is None
+    assert prior._examples.constraint is None
+    given = VampPrior(DIM, DATA_SHAPE, 5, bounds=(0, 5))
+    given.adapt(3 * x)
+    assert given.bounds == (0, 5)
+
+
+def test_for_data_starts_it_at_examples_by_the_seed_of_the_model():
+    x = pixels(50)
+    sampled = kvae.objectives.ELBO(kl="sampled")
+    prior = VampPrior(DIM, DATA_SHAPE, 5)
+    kvae.VAE.for_data(x, DIM, prior=prior, objective=sampled, seed=7)
+    other = VampPrior(DIM, DATA_SHAPE, 5)
+    other.adapt(x, seed=7)
+    np.testing.assert_array_equal(prior._examples, other._examples)
+
+
+def test_adapt_refuses_other_shapes_and_ranges():
+    prior = VampPrior(DIM, DATA_SHAPE, 5, bounds=(0.0, 1.0))
     with pytest.raises(ValueError, match=r"received \(3, 7\)"):
-        prior.initialise(np.zeros((3, 7)))
+        prior.adapt(np.zeros((3, 7)))
     with pytest.raises(ValueError, match="received min=-3, max=-3"):
-        prior.initialise(np.full((3, 4), -3.0))
+        prior.adapt(np.full((3, 4), -3.0))
     with pytest.raises(ValueError, match="finite examples; received NaN"):
-        prior.initialise(np.full((3, 4), np.nan))
+        prior.adapt(np.full((3, 4), np.nan))
 
 
 def test_without_a_model_it_says_so():

@@ -116,5 +116,5 @@ def test_pseudo_examples_start_as_examples(x: Any, bounds: Any) -> None:
 
 def test_pseudo_examples_outside_bounds_that_were_given_are_refused() -> None:
     prior = {"name": "VampPrior", "bounds": [0, 0.5]}
-    with pytest.raises(UserError, match=r"prior VampPrior.*within bounds=\(0, 0.5\)"):
+    with pytest.raises(UserError, match=r"VampPrior.*within bounds=\(0, 0.5\)"):
         build_model(Config(prior=prior, objective=SAMPLED, latent_dim=3), X)

@@ -1,0 +1,41 @@
+"""What every part of a model has in common."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import keras
+
+
+class Part(keras.layers.Layer, abc.ABC):
+    """A part of a `kvae.VAE`: posterior, prior, likelihood, objective or corruption.
+
+    A part sees the model that holds it once, in `attach`, and the training data once, in
+    `adapt`. Both do nothing by default.
+
+    Args:
+        **kwargs: passed to `keras.layers.Layer`.
+    """
+
+    def attach(self, model: Any) -> None:
+        """Receives the model that holds this part; override to use its other parts.
+
+        The model calls it when it is made, once all its parts are set.
+
+        Args:
+            model: the `kvae.VAE`. Keep no tracked reference to it: its parts are saved
+                by the model itself.
+        """
+
+    def adapt(self, x: Any, seed: int = 0) -> None:
+        """Sees the training data once, before training; override to start from them.
+
+        `VAE.for_data` calls it, and so do presets and recipes, which build on it. For a
+        model composed by hand, call it yourself: `vae.prior.adapt(x_train)`.
+
+        Args:
+            x: (N, *data_shape) training examples, finite.
+            seed: of whatever is drawn at random.
+        """
+        del x, seed
