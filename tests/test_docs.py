@@ -1,6 +1,7 @@
 """The documents' Python runs as printed, and what they point at exists."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,21 @@ import keras
 import numpy as np
 import pytest
 
+import kvae
+from kvae import likelihoods, masks, presets
+
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks/README.md"]
+)
+Names = dict[str, Any]
+
+# What shortens a document's run without changing what it shows.
+SHORTER = {
+    "epochs=20": "epochs=3, verbose=0",
+    "epochs=30": "epochs=3, verbose=0",
+    "num_steps=100": "num_steps=10",  # annealing: cheap, and not to be believed
+}
 
 
 def python_of(document: Path) -> str:
@@ -18,87 +32,58 @@ def python_of(document: Path) -> str:
     return "\n".join(blocks)
 
 
-@pytest.fixture
-def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def test_readme_example_runs_and_learns(in_empty_folder: Path) -> None:
+def run(document: str) -> Names:
+    """Runs the Python of a document, shortened, and returns its variables."""
+    code = python_of(ROOT / document)
+    for long, short in SHORTER.items():
+        code = code.replace(long, short)
     keras.utils.set_random_seed(0)
-    names: dict[str, object] = {}
-    # Twenty epochs are for people; three already tell learning from not learning.
-    code = python_of(ROOT / "README.md").replace("epochs=20", "epochs=3, verbose=0")
-    assert "verbose=0" in code
-    exec(compile(code, "README.md", "exec"), names)
-    x, vae = np.asarray(names["x_test"]), names["vae"]
-    pixels = np.prod(x.shape[1:])
-    # Coin tosses for pixels would cost ln 2 nats each.
-    assert vae.elbo(x).mean() > -0.9 * pixels * np.log(2)  # type: ignore[attr-defined]
-    assert list(in_empty_folder.glob("*.keras"))
+    names: Names = {}
+    exec(compile(code, document, "exec"), names)
+    return names
 
 
-def test_extending_examples_run_and_load_back(in_empty_folder: Path) -> None:
-    names: dict[str, object] = {}
-    exec(compile(python_of(ROOT / "docs/extending.md"), "extending.md", "exec"), names)
-    loaded = keras.saving.load_model(in_empty_folder / "waits.keras")
+def check_readme(names: Names) -> None:
+    untrained = kvae.VAE.for_data(names["x_train"], latent_dim=16)
+    assert names["elbo"].mean() > untrained.elbo(names["x_test"]).mean() + 1
+    loaded = names["vae"].elbo(names["x_test"])
+    np.testing.assert_array_equal(loaded, names["elbo"])
+
+
+def check_extending(names: Names) -> None:
+    loaded = keras.saving.load_model("waits.keras")
     waits = names["waits"]
-    np.testing.assert_array_equal(loaded.elbo(waits), names["vae"].elbo(waits))  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(loaded.elbo(waits), names["vae"].elbo(waits))
 
 
-def test_conditions_examples_run_and_the_label_matters() -> None:
-    keras.utils.set_random_seed(0)
-    names: dict[str, object] = {}
-    code = python_of(ROOT / "docs/conditions.md").replace(
-        "epochs=30", "epochs=2, verbose=0"
-    )
-    assert "verbose=0" in code
-    exec(compile(code, "conditions.md", "exec"), names)
+def check_conditions(names: Names) -> None:
     assert np.shape(names["sevens"]) == (16, 8, 8, 1)
     assert np.shape(names["row"]) == (4, 8, 8, 1)
-    rows = np.asarray(names["same_style"])
+    rows = np.asarray(names["same_style"])  # the label matters
     assert np.abs(rows - rows[:1]).max(axis=(1, 2, 3, 4))[1:].min() > 0.05
 
 
-def test_missing_data_examples_run(in_empty_folder: Path) -> None:
-    code = python_of(ROOT / "docs/missing-data.md")
-    code = code.replace("epochs=20", "epochs=1, verbose=0")
-    names: dict[str, Any] = {}
-    exec(compile(code, "missing-data.md", "exec"), names)
+def check_missing_data(names: Names) -> None:
     completed, x = names["completed"].x, names["x_test"][:10]
     np.testing.assert_array_equal(completed[:, 3, :, 4:], x[:, :, 4:])
     assert np.isfinite(names["filled"].multiple).all()
 
 
-def test_evaluation_examples_run(in_empty_folder: Path) -> None:
-    code = python_of(ROOT / "docs/evaluation.md")
-    code = code.replace("epochs=20", "epochs=2, verbose=0")
-    code = code.replace("num_steps=100", "num_steps=10")  # cheap, not to be believed
-    names: dict[str, Any] = {}
-    exec(compile(code, "evaluation.md", "exec"), names)
+def check_evaluation(names: Names) -> None:
     gap = names["found"].log_likelihood.value - names["bound"].elbo.value
     assert 0 < gap < 20  # K samples beat one
-    assert (in_empty_folder / "report.html").stat().st_size > 10_000
+    assert Path("report.html").stat().st_size > 10_000
 
 
-def test_training_examples_run_and_go_on(in_empty_folder: Path) -> None:
-    code = python_of(ROOT / "docs/training.md")
-    code = code.replace("epochs=20", "epochs=2, verbose=0")
-    names: dict[str, Any] = {}
-    exec(compile(code, "training.md", "exec"), names)
-    assert len(names["history"].history["elbo"]) == 2
-    again: dict[str, Any] = {}
-    exec(compile(code, "training.md", "exec"), again)  # finds the checkpoints
+def check_training(names: Names) -> None:
+    assert len(names["history"].history["elbo"]) == 3
+    again = run("docs/training.md")  # finds the checkpoints
     assert again["history"].history == names["history"].history
     for folder in ("digits", "endless"):
-        assert list((in_empty_folder / "runs" / folder).glob("checkpoints/*.npz"))
+        assert list((Path("runs") / folder).glob("checkpoints/*.npz"))
 
 
-def test_encoding_examples_run(in_empty_folder: Path) -> None:
-    code = python_of(ROOT / "docs/encoding.md")
-    code = code.replace("epochs=20", "epochs=1, verbose=0")
-    names: dict[str, Any] = {}
-    exec(compile(code, "encoding.md", "exec"), names)
+def check_encoding(names: Names) -> None:
     batches = list(names["batches"])
     for column, read in (("elbo", names["elbo"]), ("loc", names["loc"])):
         records = np.concatenate([batch[column] for batch in batches])
@@ -106,8 +91,129 @@ def test_encoding_examples_run(in_empty_folder: Path) -> None:
     assert names["elbo"][names["hardest"]].max() <= np.sort(names["elbo"])[9]
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))
-def test_relative_links_lead_somewhere(document: Path) -> None:
-    targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", document.read_text())
-    missing = [t for t in targets if not (document.parent / t).exists()]
+def check_export(names: Names) -> None:
+    assert not names["report"].problems
+    assert Path("models/digits/1/saved_model.pb").is_file()
+    assert Path("decoder.tflite").is_file()
+
+
+def check_parts(names: Names) -> None:
+    assert np.isfinite(names["vae"].elbo(names["x"])).all()
+
+
+CHECKS: dict[str, Callable[[Names], None]] = {
+    "README.md": check_readme,
+    "docs/conditions.md": check_conditions,
+    "docs/encoding.md": check_encoding,
+    "docs/evaluation.md": check_evaluation,
+    "docs/export.md": check_export,
+    "docs/extending.md": check_extending,
+    "docs/missing-data.md": check_missing_data,
+    "docs/parts.md": check_parts,
+    "docs/training.md": check_training,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("document", CHECKS)
+def test_python_runs_as_printed(
+    document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    CHECKS[document](run(document))
+
+
+def test_every_document_with_python_is_run() -> None:
+    found = {str(d.relative_to(ROOT)) for d in DOCUMENTS if python_of(d)}
+    assert found == set(CHECKS)
+
+
+def test_your_data_table_names_the_likelihood_that_each_line_gives() -> None:
+    """The README's table of data: the second column is evaluated on data of the first."""
+    rng = np.random.default_rng(0)
+    pixels = rng.random((40, 8, 8, 1), "float32")
+    holes = np.where(rng.random((40, 6)) < 0.3, np.nan, rng.normal(size=(40, 6)))
+    columns = [{"name": "a", "kind": "real"}, {"name": "b", "kind": "binary"}]
+    data: dict[str, np.ndarray] = {
+        "images or flags": (pixels > 0.5).astype("float32"),
+        "gray or color": pixels,
+        "real numbers": rng.normal(size=(40, 6)),
+        "the same, with outliers": rng.standard_t(2, (40, 6)),
+        "8-bit images": rng.integers(0, 256, (40, 8, 8, 1)),
+        "counts": rng.poisson(3.0, (40, 6)),
+        "categories": rng.integers(0, 4, (40, 6)),
+        "a table": np.stack([rng.normal(size=40), rng.integers(0, 2, 40)], axis=1),
+        "examples with labels": pixels,
+        "missing values": holes,
+        "images with hidden": (pixels > 0.5).astype("float32"),
+    }
+    text = (ROOT / "README.md").read_text().partition("| your data |")[2]
+    table = text.partition("\n\n")[0].splitlines()[2:]
+    rows = [line.strip("| ").split(" | ") for line in table]
+    seen = []
+    for words, line, likelihood in rows:
+        kind = next((kind for kind in data if words.startswith(kind)), None)
+        if kind is None:
+            assert "kvae train" in line  # tests/test_doc_commands.py runs the command
+            continue
+        seen.append(kind)
+        names = {
+            **vars(likelihoods),
+            "VAE": kvae.VAE,
+            "presets": presets,
+            "x": data[kind],
+        }
+        names |= {"shape": data[kind].shape[1:], "levels": 4, "masks": masks}
+        names |= {"labels": rng.integers(0, 3, 40)}
+        code = line.split("`")[1].replace("[...]", repr(columns))
+        vae = eval(code, names)
+        stated = re.match(r"`(\w+)`", likelihood)
+        if stated:
+            assert type(vae.likelihood).__name__ == stated.group(1), words
+    assert seen == list(data)
+
+
+def test_relative_links_lead_somewhere() -> None:
+    missing = [
+        f"{document.relative_to(ROOT)}: {target}"
+        for document in DOCUMENTS
+        for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", document.read_text())
+        if not (document.parent / target).exists()
+    ]
+    assert not missing
+
+
+def test_links_to_headings_find_them() -> None:
+    missing = []
+    for document in DOCUMENTS:
+        links = re.findall(
+            r"\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)", document.read_text()
+        )
+        for target, heading in links:
+            lines = (document.parent / target if target else document).read_text()
+            titles = re.findall(r"^#+ (.*)$", lines, re.M)
+            anchors = {
+                re.sub(r"[^\w\- ]", "", t.lower()).replace(" ", "-") for t in titles
+            }
+            if heading not in anchors:
+                missing.append(f"{document.relative_to(ROOT)}: {target}#{heading}")
+    assert not missing
+
+
+def test_files_and_names_in_documents_exist() -> None:
+    missing = []
+    for document in DOCUMENTS:
+        text = document.read_text()
+        for path in re.findall(
+            r"`((?:tests|benchmarks|examples|training|kvae)/[\w/.]+)`", text
+        ):
+            if not (ROOT / path).exists():
+                missing.append(f"{document.name}: {path}")
+        for name in re.findall(r"`(kvae(?:\.\w+)+)", text):
+            value: Any = kvae
+            for part in name.split(".")[1:]:
+                value = getattr(value, part, None)
+                if value is None:
+                    missing.append(f"{document.name}: {name}")
+                    break
     assert not missing

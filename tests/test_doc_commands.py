@@ -1,0 +1,188 @@
+"""Every shell line of the README and the documents is run, from a folder without a clone.
+
+A line that nobody listed below runs as printed. The tables name the others, with why.
+"""
+
+import argparse
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kvae_cli.main
+from kvae.training import recipe_names
+from kvae_cli.arguments import parser
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+
+# The runs of MNIST are stand-ins of bundled digits: tests download nothing.
+QUICK = "--set epochs=1 --set encoder.units=[8] --set decoder.units=[8]"
+MNIST = "downloads MNIST and trains for minutes"
+LONG = "trains for minutes"
+INSTEAD = {
+    "./run quickstart": (f"kvae quickstart {QUICK}", LONG),
+    "./run quickstart --out first-run": (
+        f"kvae quickstart {QUICK} --out first-run",
+        LONG,
+    ),
+    "kvae train mnist --out runs/mnist": (
+        f"kvae train digits {QUICK} --out runs/mnist",
+        MNIST,
+    ),
+    "kvae train --data photos/ --latent-dim 32 --set kl_warmup=5 --out runs/photos": (
+        "kvae train --data photos/ --latent-dim 32 --set kl_warmup=5 --out runs/photos "
+        "--epochs 1",
+        LONG,
+    ),
+    "kvae train digits_conditional --out runs/digits": (
+        f"kvae train digits_conditional {QUICK} --out runs/digits",
+        LONG,
+    ),
+    "kvae train mnist_conditional --out runs/mnist": (
+        f"kvae train digits_conditional {QUICK} --out runs/mnist",
+        MNIST,
+    ),
+    "kvae train --data mnist --condition label --set conditional_prior=true "
+    "--set corruption.name=pixel_dropout": (
+        "kvae train --data digits --condition label --set conditional_prior=true "
+        "--set corruption.name=pixel_dropout --epochs 1 --out runs/c",
+        MNIST,
+    ),
+    "kvae train --data shards/ --set validation=1000 --out runs/large": (
+        "kvae train --data shards/ --set validation=10 --out runs/large --epochs 1",
+        "the shards of the test hold fewer examples",
+    ),
+    "kvae report runs/mnist": (
+        "kvae report runs/mnist --examples 50 --num-samples 50",
+        "computes every number with its error, which takes minutes",
+    ),
+    "kvae evaluate runs/mnist --only log_likelihood,gaps --examples 1000": (
+        "kvae evaluate runs/mnist --only log_likelihood --examples 50",
+        "the gaps of a thousand examples take minutes",
+    ),
+    "kvae compare runs/mnist runs/mnist-2": (
+        "kvae compare runs/mnist runs/mnist-2 --examples 50",
+        "a thousand latents for each example take a minute",
+    ),
+    "kvae compare runs/mnist runs/mnist-2 --out compared.html": (
+        "kvae compare runs/mnist runs/mnist-2 --examples 50 --out compared.html",
+        "a thousand latents for each example take a minute",
+    ),
+    "kvae export runs/mnist --out exported-all --all --serving --licence CC0-1.0": (
+        "kvae export runs/mnist --out exported-all --serving --licence CC0-1.0",
+        "sixteen LiteRT files take minutes; tests/export makes each kind",
+    ),
+}
+# Lines that a test cannot run. The parser of the command still reads those of kvae.
+NOT_RUN = {
+    "./run tests": "this is the suite",
+    "./run tests tests/export/test_explore_browser.py": "this is the suite",
+    "./run kvae train mnist --out mnist-run": MNIST,
+    "cp": "copies pictures of the two runs above it, which were not made here",
+    "pip": "installs packages; .ci/run installs the wheel with its extras",
+    "npm": "downloads packages",
+    "docker": "needs Docker",
+    "export": "describes two machines",
+    "python examples/beam_encode.py": "needs Beam; tests/export/test_beam.py runs it",
+    "kvae explore": "serves until Ctrl-C; tests/export/test_explore.py runs it",
+    "kvae train mnist --strategy multi_worker": (
+        "needs two machines; tests/training/checkpoint/test_workers.py runs it on one"
+    ),
+}
+
+
+def shell_lines(document: Path) -> list[str]:
+    """The commands of a document's sh blocks, without comments, each on one line."""
+    lines = []
+    for block in re.findall(r"^```sh\n(.*?)^```", document.read_text(), re.M | re.S):
+        if block.startswith("#!"):
+            continue  # a script to save, not lines to type
+        waiting = ""
+        for line in block.splitlines():
+            waiting += line.removesuffix("\\") + " "
+            try:
+                words = shlex.split(waiting, comments=True)
+            except ValueError:
+                continue  # a quote is open
+            if not line.endswith("\\"):
+                lines += [shlex.join(words)] if words else []
+                waiting = ""
+        assert not waiting, f"{document.name}: unfinished line {waiting!r}"
+    return lines
+
+
+def reason_not_to_run(line: str) -> str | None:
+    """Why a line is not run; the entry is a beginning of it."""
+    return next((why for start, why in NOT_RUN.items() if line.startswith(start)), None)
+
+
+def kvae(line: str) -> int:
+    """Runs a command line of kvae in this process."""
+    words = shlex.split(line)
+    assert words[0] == "kvae", f"nothing runs {line!r}: list it, with the reason"
+    return kvae_cli.main.main(words[1:])
+
+
+def read_only(line: str) -> argparse.Namespace:
+    """Reads a line of kvae as the command does, without running it."""
+    arguments = parser().parse_args(shlex.split(line)[1:])
+    recipe = getattr(arguments, "recipe", None)
+    assert recipe is None or recipe in recipe_names()
+    return arguments
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the documents take for granted: runs, pictures, arrays, a model file."""
+    folder = tmp_path_factory.mktemp("inputs")
+    rng = np.random.default_rng(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for recipe, out in (("digits", "mnist"), ("digits_half", "mnist_half")):
+            assert not kvae(f"kvae train {recipe} --epochs 1 --out runs/{out}")
+    shutil.copytree(folder / "runs/mnist", folder / "runs/mnist-2")
+    shutil.copy(folder / "runs/mnist/model.keras", folder / "model.keras")
+    digits = rng.integers(0, 17, (60, 8, 8, 1)).astype("uint8")
+    for name in ("more.npy", "x.npy", "folder/a.npy", "shards/train-0.npy"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        np.save(folder / name, digits)
+    Image.fromarray(digits[0, ..., 0] * 15).save(folder / "image.png")
+    (folder / "photos").mkdir()
+    for k, pixels in enumerate(rng.integers(0, 256, (40, 16, 16, 3), "uint8")):
+        Image.fromarray(pixels).save(folder / f"photos/{k}.png")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))
+def test_shell_lines_run_as_printed(
+    document: Path, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(inputs, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    for line in shell_lines(document):
+        if reason_not_to_run(line):
+            continue
+        out = re.search(r"--out (\S+)", line)
+        if out:  # what a line makes is not there before
+            shutil.rmtree(out.group(1), ignore_errors=True)
+        status = kvae(INSTEAD.get(line, (line, ""))[0])
+        assert status == 0, f"{document.name}: {line}"
+
+
+def test_lines_that_are_not_run_are_commands_all_the_same() -> None:
+    lines = [line for document in DOCUMENTS for line in shell_lines(document)]
+    for line in lines:
+        typed = line.removeprefix("./run ")
+        if typed.startswith("kvae "):
+            read_only(typed)
+    assert not set(INSTEAD) - set(lines), "no document prints these any more"
+    unused = [s for s in NOT_RUN if not any(line.startswith(s) for line in lines)]
+    assert not unused, "no document prints these any more"
+    with pytest.raises(SystemExit):
+        read_only("kvae train digits --epoch-s 3")
