@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.arrays import plain_array
 from kvae.core.types import Tensor
 
 _KEYS = ("x", "condition", "mask")
@@ -50,14 +51,19 @@ class Inputs:
         if isinstance(data, Inputs):
             return data
         if not isinstance(data, dict):
-            return cls(data)
+            x, missing = plain_array(data)
+            return cls(x, mask=missing)
         unknown = sorted(set(data) - set(_KEYS))
         if unknown or data.get("x") is None:
             raise ValueError(
                 f"inputs are a tensor or a dict with 'x' and optionally 'condition' and "
                 f"'mask'; received the keys {sorted(data)}."
             )
-        return cls(**data)
+        x, missing = plain_array(data["x"])
+        mask = data.get("mask")
+        if missing is not None:
+            mask = missing if mask is None else missing & (np.asarray(mask) != 0)
+        return cls(**{**data, "x": x, "mask": mask})
 
     def to_dict(self) -> dict[str, Tensor]:
         """The inputs that are present, by name."""

@@ -9,15 +9,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.arrays import is_arrays
 from kvae.core.checks import check_count
 from kvae.core.inputs import Inputs, check_finite, check_observed
 from kvae.core.types import Tensor
-from kvae.fitting.array_batches import is_arrays
 
 _TARGETS = (
     "a VAE is trained without targets; received y. Leave y out; pass labels as "
     '{"x": x, "condition": labels}. For a tf.data set of pairs: '
     "dataset.map(lambda x, y: x)."
+)
+
+_OTHER_TARGETS = (
+    "y has the shape of x and other values. A VAE explains x itself: to train on noisy "
+    "inputs give the clean x and build the model with corruption=, for example "
+    "kvae.corruptions.AdditiveNormal(0.1); to predict y from x pass "
+    '{"x": y, "condition": x}.'
 )
 
 _COUNTS = {
@@ -35,7 +42,7 @@ def unpack_batch(data: Any) -> tuple[Inputs, Tensor | None]:
     """Splits what Keras hands to a step into inputs and sample weights.
 
     Args:
-        data: x, (x,), (x, None, sample_weight), or the same with a placeholder as y.
+        data: x, (x,), (x, None, sample_weight), or the same with x again as y.
 
     Returns:
         inputs: one batch.
@@ -49,9 +56,15 @@ def unpack_batch(data: Any) -> tuple[Inputs, Tensor | None]:
     if not isinstance(data, (tuple, list)):
         return Inputs.of(data), None
     x, y, sample_weight = (*data, None, None)[:3]
-    if y is not None and not _is_placeholder(y):
+    inputs = Inputs.of(x)
+    if y is not None and not _is_placeholder(y) and not _same_kind(inputs.x, y):
         raise ValueError(_TARGETS)
-    return Inputs.of(x), sample_weight
+    return inputs, sample_weight
+
+
+def _same_kind(x: Any, y: Any) -> bool:
+    """Whether y may be x again, which is how autoencoders are usually fitted."""
+    return not isinstance(y, dict) and x.dtype == y.dtype and x.shape == y.shape
 
 
 def _to_tensor(value: Any) -> Tensor | None:
@@ -96,6 +109,8 @@ def prepare_data(model: Any, arguments: dict[str, Any]) -> dict[str, Any]:
             check_count(name, given[name], least)
     x, y, weight = (given.get(key) for key in ("x", "y", "sample_weight"))
     given["x"], given["y"] = _prepare(model, x, y, weight)
+    if not is_arrays(given["x"]):
+        given["shuffle"] = False  # Keras ignores it there, with a warning
     if given.get("validation_data") is not None:
         given["validation_split"] = 0.0  # Keras ignores it too
         data = given["validation_data"]
@@ -120,7 +135,7 @@ def _check_split(split: Any, num: int) -> None:
 
 
 def _prepare(model: Any, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
-    if y is not None and y is not x:
+    if y is not None and not _is_x_again(x, y):
         raise ValueError(_TARGETS)
     if isinstance(x, tf.data.Dataset):
         _check_dataset(model, x)
@@ -140,6 +155,20 @@ def _prepare(model: Any, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
         return inputs.to_keras(), None
     _check_weights(np.asarray(sample_weight), len(inputs.x))
     return inputs.to_keras(), _placeholder(len(inputs.x))
+
+
+def _is_x_again(x: Any, y: Any) -> bool:
+    """Whether a target is x itself; what has its shape and other values is refused."""
+    if y is x:
+        return True
+    if not is_arrays(x) or not is_arrays(y):
+        return False
+    first, second = np.asarray(Inputs.of(x).x), np.asarray(Inputs.of(y).x)
+    if first.shape != second.shape:
+        return False
+    if not np.array_equal(first, second):
+        raise ValueError(_OTHER_TARGETS)
+    return True
 
 
 def _check_weights(weight: np.ndarray, num: int) -> None:
@@ -168,6 +197,9 @@ def _check_dataset(model: Any, dataset: tf.data.Dataset) -> None:
         )
     for first in dataset.take(1):
         batch, weight = unpack_batch(first)
+        y = first[1] if isinstance(first, tuple) and len(first) > 1 else None
+        if y is not None and not _is_placeholder(y):
+            _is_x_again(batch.x, y)
         arrays = {key: value.numpy() for key, value in batch.to_dict().items()}
         if weight is not None:
             _check_weights(np.asarray(weight), len(batch.x))

@@ -10,12 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.arrays import is_arrays
 from kvae.core.types import Tensor
-
-
-def is_arrays(x: Any) -> bool:
-    """Whether the data of a fit are an array or a dict of arrays."""
-    return isinstance(x, dict) or hasattr(x, "__array__")
 
 
 def batch_size(arguments: dict[str, Any]) -> int:

@@ -15,7 +15,12 @@ Map: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
 """From (..., D) to (..., D) and the log-determinant of the Jacobian, (...)."""
 
 
-def flow_distribution(base: Any, forward: Map, inverse: Map) -> Any:
+def flow_distribution(
+    base: Any,
+    forward: Map,
+    inverse: Map,
+    select: Callable[[Any], Any] | None = None,
+) -> Any:
     """Makes the distribution of z = forward(u), where u follows a base distribution.
 
         log p(z) = log p_base(u) + log |det du/dz|,  u = inverse(z)
@@ -24,11 +29,54 @@ def flow_distribution(base: Any, forward: Map, inverse: Map) -> Any:
         base: `tfd.Distribution` of u with event (D,).
         forward: from u to z and log |det dz/du|.
         inverse: from z to u and log |det du/dz|.
+        select: makes the distribution of some of the batch, from a slice of it.
 
     Returns:
         distribution: a `tfd.TransformedDistribution` with the batch of the base.
     """
-    return tfd.TransformedDistribution(base, _Flow(forward, inverse, base.dtype))
+    return _FlowDistribution(base, _Flow(forward, inverse, base.dtype), select)
+
+
+class _FlowDistribution(tfp.distributions.TransformedDistribution):
+    """Says in words what a flow does not have, and can be sliced where it is known how."""
+
+    def __init__(
+        self, base: Any, flow: Any, select: Callable[[Any], Any] | None
+    ) -> None:
+        super().__init__(base, flow, name="flow")
+        self._select = select
+
+    @classmethod
+    def _parameter_properties(cls, dtype: Any, num_classes: Any = None) -> Any:
+        return tfd.TransformedDistribution._parameter_properties(dtype, num_classes)
+
+    def __getitem__(self, slices: Any) -> Any:
+        if self._select is None:
+            raise NotImplementedError(
+                "this distribution has one flow for its whole batch, so there is nothing "
+                "to slice."
+            )
+        if isinstance(slices, int):
+            one = self._select(slice(slices, slices + 1 or None))
+            return tfd.BatchReshape(one, [])
+        return self._select(slices)
+
+    def _mean(self) -> Tensor:
+        return self._no_closed_form("mean", "tf.reduce_mean(q.sample(1000), axis=0)")
+
+    def _stddev(self) -> Tensor:
+        return self._no_closed_form("stddev", "tf.math.reduce_std(q.sample(1000), 0)")
+
+    def _variance(self) -> Tensor:
+        return self._no_closed_form(
+            "variance", "tf.math.reduce_variance(q.sample(1000), 0)"
+        )
+
+    def _no_closed_form(self, name: str, estimate: str) -> Tensor:
+        raise NotImplementedError(
+            f"the {name} of a flow has no closed form. Estimate it, for example by "
+            f"{estimate}, or take vae.embed(x), the image of the mean before the flow."
+        )
 
 
 class _Flow(tfp.bijectors.Bijector):

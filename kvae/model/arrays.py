@@ -15,11 +15,12 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.completion import Completions, complete
+from kvae.core.arrays import is_arrays
 from kvae.core.batches import CompiledFunctions, map_batches
 from kvae.core.checks import check_count, check_latents, check_seed, check_temperature
 from kvae.core.inputs import Inputs
 from kvae.core.types import Tensor
-from kvae.fitting.array_batches import is_arrays
+from kvae.fitting.arguments import unpack_batch
 from kvae.model import endpoints
 from kvae.model.conditions import check_condition, check_visible_part
 
@@ -183,6 +184,8 @@ class ArrayMethods(keras.Model):
         return check_condition(expected, given, self.built)
 
     def _map(self, function: Any, x: Any, batch_size: int, *args: Any) -> Any:
+        if isinstance(x, tf.data.Dataset):
+            return self._map_dataset(function, x, *args)
         if _holds_tensors(x):
             inputs = self._tensor_inputs(x)
             self.build_for(inputs)
@@ -190,6 +193,26 @@ class ArrayMethods(keras.Model):
         inputs = self.complete_inputs(x)
         self.build_for(inputs)
         return map_batches(self._compiled(function), inputs, batch_size, *args)
+
+    def _map_dataset(self, function: Any, dataset: Any, *args: Any) -> Any:
+        """Runs over the batches of a data set; example i is the i-th it yields."""
+        results, first = [], 0
+        for element in dataset:
+            batch, _ = unpack_batch(element)
+            arrays = {key: value.numpy() for key, value in batch.to_dict().items()}
+            inputs = self.complete_inputs(arrays)
+            self.build_for(inputs)
+            tensors = {k: tf.convert_to_tensor(v) for k, v in inputs.to_dict().items()}
+            run = self._compiled(function)
+            results.append(run(tensors, tf.constant(first), *args))
+            first += len(inputs.x)
+        if not results:
+            raise ValueError(
+                "the data set is empty. Check the file or the filter it came from."
+            )
+        return tf.nest.map_structure(
+            lambda *parts: np.concatenate([part.numpy() for part in parts]), *results
+        )
 
     def _tensor_inputs(self, x: Any) -> Inputs:
         """Reads tensors, whose values are not looked at: a graph has none yet."""

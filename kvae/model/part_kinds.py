@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import Any
 
 import keras
@@ -64,16 +66,16 @@ def check_kinds(parts: dict[str, Any]) -> None:
         )
 
 
-def check_fit(posterior: Posterior, prior: Prior) -> None:
-    """Raises if the latents of a posterior are not those of a prior.
+def check_fit(model: Any) -> None:
+    """Raises if the parts of a model are of different sizes or spaces.
 
     Args:
-        posterior: q(z|x).
-        prior: p(z).
+        model: a `kvae.VAE` that holds its parts.
 
     Raises:
         ValueError: naming what differs.
     """
+    posterior, prior = model.posterior, model.prior
     if prior.latent_dim != posterior.latent_dim:
         raise ValueError(
             f"the posterior has latent_dim={posterior.latent_dim} and the prior "
@@ -85,3 +87,60 @@ def check_fit(posterior: Posterior, prior: Prior) -> None:
             f"{type(prior).__name__} is a density on {prior.space}, so no "
             "KL divergence is finite. PowerSpherical and UniformSphere go together."
         )
+    taken = _main_input(model.decoder, "z")
+    if taken is not None and taken[-1] not in (None, posterior.latent_dim):
+        raise ValueError(
+            f"the decoder takes z of {taken[-1]} dimensions and the posterior has "
+            f"latent_dim={posterior.latent_dim}; give both the same."
+        )
+    features = _output(model.decoder)
+    shape = model.likelihood.data_shape
+    if (
+        features is not None
+        and len(features) == 4
+        and len(shape) in (2, 3)
+        and None not in features[1:3]
+        and (features[1] > shape[0] or features[2] > shape[1])
+    ):
+        raise ValueError(
+            f"the decoder makes pictures of {features[1]}x{features[2]} and the "
+            f"likelihood is of data_shape={shape}; build both for the same size."
+        )
+
+
+def warn_of_head(model: Any) -> None:
+    """Warns of a decoder that ends in a picture, where features are expected.
+
+    Args:
+        model: a `kvae.VAE` that holds its parts.
+    """
+    last = getattr(model.decoder, "layers", [None])[-1]
+    shape = _output(model.decoder)
+    if shape is None or None in shape[1:]:
+        return
+    ends = getattr(last, "activation", None) in (
+        keras.activations.sigmoid,
+        keras.activations.tanh,
+    )
+    if ends and math.prod(shape[1:]) == math.prod(model.likelihood.data_shape):
+        warnings.warn(
+            "the decoder ends in a picture: its last layer squashes to the shape of x. "
+            f"{type(model.likelihood).__name__} puts a linear layer of its own on top, "
+            "so end the decoder one layer before.",
+            stacklevel=3,
+        )
+
+
+def _main_input(network: Any, name: str) -> tuple[int | None, ...] | None:
+    """The shape of a network's input z or x, if it is known; batch first."""
+    shape = getattr(network, "input_shape", None) if network.built else None
+    if isinstance(shape, dict):
+        shape = shape.get(name)
+    return tuple(shape) if isinstance(shape, (tuple, list)) else None
+
+
+def _output(network: Any) -> tuple[Any, ...] | None:
+    """The shape of a network's one output, if it is known; batch first."""
+    shape = getattr(network, "output_shape", None) if network.built else None
+    known = isinstance(shape, tuple) and not any(isinstance(n, tuple) for n in shape)
+    return shape if known else None

@@ -19,11 +19,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.arrays import read_examples
 from kvae.core.inputs import Inputs, check_arrays, count_observed
 from kvae.core.types import Draw, LossParts, Params, Sampler, Tensor
 from kvae.corruptions import Corruption
 from kvae.fitting.arguments import prepare_data, unpack_batch
 from kvae.fitting.array_batches import in_batches
+from kvae.fitting.callbacks import set_modes, with_progress
 from kvae.fitting.gradient_guard import GradientGuard
 from kvae.fitting.joined_steps import joined_train_function, joins_steps
 from kvae.fitting.metrics import make_trackers, update_trackers
@@ -40,7 +42,13 @@ from kvae.maths import maths_dtype
 from kvae.model.arrays import ArrayMethods
 from kvae.model.conditions import Condition, check_condition
 from kvae.model.defaults import choose_parts
-from kvae.model.part_kinds import KINDS, adapt_parts, check_fit, check_kinds
+from kvae.model.part_kinds import (
+    KINDS,
+    adapt_parts,
+    check_fit,
+    check_kinds,
+    warn_of_head,
+)
 from kvae.networks import call_network, declared_inputs
 from kvae.noise import Noise
 from kvae.objectives import ELBO, Objective, batch_mean, global_count
@@ -114,6 +122,7 @@ class VAE(ArrayMethods):
             ValueError: if x is empty, not finite, or of a shape that no network fits, or
                 the condition does not fit x.
         """
+        x = read_examples(x)
         chosen = choose_parts(x, latent_dim, parts, condition, conditional_prior)
         vae = cls(**chosen)
         adapt_parts(vae, x)
@@ -141,7 +150,7 @@ class VAE(ArrayMethods):
         self.prior = StandardNormal(posterior.latent_dim) if prior is None else prior
         self.objective = ELBO() if objective is None else objective
         self.corruption = corruption
-        check_fit(self.posterior, self.prior)
+        check_fit(self)
         self.seed = seed
         self._input_shapes: dict[str, list[int | None]] | None = None
 
@@ -155,6 +164,7 @@ class VAE(ArrayMethods):
 
         for part in (self.posterior, self.prior, self.likelihood, self.objective):
             part.attach(self)
+        warn_of_head(self)
         if (shapes := self._declared_shapes()) is not None:
             self.build(shapes)
 
@@ -485,6 +495,7 @@ class VAE(ArrayMethods):
                 "validation_freq": validation_freq,
             },
         )
+        set_modes(callbacks)
         check_same_weights(self)
         strategy = self.distribute_strategy
         with workers_named(strategy), contextlib.ExitStack() as stack:
@@ -494,7 +505,7 @@ class VAE(ArrayMethods):
                 if hasattr(callback, "around_fit"):
                     around = callback.around_fit(self, arguments)
                     arguments = stack.enter_context(around)
-            return super().fit(**in_batches(self, arguments))
+            return super().fit(**in_batches(self, with_progress(arguments)))
 
     def evaluate(
         self,
@@ -525,7 +536,7 @@ class VAE(ArrayMethods):
             **kwargs,
         }
         if not kwargs.get("_use_cached_eval_dataset"):  # within fit, which has checked
-            arguments = prepare_data(self, arguments)
+            arguments = with_progress(prepare_data(self, arguments))
         with workers_named(self.distribute_strategy):
             return super().evaluate(**arguments)
 
@@ -636,18 +647,20 @@ class VAE(ArrayMethods):
             if name != "mask"
         }
         self._input_shapes["x"] = [None, *self.data_shape]
-        condition = self.condition
+        if (condition := self.condition) is not None:
+            self._input_shapes["condition"] = [None, *condition.shape]
         with tf.init_scope():
-            blank = {"x": tf.zeros([2, *self.data_shape], self.maths_dtype)}
-            blank["x"] += self.likelihood.filler
-            if condition is not None:
-                self._input_shapes["condition"] = [None, *condition.shape]
-                blank["condition"] = condition.blank(2)
             noise = Noise(tf.zeros(2, tf.int32))
-            parts = self.objective.parts(self, Inputs(**blank), noise, training=False)
+            parts = self.objective.parts(self, self._blank(), noise, training=False)
         for name in self._reported(parts):
             self._trackers.setdefault(name, keras.metrics.Mean(name=name))
         self.built = True
+
+    def _blank(self) -> Inputs:
+        """Two examples that any model takes."""
+        x = tf.zeros([2, *self.data_shape], self.maths_dtype) + self.likelihood.filler
+        condition = self.condition
+        return Inputs(x, None if condition is None else condition.blank(2))
 
     def build_for(self, inputs: Inputs) -> None:
         """Builds the model for some inputs, if it is not built yet."""
@@ -676,6 +689,26 @@ class VAE(ArrayMethods):
             trainable=False,
             aggregation="only_first_replica",
         )
+
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Exports `call`, the reconstruction, as Keras exports any model.
+
+        `kvae.export.export` writes decoder, encoder, samples and scores, with a proof.
+        Arguments are those of `keras.Model.export`.
+        """
+        if self.built and not self._called:  # fitted or loaded: Keras asks for a call
+            blank = self._blank()
+            self(blank.to_keras())
+            kwargs.setdefault(
+                "input_signature",
+                [
+                    tf.nest.map_structure(
+                        lambda t: keras.InputSpec(t.dtype.name, (None, *t.shape[1:])),
+                        blank.to_keras(),
+                    )
+                ],
+            )
+        super().export(filepath, *args, **kwargs)
 
     def get_build_config(self) -> dict[str, Any] | None:
         """Returns the input shapes, for loading."""

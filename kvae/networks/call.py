@@ -40,7 +40,7 @@ def call_network(
     if declared is None:
         alone = not present or takes_one_tensor(network)
         inputs = tensor if alone else {name: tensor, **present}
-        return network(inputs, training=training)
+        return _one_tensor(network, network(inputs, training=training))
     available = {name: tensor, **present}
     missing = sorted(set(declared) - set(available))
     if missing:
@@ -49,7 +49,20 @@ def call_network(
             f"have no {', '.join(missing)}. Pass a dict, for example "
             f'fit({{"x": x, "{missing[0]}": ...}}).'
         )
-    return network({key: available[key] for key in declared}, training=training)
+    named = {key: available[key] for key in declared}
+    return _one_tensor(network, network(named, training=training))
+
+
+def _one_tensor(network: Any, features: Any) -> Tensor:
+    """Raises if a network returns several tensors, as encoders of tutorials do."""
+    if not isinstance(features, (list, tuple, dict)):
+        return features
+    raise ValueError(
+        f"the network {network.name!r} returns {len(features)} outputs; a network of a "
+        "VAE returns one tensor of features, because the posterior and the likelihood "
+        "have the layers for mean and scale. End it one layer earlier, for example "
+        "keras.Model(inputs, x) instead of keras.Model(inputs, [z_mean, z_log_var, z])."
+    )
 
 
 def declared_inputs(network: Any) -> list[str] | None:

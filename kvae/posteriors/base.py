@@ -76,6 +76,7 @@ class Posterior(Part):
 
     def build(self, features_shape: tuple[int | None, ...]) -> None:
         """Builds every head for features of this shape."""
+        self._flatten.build(features_shape)
         flat = self._flatten.compute_output_shape(features_shape)
         for layer in self._flatten_layers(include_self=False, recursive=False):
             if isinstance(layer, keras.layers.Dense) and not layer.built:

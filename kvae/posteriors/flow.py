@@ -68,6 +68,9 @@ class FlowPosterior(Posterior):
             self._base(params),
             lambda u: self.forward(params, u),
             lambda z: self.inverse(params, z),
+            lambda slices: self.distribution(
+                {name: value[slices] for name, value in params.items()}
+            ),
         )
 
     def sample(self, params: Params, noise: Tensor) -> Tensor:

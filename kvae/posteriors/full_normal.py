@@ -98,6 +98,11 @@ class _TriangularNormal(tfp.distributions.MultivariateNormalTriL):
         self._parameters = parameters
         self._tril = scale_tril
 
+    @classmethod
+    def _parameter_properties(cls, dtype: Any, num_classes: Any = None) -> Any:
+        # Said again, because TFP warns of a subclass that inherits them.
+        return super()._parameter_properties(dtype, num_classes)
+
 
 @tfd.RegisterKL(_TriangularNormal, tfd.Independent)
 def _kl_to_independent(q: Any, p: Any, name: str | None = None) -> Tensor:

@@ -9,9 +9,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.core.arrays import is_arrays
 from kvae.core.errors import UserError
 from kvae.core.types import Tensor
-from kvae.fitting.array_batches import arrays_in_batches, is_arrays
+from kvae.fitting.array_batches import arrays_in_batches
 from kvae.training.checkpoint.checkpoint_folder import Position
 
 

@@ -7,6 +7,7 @@ from support import small
 from kvae.fitting.arguments import unpack_batch
 
 X = small.binary()
+ONES = np.ones(len(X), "float32")
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,7 @@ def test_data_that_do_not_fit_are_refused_before_any_step(method, x, message):
     ("arguments", "message"),
     [
         ({"y": np.arange(50)}, "trained without targets"),
+        ({"y": 1 - X}, "y has the shape of x and other values"),
         ({"class_weight": {0: 1.0}}, "class_weight needs targets"),
         ({"sample_weight": np.ones(49)}, r"shape \(50,\); received shape \(49,\)"),
         ({"sample_weight": np.full(50, np.nan)}, "holds 50 entries that are NaN"),
@@ -72,7 +74,7 @@ def test_other_arguments_that_do_not_fit_are_refused(arguments, message):
         (tf.data.Dataset.from_tensor_slices(X), r"Batch it: dataset\.batch"),
         (tf.data.Dataset.from_tensor_slices(X[:0]).batch(8), "the data set is empty"),
         (tf.data.Dataset.from_tensor_slices(X + 1).batch(8), "max=2"),
-        (tf.data.Dataset.from_tensor_slices((X, X)).batch(8), "without targets"),
+        (tf.data.Dataset.from_tensor_slices((X, 1 - X)).batch(8), "other values"),
         (
             tf.data.Dataset.from_tensor_slices((X, np.arange(50), X[:, 0])).batch(8),
             "without targets",
@@ -127,3 +129,41 @@ def test_unpack_batch_tells_inputs_from_weights():
         inputs, found = unpack_batch((X, y, weight))
         np.testing.assert_array_equal(inputs.x, X)
         np.testing.assert_array_equal(found, weight)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: {"x": X, "y": X.copy()},
+        lambda: {"x": X, "y": X.copy(), "validation_data": (X, X.copy())},
+        lambda: {"x": tf.data.Dataset.from_tensor_slices((X, X)).batch(50)},
+        lambda: {"x": tf.data.Dataset.from_tensor_slices((X, X, ONES)).batch(50)},
+        lambda: {"x": (pair for pair in [(X, X)]), "steps_per_epoch": 1},
+    ],
+    ids=["arrays", "validation", "pairs", "weighted", "generator"],
+)
+def test_x_as_its_own_target_trains_as_x_alone(make):
+    """What every autoencoder tutorial writes."""
+    options = {"batch_size": None, "shuffle": False, "verbose": 0}
+    given = make()
+    if not isinstance(given["x"], np.ndarray):
+        pair, alone = small.vae(), small.vae()
+    else:
+        options["batch_size"] = 50
+        pair, alone = small.vae(), small.vae()
+    pair.fit(**{**options, **given})
+    alone.fit(X, **{**options, "batch_size": 50})
+    assert small.largest_difference(pair, alone) < 1e-6
+
+
+def test_a_masked_array_is_trained_on_as_with_a_mask():
+    hidden = np.zeros(X.shape, bool)
+    hidden[:, 1] = True
+    masked = np.ma.masked_array(np.where(hidden, 1e4, X), mask=hidden)
+    model, plain = small.vae(), small.vae()
+    model.fit(masked, verbose=0, shuffle=False)
+    plain.fit({"x": X, "mask": ~hidden}, verbose=0, shuffle=False)
+    assert small.largest_difference(model, plain) == 0
+    np.testing.assert_array_equal(
+        model.elbo(masked), model.elbo({"x": X, "mask": ~hidden})
+    )

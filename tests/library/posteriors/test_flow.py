@@ -166,3 +166,17 @@ def test_one_dimension_works(make):
 def test_min_scale_must_be_positive(make):
     with pytest.raises(ValueError, match="expects min_scale > 0; received -1"):
         make(2, min_scale=-1)
+
+
+def test_a_flow_s_distribution_can_be_sliced_and_says_what_it_lacks():
+    posterior = InverseAutoregressiveFlow(2)
+    params = posterior(np.random.default_rng(0).normal(size=(5, 4)).astype("float32"))
+    q = posterior.distribution(params)
+    z = np.array([0.3, -0.2], "float32")
+    every = q.log_prob(z).numpy()
+    np.testing.assert_allclose(q[1:3].log_prob(z), every[1:3], rtol=1e-5)
+    np.testing.assert_allclose(q[4].log_prob(z), every[4], rtol=1e-5)
+    np.testing.assert_allclose(q[-1].log_prob(z), every[4], rtol=1e-5)
+    assert q[2:].sample(3, seed=1).shape == (3, 3, 2)
+    with pytest.raises(NotImplementedError, match="mean of a flow has no closed form"):
+        q.mean()
