@@ -163,6 +163,11 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
             "height x width to which a folder's images are scaled: 64x48, 64",
         ),
         ("--resize", str, "how: crop what is too long (default), or stretch"),
+        (
+            "--preset",
+            str,
+            "a model of kvae.presets by its name: beta_vae, vamp_vae, ...",
+        ),
         ("--latent-dim", int, "number of latent dimensions"),
         ("--epochs", int, "passes over the training set"),
         ("--batch-size", int, "examples per step"),

@@ -37,13 +37,15 @@ class Objective(Part):
     monitor_mode: str = "max"
     """Whether the best value of `monitor` is the largest, "max", or the smallest, "min"."""
 
-    exact_rate: bool = False
-    """Whether `rate` is the closed form; else it is estimated from the latents."""
-
     def __init__(self, **kwargs: Any) -> None:
         # The inputs are data, not features: half precision must not round them.
         super().__init__(autocast=False, **kwargs)
         self.built = True
+
+    @property
+    def exact_rate(self) -> bool:
+        """Whether `rate` is the closed form; else it is estimated from the latents."""
+        return False
 
     @abc.abstractmethod
     def parts(

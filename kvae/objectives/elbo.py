@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import keras
@@ -16,6 +17,8 @@ from kvae.objectives.base import Objective
 from kvae.objectives.weight import Schedule, Weight
 
 tfd = tfp.distributions
+
+_LOG = logging.getLogger("kvae")
 
 
 @keras.saving.register_keras_serializable(package="kvae")
@@ -35,7 +38,9 @@ class ELBO(Objective):
             reported as the metric `beta`.
         num_samples: K, latents drawn per example for the expectation.
         kl: "exact" uses the closed form and refuses a posterior and prior that have none;
-            "sampled" averages log q(z|x) - log p(z) over the same latents.
+            "sampled" averages log q(z|x) - log p(z) over the same latents. None uses the
+            closed form if there is one, else the latents, and says so; `kl` is then
+            "sampled".
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -49,7 +54,7 @@ class ELBO(Objective):
         self,
         beta: float | Schedule = 1.0,
         num_samples: int = 1,
-        kl: str = "exact",
+        kl: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -58,13 +63,12 @@ class ELBO(Objective):
                 "ELBO expects num_samples to be a positive integer; received "
                 f"{num_samples!r}."
             )
-        if kl not in ("exact", "sampled"):
+        if kl not in ("exact", "sampled", None):
             raise ValueError(
-                f'ELBO expects kl to be "exact" or "sampled"; received {kl!r}.'
+                f'ELBO expects kl to be "exact", "sampled" or None; received {kl!r}.'
             )
         self.num_samples = num_samples
         self.kl = kl
-        self.exact_rate = kl == "exact"
         self._beta = Weight(self, "beta", beta)
 
     @property
@@ -75,6 +79,11 @@ class ELBO(Objective):
     @beta.setter
     def beta(self, value: float) -> None:
         self._beta.assign(value)
+
+    @property
+    def exact_rate(self) -> bool:
+        """Whether `rate` is the closed form; known once the model is built."""
+        return self.kl != "sampled"
 
     def parts(
         self, model: Any, inputs: Inputs, noise: Noise, training: bool
@@ -106,10 +115,19 @@ class ELBO(Objective):
         try:
             return tfd.kl_divergence(posterior, prior)
         except NotImplementedError:
-            raise ValueError(
-                f"KL({type(model.posterior).__name__} || {type(model.prior).__name__}) has "
-                'no closed form. Say ELBO(kl="sampled") to estimate it from the latents.'
-            ) from None
+            pair = f"{type(model.posterior).__name__} || {type(model.prior).__name__}"
+            if self.kl == "exact":
+                raise ValueError(
+                    f'KL({pair}) has no closed form. Say ELBO(kl="sampled") to estimate '
+                    "it from the latents."
+                ) from None
+            self.kl = "sampled"
+            _LOG.info(
+                "KL(%s) has no closed form, so it is estimated from the latents: "
+                'ELBO(kl="sampled")',
+                pair,
+            )
+            return super().rate(model, draw)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -94,7 +94,7 @@ class FreeBits(Wrapper):
                     f"latent dimensions; {type(part).__name__} is none. Say "
                     'FreeBits(group="total") to price the whole rate at once.'
                 )
-        if self.objective.kl == "exact":
+        if self.objective.kl != "sampled":
             return tfd.kl_divergence(posterior.distribution, prior.distribution)
         ratio = posterior.distribution.log_prob(draw.z)
         ratio -= prior.distribution.log_prob(draw.z)

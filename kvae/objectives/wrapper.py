@@ -41,7 +41,11 @@ class Wrapper(Objective, abc.ABC):
         self.makes_condition |= self.objective.makes_condition
         self.monitor = self.objective.monitor
         self.monitor_mode = self.objective.monitor_mode
-        self.exact_rate = self.objective.exact_rate
+
+    @property
+    def exact_rate(self) -> bool:
+        """Whether the wrapped objective's `rate` is the closed form."""
+        return self.objective.exact_rate
 
     def attach(self, model: Any) -> None:
         """Hands the model to the wrapped objective."""

@@ -20,7 +20,7 @@ def fit_mixture(
     posterior, which the decoder knows, and not the prior, which it may never have seen:
 
         prior = kvae.priors.fit_mixture(vae, x_train, num_components=50)
-        better = vae.with_prior(prior, objective=kvae.objectives.ELBO(kl="sampled"))
+        better = vae.with_prior(prior)
         pictures = better.sample(64)
 
     A model that is given labels gets a mixture for each of them.

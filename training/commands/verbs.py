@@ -261,4 +261,8 @@ def _export(run: Run, out: pathlib.Path, **options: Any) -> None:
 
 def _name(recipe: str | None, config: Config) -> str:
     given = pathlib.Path(recipe or config.data)
-    return given.parent.name if given.name == "config.toml" else given.stem
+    name = given.parent.name if given.name == "config.toml" else given.stem
+    preset = config.preset
+    if isinstance(preset, dict):
+        preset = preset.get("name")
+    return f"{name}-{preset}" if preset else name

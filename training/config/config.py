@@ -84,6 +84,23 @@ def _interval(value: Any) -> str | None:
     return None
 
 
+_MEANT = {
+    "lr": "learning_rate",
+    "batch": "batch_size",
+    "beta": "objective.beta",
+    "kl": "objective.kl",
+    "num_samples": "objective.num_samples",
+    "units": "encoder.units and decoder.units",
+    "filters": "encoder.filters and decoder.filters",
+    "z_dim": "latent_dim",
+    "latents": "latent_dim",
+    "loss": "objective",
+    "dataset": "data",
+    "size": "image_size",
+}
+"""What people call keys that have another name here."""
+
+
 def _key(default: Any, check: Check, doc: str) -> Any:
     return dataclasses.field(default=default, metadata={"check": check, "doc": doc})
 
@@ -120,6 +137,7 @@ class Config:
         "none", _choice("none", "dynamic"), "dynamic: pixels drawn anew each epoch"
     )
     latent_dim: int = _key(16, _whole(1), "number of latent dimensions")
+    preset: Any = _key(None, _part, "a model of kvae.presets, such as beta_vae")
     network: str | None = _key(
         None, _optional(_text), 'of both sides: "mlp", "conv"; None: from the data'
     )
@@ -221,7 +239,12 @@ class Config:
         known = [field.name for field in dataclasses.fields(cls)]
         for key in values:
             if key not in known:
-                raise UserError(f"there is no key {key!r}. {nearest(key, known)}")
+                hint = _MEANT.get(key)
+                hint = f"Did you mean {hint}?" if hint else nearest(key, known)
+                raise UserError(
+                    f"there is no key {key!r}. "
+                    f"{hint or 'kvae train --keys lists all of them.'}"
+                )
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:

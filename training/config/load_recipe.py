@@ -30,7 +30,8 @@ def load_recipe(
             its config.toml, repeats the run); None starts from the defaults.
         changes: values by key; None leaves the recipe's.
         settings: "key=value" texts, applied last; "encoder.units=512" reaches into a
-            table.
+            table, and "likelihood=" takes a key back. A preset that comes with the
+            changes or settings replaces the recipe's posterior, prior and objective.
 
     Returns:
         config: checked.
@@ -39,15 +40,22 @@ def load_recipe(
         UserError: for an unknown recipe or key, with the nearest, or a wrong value.
     """
     values = {} if recipe is None else read_toml(_find(recipe))
+    parsed = [(text, *parse_setting(text)) for text in settings or []]
+    if (changes or {}).get("preset") or any(
+        path[0] == "preset" for _, path, _ in parsed
+    ):
+        for key in ("posterior", "prior", "objective", "kl_warmup"):
+            values.pop(key, None)
     for key, value in (changes or {}).items():
         if value is not None:
             values[key] = value
-    for text in settings or []:
-        path, value = parse_setting(text)
+    for text, path, value in parsed:
         if len(path) > 1 and not isinstance(
             values.get(path[0]), (str, dict, type(None))
         ):
             raise UserError(f"{path[0]} has no parts, so {text!r} cannot be set.")
+        if value == "" and len(path) == 1:
+            value = getattr(Config, path[0], None)  # the default
         assign(values, path, value)
     return Config.of(values)
 

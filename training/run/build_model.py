@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import collections.abc
 import inspect
 import math
+import numbers
 import types
+import typing
 from typing import Any
 
 import keras
@@ -17,6 +20,7 @@ from kvae import (
     networks,
     objectives,
     posteriors,
+    presets,
     priors,
     schedules,
 )
@@ -35,6 +39,13 @@ _MODULES: dict[str, tuple[types.ModuleType, type]] = {
     "objective": (objectives, objectives.Objective),
     "schedule": (schedules, keras.optimizers.schedules.LearningRateSchedule),
 }
+
+_DEFAULTS = {
+    "objective": "ELBO",
+    "prior": "StandardNormal",
+    "posterior": "DiagonalNormal",
+}
+"""The parts whose arguments are meant where no name is said."""
 
 
 def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
@@ -67,9 +78,13 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
         spec = getattr(config, role)
         if spec is not None or config.network is not None:
             given[role] = _network(role, spec, config.network, context, options)
+    nameless: dict[str, Any] = {}
     for kind in ("posterior", "prior", "likelihood", "objective", "corruption"):
         spec = getattr(config, kind)
-        if kind == "objective" and config.kl_warmup:
+        if config.preset is not None and isinstance(spec, dict) and "name" not in spec:
+            nameless[kind] = spec
+            continue
+        if kind == "objective" and config.kl_warmup and config.preset is None:
             spec = _with_warmup(config, spec, count)
         if spec is not None:
             given[kind] = make_part(kind, spec, context)
@@ -79,28 +94,97 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
         with user_errors():
             family = masks.as_family(config.mask)
         given["objective"] = objectives.Masked(given.get("objective"), family)
+    given |= {"seed": config.seed}
+    if condition is not None:
+        given |= {
+            "condition": condition,
+            "conditional_prior": config.conditional_prior,
+        }
+    if config.preset is not None:
+        return _preset(config, x, count, nameless, given, context)
     with user_errors():
-        return VAE.for_data(
-            x,
-            config.latent_dim,
-            condition,
-            config.conditional_prior,
-            seed=config.seed,
-            **given,
-        )
+        return VAE.for_data(x, config.latent_dim, **given)
 
 
 def _with_warmup(config: Config, spec: Any, examples: int) -> dict[str, Any]:
     """Lets the objective's beta grow over `kl_warmup` epochs to what it says."""
     name, arguments = _split("objective", spec or "ELBO")
-    beta = arguments.get("beta", 1.0)
-    if isinstance(beta, dict):
+    warmup = _warmup(config, arguments.get("beta", 1.0), examples)
+    return {"name": name, **arguments, "beta": warmup}
+
+
+def _warmup(config: Config, beta: Any, examples: int) -> dict[str, Any]:
+    if not isinstance(beta, numbers.Real):
         raise UserError(
             "kl_warmup and a schedule as beta say two things; set kl_warmup=0."
         )
     steps = math.ceil(config.kl_warmup * steps_per_epoch(examples, config.batch_size))
-    warmup = {"name": "LinearWarmup", "steps": steps, "end": beta}
-    return {"name": name, **arguments, "beta": warmup}
+    return {"name": "LinearWarmup", "steps": steps, "end": float(beta)}
+
+
+def _preset(
+    config: Config,
+    x: Any,
+    examples: int,
+    nameless: dict[str, dict[str, Any]],
+    given: dict[str, Any],
+    context: dict[str, Any],
+) -> VAE:
+    """Makes the model of a preset.
+
+    Args:
+        config: of the run.
+        x: (n, *data_shape) training examples, or a sample of them.
+        examples: how many there are.
+        nameless: arguments of parts that are not named, such as {"objective": {"beta":
+            4}}: those that the preset has go to it.
+        given: keyword arguments of `VAE.for_data`.
+        context: as of `make_part`.
+    """
+    makers = {
+        _plain(name): maker
+        for name, maker in vars(presets).items()
+        if inspect.isfunction(maker) and maker not in _PRESETS_OF_PYTHON
+    }
+    name, own = _split("preset", config.preset)
+    maker = makers.get(_plain(name))
+    if maker is None:
+        known = [maker.__name__ for maker in makers.values()]
+        raise UserError(f"there is no preset {name!r}. {nearest(name, known)}")
+    title = f"preset {maker.__name__}"
+    arguments, of_maker = dict(own), inspect.signature(maker).parameters
+    for kind, spec in nameless.items():
+        rest = {key: value for key, value in spec.items() if key not in of_maker}
+        arguments |= {key: value for key, value in spec.items() if key in of_maker}
+        if rest:
+            given[kind] = make_part(kind, rest, context)
+    if config.kl_warmup:
+        if "beta" not in of_maker:
+            raise UserError(f"{title} has no weight of the KL; set kl_warmup=0.")
+        beta = arguments.get("beta", of_maker["beta"].default)
+        arguments["beta"] = _warmup(config, beta, examples)
+    if maker is presets.beta_tc_vae and examples != len(x):
+        raise UserError(
+            f"{title} counts the examples, which are on disk; give --set "
+            f"objective.name=BetaTC --set objective.num_examples={examples} instead."
+        )
+    try:
+        return _call(
+            maker, title, arguments, {"latent_dim": config.latent_dim}, (x,), given
+        )
+    except UserError as error:
+        _, found, named = str(error).partition("multiple values for keyword argument ")
+        if not found:
+            raise
+        other = named.strip("'")
+        raise UserError(
+            f"{title} makes the {other} itself; take yours back with --set {other}= or "
+            "leave the preset out."
+        ) from None
+
+
+_PRESETS_OF_PYTHON = (presets.dfc_vae, presets.completing_vae)
+"""Those that take a model or masks; `complete` is the key of the second."""
 
 
 def make_part(kind: str, spec: Any, context: dict[str, Any]) -> Any:
@@ -167,11 +251,11 @@ def _network(
 def _split(kind: str, spec: Any) -> tuple[str, dict[str, Any]]:
     if isinstance(spec, str):
         return spec, {}
-    name = spec.get("name")
+    name = spec.get("name", _DEFAULTS.get(kind))
     if not isinstance(name, str):
         raise UserError(
-            f'{kind} must say its name, for example {kind}.name="..."; '
-            f"received {spec!r}."
+            f"{kind} must say its name, for example --set {kind}.name=...; received "
+            f"{spec!r}."
         )
     return name, {key: value for key, value in spec.items() if key != "name"}
 
@@ -181,8 +265,19 @@ def _call(
     title: str,
     arguments: dict[str, Any],
     context: dict[str, Any],
+    first: tuple[Any, ...] = (),
+    further: dict[str, Any] | None = None,
 ) -> Any:
-    """Calls a constructor with checked arguments and what it asks of the data."""
+    """Calls a constructor with checked arguments and what it asks of the data.
+
+    Args:
+        maker: a class or function.
+        title: what it is, for messages.
+        arguments: of the user.
+        context: values that it is given if it has arguments of these names.
+        first: arguments before all others.
+        further: keyword arguments that are passed on unchecked.
+    """
     named = {
         key: parameter
         for key, parameter in inspect.signature(maker).parameters.items()
@@ -190,14 +285,56 @@ def _call(
     }
     for key in arguments:
         if key not in named:
-            open_to_user = set(named) - set(context)
+            open_to_user = set(list(named)[len(first) :]) - set(context)
             raise UserError(
-                f"{title} has no argument {key!r}. {nearest(key, open_to_user)}"
+                f"{title} has no argument {key!r}. "
+                f"{_others_with(maker, key) or nearest(key, open_to_user)}"
             )
     filled = {key: value for key, value in context.items() if key in named}
-    chosen = {key: _argument(value, context) for key, value in arguments.items()}
+    hints = typing.get_type_hints(maker.__init__ if inspect.isclass(maker) else maker)
+    chosen = {
+        key: _as_many(f"{key} of {title}", _argument(value, context), hints.get(key))
+        for key, value in arguments.items()
+    }
     with user_errors(title):
-        return maker(**{**filled, **chosen})
+        return maker(*first, **{**filled, **chosen}, **(further or {}))
+
+
+def _others_with(maker: Any, key: str) -> str:
+    """Names the parts of the same kind that have an argument."""
+    for module, base in _MODULES.values():
+        if inspect.isclass(maker) and issubclass(maker, base):
+            known = [
+                found.__name__
+                for found in _public_classes(module, base).values()
+                if key in inspect.signature(found).parameters
+            ]
+            if known:
+                return f"Parts that have it: {', '.join(sorted(known))}."
+    return ""
+
+
+def _as_many(title: str, value: Any, hint: Any) -> Any:
+    """Takes one number for a list of one, and a list of one for a number."""
+    kinds = typing.get_args(hint) if _is_union(hint) else (hint,)
+    lists = any(
+        inspect.isclass(origin := typing.get_origin(kind) or kind)
+        and issubclass(origin, collections.abc.Sequence)
+        and origin is not str
+        for kind in kinds
+    )
+    single = any(kind in (int, float) for kind in kinds)
+    if isinstance(value, numbers.Real) and lists and not single:
+        return (value,)
+    if isinstance(value, tuple) and single and not lists:
+        if len(value) != 1:
+            raise UserError(f"{title} is one number; received {list(value)}.")
+        return value[0]
+    return value
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
 
 def _argument(value: Any, context: dict[str, Any]) -> Any:

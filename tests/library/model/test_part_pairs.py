@@ -81,10 +81,14 @@ def test_is_saved_and_loaded(q, p, tmp_path):
 
 @pytest.mark.parametrize(("q", "p"), FIT, ids=str)
 def test_an_exact_kl_is_taken_or_refused_in_a_sentence(q, p):
-    exact = kvae.objectives.ELBO()
+    exact = kvae.objectives.ELBO(kl="exact")
+    vae, data = build(q, p, objective=kvae.objectives.ELBO())
+    assert np.isfinite(loss_at(vae, data))
     if q.exact_kl and p.exact_kl:
+        assert vae.objective.kl is None
         vae, data = build(q, p, objective=exact)
         assert np.isfinite(loss_at(vae, data))
     else:
+        assert vae.objective.kl == "sampled"
         with pytest.raises(ValueError, match=r'Say ELBO\(kl="sampled"\)'):
             build(q, p, objective=exact)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kvae.core.errors import UserError
+from kvae.training.config.config import Config
 from kvae.training.config.load_recipe import load_recipe, recipe_names
 from kvae.training.config.toml import to_toml
 from kvae.training.run.build_model import build_model
@@ -44,6 +45,39 @@ def test_changes_and_settings_override_in_this_order() -> None:
     assert config.epochs == 9
     assert config.latent_dim == load_recipe("digits").latent_dim
     assert config.encoder == {"units": [32]}
+
+
+def test_a_preset_replaces_what_the_recipe_says_of_the_same_parts() -> None:
+    for preset in ({"preset": "beta_vae"}, None):
+        settings = ["objective.beta=4"] if preset else ["preset=beta_vae"]
+        config = load_recipe("vampprior", preset, settings)
+        assert config.prior is None
+        assert config.kl_warmup == 0
+        assert config.objective == ({"beta": 4} if preset else None)
+        assert config.encoder == load_recipe("vampprior").encoder
+
+
+def test_a_key_is_taken_back_by_an_empty_value() -> None:
+    assert load_recipe("mnist").likelihood == "bernoulli"
+    config = load_recipe("mnist", settings=["likelihood=", "epochs="])
+    assert (config.likelihood, config.epochs) == (None, Config.epochs)
+    with pytest.raises(UserError, match="no key 'likelihod'. Did you mean likelihood"):
+        load_recipe("mnist", settings=["likelihod="])
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("lr=3", "no key 'lr'. Did you mean learning_rate?"),
+        ("beta=3", "no key 'beta'. Did you mean objective.beta?"),
+        ("learning_rte=3", "Did you mean learning_rate"),
+        ("quux=3", "no key 'quux'. kvae train --keys lists all of them."),
+    ],
+)
+def test_an_unknown_key_names_the_near_ones(setting: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_recipe("digits", settings=[setting])
+    assert message in str(caught.value)
 
 
 def test_an_unknown_recipe_suggests_the_nearest() -> None:

@@ -1,11 +1,12 @@
 """Names in a recipe become parts."""
 
+import inspect
 from typing import Any
 
 import numpy as np
 import pytest
 
-from kvae import likelihoods, objectives, priors
+from kvae import likelihoods, objectives, presets, priors
 from kvae.core.errors import UserError
 from kvae.training.config.config import Config
 from kvae.training.run.build_model import build_model, make_part
@@ -41,7 +42,13 @@ def test_arguments_reach_the_constructor() -> None:
             {"name": "elbo", "bta": 2.0},
             "objective ELBO has no argument 'bta'. Did you mean beta",
         ),
-        ("objective", {"beta": 2.0}, "objective must say its name"),
+        ("likelihood", {"scale": 2.0}, "likelihood must say its name"),
+        (
+            "prior",
+            {"num_components": 9},
+            "no argument 'num_components'. Parts that have it: ConditionalGaussianMixture, "
+            "GaussianMixture, VampPrior.",
+        ),
         ("objective", {"name": "elbo", "beta": -1.0}, "ELBO expects beta >= 0"),
         (
             "objective",
@@ -73,6 +80,98 @@ def test_networks_take_sizes_and_their_place_from_the_data() -> None:
     vae = build_model(config, X)
     assert vae.encoder.output_shape == (None, 11)
     assert vae.decoder.output_shape == (None, 8, 8, 4)
+
+
+@pytest.mark.parametrize(("network", "units"), [("mlp", 11), ("conv", [11])])
+def test_a_number_and_a_list_of_one_are_the_same(network: str, units: Any) -> None:
+    config = Config(latent_dim=3, network=network, encoder={"units": units})
+    assert build_model(config, X).encoder.output_shape == (None, 11)
+
+
+def test_a_list_for_one_number_is_refused() -> None:
+    config = Config(network="conv", encoder={"units": [11, 12]})
+    with pytest.raises(
+        UserError, match=r"units of conv encoder is one number; .*11, 12"
+    ):
+        build_model(config, X)
+
+
+def test_an_argument_without_a_name_is_of_the_usual_part() -> None:
+    objective = build_model(Config(objective={"beta": 4}), X).objective
+    assert type(objective) is objectives.ELBO
+    assert float(objective.beta) == 4.0
+
+
+def test_a_prior_without_a_closed_form_of_the_kl_is_estimated_and_this_is_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level("INFO", "kvae"):
+        vae = build_model(Config(prior="GaussianMixture", likelihood="normal"), X)
+    assert vae.objective.kl == "sampled"
+    assert "KL(DiagonalNormal || GaussianMixture) has no closed form" in caplog.text
+    exact = Config(prior="GaussianMixture", objective={"kl": "exact"})
+    with pytest.raises(UserError, match="has no closed form"):
+        build_model(exact, X)
+
+
+def test_presets_take_arguments_by_their_part() -> None:
+    """beta is the preset's own; num_samples is not, and goes to the part by its name."""
+    vae = build_model(Config(preset="beta_vae", objective={"beta": 5}), X)
+    assert float(vae.objective.beta) == 5.0
+    vae = build_model(Config(preset={"name": "BetaVAE", "beta": 6.0}), X)
+    assert float(vae.objective.beta) == 6.0
+    config = Config(
+        preset="vamp_vae", prior={"num_components": 7}, objective={"num_samples": 2}
+    )
+    vae = build_model(config, X)
+    assert type(vae.prior) is priors.VampPrior
+    assert vae.prior.weights[0].shape[0] == 7
+    assert vae.objective.num_samples == 2
+    warm = Config(preset="beta_vae", kl_warmup=2, batch_size=16)
+    assert float(build_model(warm, X).objective.beta(3)) == pytest.approx(
+        2.0
+    )  # of 4, 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"preset": "beta_vea"}, "no preset 'beta_vea'. Did you mean beta_vae"),
+        ({"preset": "completing_vae"}, "no preset 'completing_vae'"),
+        ({"preset": {"name": "iwae", "bta": 3}}, "preset iwae has no argument 'bta'"),
+        ({"preset": "iwae", "kl_warmup": 3}, "preset iwae has no weight of the KL"),
+        (
+            {"preset": "beta_vae", "objective": {"name": "iwae"}},
+            "preset beta_vae makes the objective itself; take yours back with --set obj",
+        ),
+        (
+            {"preset": "sigma_vae", "likelihood": "normal"},
+            "makes the likelihood itself",
+        ),
+    ],
+)
+def test_mistakes_about_presets_are_named(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        build_model(Config(**changes), X)
+    assert message in str(caught.value)
+
+
+PRESETS = sorted(
+    name
+    for name, value in vars(presets).items()
+    if inspect.isfunction(value) and name not in ("dfc_vae", "completing_vae")
+)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_usable_by_its_name(name: str) -> None:
+    vectors = np.random.default_rng(0).normal(size=(600, 5)).astype("float32")
+    small: dict[str, Any] = {"encoder": {"units": 8}, "decoder": {"units": 8}}
+    given = {} if name == "miwae_imputer" else small
+    vae = build_model(Config(preset=name, latent_dim=4, **given), vectors)
+    assert vae.data_shape == (5,)
 
 
 def test_an_unknown_network_is_named() -> None:
