@@ -3,6 +3,8 @@
 import importlib
 from types import ModuleType
 
+from kvae.core import backend as _backend  # noqa: F401  isort: skip  refuses others
+
 from kvae import corruptions as corruptions
 from kvae import likelihoods as likelihoods
 from kvae import masks as masks

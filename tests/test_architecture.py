@@ -1,9 +1,12 @@
 """Imports point one way: from the command line down to the maths."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import kvae
 
@@ -99,6 +102,19 @@ def test_modules_import_only_what_is_below_their_unit() -> None:
         and HEIGHT[unit_of(name)] >= HEIGHT[unit_of(module)]
     ]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_another_backend_is_refused_in_a_sentence(backend: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import kvae"],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: kvae runs on TensorFlow")
+    assert f"backend '{backend}'" in last
 
 
 def test_import_kvae_brings_its_folders_when_they_are_asked_for() -> None:

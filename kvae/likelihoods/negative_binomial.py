@@ -66,10 +66,7 @@ class NegativeBinomial(Likelihood):
 
     def distribution(self, params: Params) -> Any:
         """Makes `Independent(NegativeBinomial)`: batch (B,), event `data_shape`."""
-        entries = tfd.NegativeBinomial(
-            params["total_count"],
-            logits=params["log_mean"] - tf.math.log(params["total_count"]),
-        )
+        entries = _NegativeBinomial(params["log_mean"], params["total_count"])
         return tfd.Independent(entries, len(self.data_shape))
 
     def entry_log_prob(self, params: Params, x: Tensor) -> Tensor:
@@ -91,3 +88,19 @@ class NegativeBinomial(Likelihood):
             "total_count": self.total_count,
             "min_total_count": self.min_total_count,
         }
+
+
+class _NegativeBinomial(tfp.distributions.NegativeBinomial):
+    """TFP's, with a log-mass that stays exact for large counts."""
+
+    def __init__(self, log_mean: Tensor, total_count: Tensor) -> None:
+        logits = log_mean - tf.math.log(total_count)
+        super().__init__(total_count, logits=logits, name="NegativeBinomial")
+        self._log_mean = log_mean
+
+    @classmethod
+    def _parameter_properties(cls, dtype: Any, num_classes: Any = None) -> Any:
+        return super()._parameter_properties(dtype, num_classes)
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        return negative_binomial_log_prob(x, self._log_mean, self.total_count)

@@ -45,7 +45,7 @@ class Poisson(Likelihood):
 
     def distribution(self, params: Params) -> Any:
         """Makes `Independent(Poisson)` with batch (B,) and event `data_shape`."""
-        poisson = tfd.Poisson(log_rate=params["log_rate"])
+        poisson = _Poisson(params["log_rate"])
         return tfd.Independent(poisson, len(self.data_shape))
 
     def entry_log_prob(self, params: Params, x: Tensor) -> Tensor:
@@ -59,3 +59,17 @@ class Poisson(Likelihood):
     def supports(self, x: Tensor) -> Tensor:
         """True where x is 0, 1, 2, ..."""
         return is_count(x)
+
+
+class _Poisson(tfp.distributions.Poisson):
+    """TFP's, with a log-mass that stays exact for large counts."""
+
+    def __init__(self, log_rate: Tensor) -> None:
+        super().__init__(log_rate=log_rate, name="Poisson")
+
+    @classmethod
+    def _parameter_properties(cls, dtype: Any, num_classes: Any = None) -> Any:
+        return super()._parameter_properties(dtype, num_classes)
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        return poisson_log_prob(x, self.log_rate)

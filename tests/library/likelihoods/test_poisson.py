@@ -1,4 +1,5 @@
 import numpy as np
+import scipy.stats
 import tensorflow as tf
 from scipy import stats
 from support.likelihood_checks import (
@@ -65,3 +66,16 @@ def test_rate_stays_finite_for_any_features():
         part(tf.constant([[3.0]]))["log_rate"], [[3.0]], atol=1e-5
     )
     np.testing.assert_allclose(part(tf.constant([[1e6]]))["log_rate"], [[20.0]])
+
+
+def test_the_distribution_does_not_lose_large_counts_either():
+    """`vae.decode(z).log_prob(x)` is the density that was trained."""
+    x = np.array([[1e6]], "float32")
+    params = {"log_rate": tf.constant(np.log(x * 1.001).astype("float32"))}
+    part = Poisson((1,))
+    exact = scipy.stats.poisson.logpmf(
+        1e6, np.exp(np.float64(params["log_rate"][0, 0]))
+    )
+    np.testing.assert_allclose(
+        part.distribution(params).log_prob(x), [exact], atol=2e-3
+    )
