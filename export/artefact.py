@@ -28,7 +28,7 @@ from kvae.export.model_checks import (
 )
 from kvae.export.serving.warmup import write_server_files, write_warmup
 from kvae.export.signatures import signatures
-from kvae.export.targets.bundle import LIMITS, check_choices, describe, write_bundle
+from kvae.export.targets.bundle import check_choices, describe, write_bundle
 from kvae.export.targets.float32_copy import as_float32
 from kvae.export.targets.saved_model import write_archive
 from kvae.export.writing import staged
@@ -117,7 +117,7 @@ def export(
         small, refused = write_bundle(model, stage, about, x, *options)
         files += small
         manifest = _manifest(about, files, stage) | {"refused": refused}
-        _write_json(stage / "export.json", manifest)
+        _write_manifest(stage / "export.json", manifest)
         result = run_checks(stage)
         report = ExportReport(
             directory,
@@ -133,7 +133,8 @@ def export(
                 f"the exported files do not compute what Keras computes; {directory} "
                 f"was not written.\n{report.table()}"
             )
-        _write_json(stage / "export.json", manifest | {"parity": report.to_dict()})
+        parity = {"parity": report.to_dict()}
+        _write_manifest(stage / "export.json", manifest | parity)
     return report
 
 
@@ -148,7 +149,7 @@ def _write_saved_model(model: Any, stage: Path) -> dict[str, Any]:
         "precision": "float32",
         "batch": None,
         "signatures": describe(endpoints),
-        "limits": {"*": LIMITS["float32"]},
+        "limits": {"*": verification.LIMITS["float32"]},
         "bytes": size,
     }
 
@@ -189,7 +190,9 @@ def _manifest(
     }
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
+def _write_manifest(path: Path, content: dict[str, Any]) -> None:
+    content = json.loads(json.dumps(content))  # as it is read back
+    content["digest"] = verification.digest(content)
     with path.open("w", encoding="utf-8") as file:
         json.dump(content, file, indent=1)
         file.flush()

@@ -5,8 +5,10 @@
 It is one file, because it travels alone with every export. It needs numpy and, for what
 it is to check, tensorflow (the SavedModel) and ai-edge-litert (the .tflite files); it
 neither needs nor admits kvae, keras or TFP. It compares what the files compute here with
-the outputs that Keras gave at export, and the files with their checksums. Exit status:
-0 all equal, 1 a difference or damage, 2 nothing could be checked.
+the outputs that Keras gave at export, and the files with their checksums. What is compared
+is what the files offer, and how far they may differ is said here: export.json, which has
+a checksum too, can take nothing out. Exit status: 0 all equal, 1 a difference or damage,
+2 nothing could be checked.
 """
 
 from __future__ import annotations
@@ -25,6 +27,12 @@ from typing import Any
 import numpy as np
 
 BATCHES = (1, 3, 16)
+KINDS = ("saved_model", "litert")
+LIMITS = {"float32": 1e-5, "float16": 1e-2, "int8_dynamic": 0.1, "int8": 0.25}
+"""The largest difference to Keras, times max(1, largest value). For float32 it holds
+for every output. For the others it holds for images and only tells a rounded file from
+a broken one; what the rounding costs is said in nats."""
+
 FORBIDDEN = ("kvae", "keras", "tf_keras", "tensorflow_probability")
 
 
@@ -48,10 +56,104 @@ class Forbid(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 # === Files ===
 
 
+class NoExport(ValueError):
+    """A directory isn't an export, or its export.json can't be read."""
+
+
+_NUMBER = (int, float)
+_COST = {
+    "data": str,
+    "examples": int,
+    "rate": _NUMBER,
+    "distortion": _NUMBER,
+    "elbo": _NUMBER,
+    "rate_change": _NUMBER,
+    "distortion_change": _NUMBER,
+    "elbo_change": _NUMBER,
+    "budget": _NUMBER,
+    "within_budget": bool,
+    "microseconds": _NUMBER,
+}
+_FILE = {"path": str, "kind": str, "precision": str, "signatures": dict, "bytes": int}
+_MODEL = {
+    "posterior": str,
+    "prior": str,
+    "likelihood": str,
+    "latent_dim": int,
+    "data_shape": list,
+}
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Reads export.json and checks its form.
+
+    Raises:
+        NoExport: if there is none, or it is not as it was written.
+    """
+    where = f"{directory} isn't a finished export"
+    try:
+        manifest = json.loads((directory / "export.json").read_text("utf-8"))
+    except FileNotFoundError:
+        raise NoExport(f"{where}: it holds no export.json") from None
+    except OSError as error:
+        raise NoExport(f"{directory}/export.json: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise NoExport(f"{where}: export.json is not JSON") from None
+    try:
+        _check_form(manifest)
+    except ValueError as error:
+        raise NoExport(
+            f"{where}: export.json is not as it was written: {error}"
+        ) from None
+    return manifest
+
+
+def _check_form(manifest: Any) -> None:
+    _expect(
+        manifest, {"format": int, "model": dict, "files": list, "sha256": dict}, "it"
+    )
+    if manifest["format"] != 1:
+        raise ValueError(f"its format is {manifest['format']}, and 1 is known here")
+    _expect(manifest["model"], _MODEL, "model")
+    for name, digest in manifest["sha256"].items():
+        if not isinstance(digest, str):
+            raise ValueError(f"the checksum of {name} isn't text")
+    if not manifest["files"]:
+        raise ValueError("it lists no files")
+    for file in manifest["files"]:
+        _expect(file, _FILE, "an entry of files")
+        _expect(
+            file["signatures"], dict.fromkeys(file["signatures"], dict), file["path"]
+        )
+        batch = file.get("batch")
+        if batch is not None and (type(batch) is not int or batch < 1):
+            raise ValueError(f"the batch of {file['path']} is {batch!r}")
+        if file["kind"] in KINDS and file["precision"] not in LIMITS:
+            raise ValueError(
+                f"the precision of {file['path']} is {file['precision']!r}"
+            )
+        if "cost" in file:
+            _expect(file["cost"], _COST, f"the cost of {file['path']}")
+            _expect(file, {"outside_xnnpack": dict}, file["path"])
+
+
+def _expect(value: Any, fields: dict[str, Any], where: str) -> None:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} isn't a table")
+    for name, kind in fields.items():
+        given = value.get(name)
+        wrong = isinstance(given, bool) and kind is not bool
+        if wrong or not isinstance(given, kind):
+            raise ValueError(f"{name} of {where} is {str(given)[:40]!r}")
+
+
 def damage(directory: Path, manifest: dict[str, Any]) -> list[str]:
-    """Names every listed file that is missing or is not what was written."""
+    """Names every file that is missing, is not what was written, or was not written."""
     found = []
-    for name, expected in manifest["sha256"].items():
+    listed = manifest["sha256"]
+    if manifest.get("digest") != digest(manifest):
+        found.append("export.json is not the file that was exported (checksum)")
+    for name, expected in listed.items():
         path = directory / name
         if not path.resolve().is_relative_to(directory.resolve()):
             found.append(f"{name} lies outside the directory")
@@ -59,10 +161,44 @@ def damage(directory: Path, manifest: dict[str, Any]) -> list[str]:
             found.append(f"{name} is missing")
         elif sha256(path) != expected:
             found.append(f"{name} is not the file that was exported (checksum)")
-    for path in (file["path"] for file in manifest["files"]):
-        if not any(f"{name}/".startswith(f"{path}/") for name in manifest["sha256"]):
-            found.append(f"{path} has no checksum")
+    found += [f"{name} was not exported" for name in unlisted(directory, listed)]
+    names = {file["path"] for file in manifest["files"]}
+    models = {str(Path(n).parent) for n in listed if Path(n).name == "saved_model.pb"}
+    models |= {name for name in listed if name.endswith(".tflite")}
+    found += [f"{path} has no checksum" for path in sorted(names - models)]
+    found += [f"export.json says nothing of {path}" for path in sorted(models - names)]
     return found
+
+
+def unlisted(directory: Path, listed: Any) -> list[str]:
+    """Names what was added: files, links, and folders that a server could take for more.
+
+    The folder `explore`, where `kvae explore` keeps what it makes, does not count.
+    """
+    known = {"export.json", *listed}
+    holders = {str(parent) for name in listed for parent in Path(name).parents}
+    direct = {str(Path(name).parent) for name in listed}
+    found = []
+    for folder, folders, files in os.walk(directory):
+        here = Path(folder).relative_to(directory)
+        if here == Path():
+            folders[:] = [name for name in folders if name != "explore"]
+        for name in folders:
+            path = here / name
+            # An empty folder of a SavedModel, such as assets, is TensorFlow's own.
+            empty = str(here) in direct and not os.listdir(directory / path)
+            link = (directory / path).is_symlink()
+            if link or not (str(path) in holders or empty):
+                found.append(str(path))
+        folders[:] = [name for name in folders if str(here / name) not in found]
+        found += [str(here / name) for name in files if str(here / name) not in known]
+    return sorted(found)
+
+
+def digest(manifest: dict[str, Any]) -> str:
+    """The checksum of a manifest, of all that it says but this."""
+    rest = {key: value for key, value in manifest.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:
@@ -96,6 +232,8 @@ def saved_model_runner(path: Path) -> Any:
         outputs = loaded.signatures[signature](**tensors)
         return {k: v.numpy() for k, v in outputs.items()}
 
+    names = set(loaded.signatures) - {"serving_default"}  # another name of decode
+    run.signatures = sorted(names)  # type: ignore[attr-defined]
     return run
 
 
@@ -118,6 +256,7 @@ def litert_runner(path: Path) -> Any:
         outputs = runners[signature](**given)
         return {k: np.array(v) for k, v in outputs.items()}
 
+    run.signatures = sorted(interpreter.get_signature_list())  # type: ignore[attr-defined]
     return run
 
 
@@ -143,7 +282,8 @@ def compare(
 
     Args:
         run: from a runner.
-        file: its entry in the manifest: "path", "signatures", "batch", "limits".
+        file: its entry in the manifest: "path", "kind", "signatures", "batch",
+            "precision", "limits".
         cases: from `load_cases`.
 
     Returns:
@@ -162,11 +302,25 @@ def compare(
             runs.append((outputs, first_rows(case["out"], batch)))
         for name, recorded in case["out"].items():
             pairs = [(got[name], expected[name]) for got, expected in runs]
-            limit = file["limits"].get(name, file["limits"].get("*"))
+            limit = limit_of(name, file)
             row = {"file": file["path"], "signature": signature, "output": name}
             row |= {"data": data, "batches": list(batches)}
             rows.append(row | difference(pairs, limit, recorded))
     return rows
+
+
+def limit_of(output: str, file: dict[str, Any]) -> float | None:
+    """By how much an output may differ, in units of `compare`; None: it is only shown.
+
+    The manifest decides this for kinds that are not known here, and for no others.
+    """
+    limits = file.get("limits", {})
+    if file["kind"] in KINDS:
+        limit = LIMITS[file["precision"]]
+        every = file["precision"] == "float32"
+        limits = {"*": limit} if every else {"mean": limit, "x": limit}
+    found: float | None = limits.get(output, limits.get("*"))
+    return found
 
 
 def difference(
@@ -204,22 +358,20 @@ def check(directory: Path) -> dict[str, Any]:
     """Checks everything in a directory that can be checked on this machine.
 
     Returns:
-        result: "rows" (see `compare`), "problems" and "skipped" in words, and
-            "forbidden", the modules of kvae, keras or TFP that were loaded.
+        result: "files", their entries of the manifest; "rows" (see `compare`);
+            "problems" and "skipped" in words; and "forbidden", the modules of kvae, keras
+            or TFP that were loaded.
+
+    Raises:
+        NoExport: if there is no export to check.
     """
     rows: list[dict[str, Any]] = []
-    problems: list[str] = []
     skipped: dict[str, str] = {}
-    try:
-        manifest = json.loads((directory / "export.json").read_text("utf-8"))
-        problems = damage(directory, manifest)
-        files = manifest["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        problem = f"{directory} is no finished export: export.json: {error!r}"
-        return {"rows": [], "problems": [problem], "skipped": {}, "forbidden": []}
+    manifest = read_manifest(directory)
+    problems = damage(directory, manifest)
     if not problems:  # what was tampered with is not run
         cases = load_cases(directory / "parity.npz")
-        for file in files:
+        for file in manifest["files"]:
             make = (
                 saved_model_runner if file["kind"] == "saved_model" else litert_runner
             )
@@ -231,17 +383,35 @@ def check(directory: Path) -> dict[str, Any]:
             except Exception as error:
                 problems.append(f"{file['path']} does not load: {error}")
                 continue
+            offered = getattr(run, "signatures", list(file["signatures"]))
+            problems += unchecked(offered, file, cases)
             try:
                 rows += compare(run, file, cases)
             except Exception as error:
-                problems.append(f"{file['path']} does not run: {error}")
+                said = f"{type(error).__name__}: {error}"
+                problems.append(f"{file['path']} does not run: {said}")
     forbidden = sorted(m for m in sys.modules if m.split(".")[0] in FORBIDDEN)
     return {
+        "files": manifest["files"],
         "rows": rows,
         "problems": problems,
         "skipped": skipped,
         "forbidden": forbidden,
     }
+
+
+def unchecked(offered: list[str], file: dict[str, Any], cases: Any) -> list[str]:
+    """Says which signatures of a file would not be compared, or are not there."""
+    recorded = {signature for _, signature in cases}
+    said = set(file["signatures"])
+    path = file["path"]
+    found = [f"{path} has no signature {name}" for name in sorted(said - set(offered))]
+    found += [
+        f"export.json says nothing of {name} in {path}"
+        for name in sorted(set(offered) - said)
+    ]
+    found += [f"no outputs of {name} are recorded" for name in sorted(said - recorded)]
+    return found
 
 
 # === Report ===
@@ -285,7 +455,14 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # TF32 would round to 3 digits
     sys.meta_path.insert(0, Forbid())
 
-    result = check(options.directory)
+    try:
+        result = check(options.directory)
+    except NoExport as error:
+        print(f"kvae: {error}.", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"kvae: {error.filename}: {error.strerror}.", file=sys.stderr)
+        return 2
     if options.json is not None:
         options.json.write_text(json.dumps(result), "utf-8")
     if result["rows"]:

@@ -32,14 +32,14 @@ def verify(directory: Any) -> ExportReport:
     directory = Path(directory).absolute()
     if not directory.is_dir():
         raise FileNotFoundError(f"{directory} is not a directory.")
-    result = run_checks(directory)
     try:
-        files = json.loads((directory / "export.json").read_text("utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        files = []  # the problems say so
+        verification.read_manifest(directory)
+    except verification.NoExport as error:
+        return ExportReport(directory, (), (), (str(error),))
+    result = run_checks(directory)
     return ExportReport(
         directory,
-        tuple(files),
+        tuple(result["files"]),
         tuple(result["rows"]),
         tuple(result["problems"]),
         result["skipped"],

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from kvae.export.checks.verification import damage, load_cases
+from kvae.core.atomic import write_json
+from kvae.export.checks.verification import (
+    NoExport,
+    damage,
+    load_cases,
+    read_manifest,
+    sha256,
+)
 from kvae.export.errors import ExportRefused
 from kvae.export.explore.litertjs import PACKAGES, fetch_packages, find_packages
 from kvae.export.explore.server import PageServer
@@ -21,6 +30,8 @@ from kvae.export.explore.web_files import (
     make_sampler,
 )
 from kvae.noise import counter_normal
+
+_LOG = logging.getLogger("kvae")
 
 _PAGE = Path(__file__).parent / "page"
 _DRAWN = {"key": [7, 0], "num": 64, "dim": 32}  # compared by the page before it starts
@@ -99,19 +110,12 @@ def open_export(directory: Any, litertjs: Any = None, fetch: bool = False) -> Ex
 
 def _read_manifest(directory: Path) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = json.loads(
-            (directory / "export.json").read_text("utf-8")
-        )
-        problems = damage(directory, manifest)
-        kinds = [file["kind"] for file in manifest["files"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{directory} is no finished export ({type(error).__name__} in export.json); "
-            "give a folder that kvae export made."
-        ) from error
-    if problems:
+        manifest = read_manifest(directory)
+    except NoExport as error:
+        raise ValueError(f"{error}; give a folder that kvae export made.") from error
+    if problems := damage(directory, manifest):
         raise ValueError(f"{problems[0]}: {directory} is damaged; export again.")
-    if "saved_model" not in kinds:
+    if all(file["kind"] != "saved_model" for file in manifest["files"]):
         raise ValueError(f"{directory} holds no SavedModel; export the model again.")
     return manifest
 
@@ -136,20 +140,44 @@ def _packages(cache: Path, litertjs: Any, fetch: bool) -> dict[str, Path]:
 def _model_files(
     directory: Path, manifest: dict[str, Any], cache: Path
 ) -> tuple[dict[str, Path], str]:
-    files = {"decode": find_decoder(directory, manifest) or cache / "decode.tflite"}
-    if not files["decode"].exists():
-        _make(cache)
-        make_decoder(directory, manifest, files["decode"])
+    decoder = find_decoder(directory, manifest)
+    if decoder is None:
+        decoder = _kept(directory, manifest, cache / "decode.tflite", make_decoder)
+    files = {"decode": decoder}
     if manifest["model"]["prior"] == "StandardNormal":
         return files, ""
-    sampler = cache / "latents.tflite"
     try:
-        if not sampler.exists():
-            _make(cache)
-            make_sampler(directory, manifest, sampler)
+        sampler = _kept(directory, manifest, cache / "latents.tflite", make_sampler)
     except ExportRefused as error:
         return files, f"No samples: {error}"
     return files | {"latents": sampler}, ""
+
+
+def _kept(
+    directory: Path,
+    manifest: dict[str, Any],
+    path: Path,
+    make: Callable[[Path, dict[str, Any], Path], None],
+) -> Path:
+    """A file as it was made of this very export, and compared; else it is made again."""
+    note = path.with_suffix(".json")
+    try:
+        before = json.loads(note.read_text("utf-8"))
+        if before == _note(manifest, path):
+            return path
+        _LOG.warning("%s is not the file that was made; making it again.", path)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, RecursionError):
+        _LOG.warning("%s cannot be read; making the file again.", note)
+    _make(cache=path.parent)
+    make(directory, manifest, path)
+    write_json(note, _note(manifest, path))
+    return path
+
+
+def _note(manifest: dict[str, Any], path: Path) -> dict[str, str]:
+    return {"export": manifest["digest"], "sha256": sha256(path)}
 
 
 def _make(cache: Path) -> None:

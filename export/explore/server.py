@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import http.server
 import mimetypes
+import re
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 HOST = "127.0.0.1"
+_MOST = 32  # connections at a time; a browser opens six
+_SECONDS = 10.0  # that a client may be silent
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -25,7 +32,9 @@ class PageServer(http.server.ThreadingHTTPServer):
 
     Nothing else can be asked for: a path is looked up, never put together. Requests
     that name another host are refused, so that no page of the web can reach this one
-    by a name that resolves to the loopback.
+    by a name that resolves to the loopback. No page may show this one in a frame, and
+    this one may load nothing from elsewhere. Connections are few, and end when the
+    client is silent.
 
     Args:
         contents: bytes or files by their path, for example {"/": Path("index.html")}.
@@ -46,12 +55,33 @@ class PageServer(http.server.ThreadingHTTPServer):
     ) -> None:
         self.contents = contents
         self.folders = {k: v.resolve() for k, v in (folders or {}).items()}
+        self.policy = _policy(contents.get("/", b""))
+        self._free = threading.BoundedSemaphore(_MOST)
         super().__init__((HOST, port), _Handler)
 
     @property
     def url(self) -> str:
         """Where the page is."""
         return f"http://{HOST}:{self.server_port}/"
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answers in a thread, or hangs up where too many are at work."""
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answers, and makes room for the next."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of clients that hang up; shows anything else."""
+        if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
 
     def find(self, path: str) -> tuple[str, Callable[[], bytes]] | None:
         """Finds what stands under a path.
@@ -70,10 +100,27 @@ class PageServer(http.server.ThreadingHTTPServer):
             return _type_of(content.name), content.read_bytes
         for prefix, folder in self.folders.items():
             if path.startswith(prefix) and "\0" not in path:
-                file = (folder / path.removeprefix(prefix)).resolve()
-                if file.is_relative_to(folder) and file.is_file():
+                try:
+                    file = (folder / path.removeprefix(prefix)).resolve()
+                    known = file.is_relative_to(folder) and file.is_file()
+                except OSError:  # a name of 256 bytes, a loop of links
+                    return None
+                if known:
                     return _type_of(file.name), file.read_bytes
         return None
+
+
+def _policy(page: bytes | Path) -> str:
+    """What the page may load: from here alone, and of inline scripts its own."""
+    content = page if isinstance(page, bytes) else page.read_bytes()
+    inline = re.findall(rb"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", content, re.S)
+    digests = [base64.b64encode(hashlib.sha256(s).digest()).decode() for s in inline]
+    hashes = "".join(f" 'sha256-{digest}'" for digest in digests)
+    return (
+        f"default-src 'self'; script-src 'self' 'wasm-unsafe-eval'{hashes}; "
+        "img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    )
 
 
 def _type_of(name: str) -> str:
@@ -86,6 +133,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server_version = "kvae"
     sys_version = ""
     protocol_version = "HTTP/1.1"
+    timeout = _SECONDS
 
     def do_GET(self) -> None:
         self._answer(with_body=True)
@@ -117,6 +165,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-cache")
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Cross-Origin-Resource-Policy", "same-origin")
+        self.send_header("Content-Security-Policy", self.server.policy)
+        self.send_header("X-Frame-Options", "DENY")
+        self.send_header("Referrer-Policy", "no-referrer")
         self.end_headers()
         if with_body:
             self.wfile.write(body)

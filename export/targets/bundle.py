@@ -7,17 +7,12 @@ from typing import Any
 
 from kvae.export.checks.cost import measure
 from kvae.export.checks.delegation import outside_xnnpack
-from kvae.export.checks.verification import compare, litert_runner, load_cases
+from kvae.export.checks.verification import LIMITS, compare, litert_runner, load_cases
 from kvae.export.errors import ExportRefused
 from kvae.export.signatures import Signature, offered, signatures
 from kvae.export.targets.card import attach_card, make_card
 from kvae.export.targets.litert import PRECISIONS, check_runs, convert
 from kvae.export.writing import write_new
-
-LIMITS = {"float32": 1e-5, "float16": 1e-2, "int8_dynamic": 0.1, "int8": 0.25}
-"""The largest difference to Keras, times max(1, largest value). For float32 it holds
-for every output. For the others it holds for images and only tells a rounded file from
-a broken one; what the rounding costs is said in nats."""
 
 _NOT_IN_INT8 = ("generate", "score", "complete")
 """In integers a seed would give other latents, nats would have 256 levels, and what is

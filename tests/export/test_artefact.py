@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -133,20 +134,135 @@ def test_the_command_needs_no_library(exported: Any, tmp_path: Path) -> None:
     assert "there is no folder" in done.stderr
 
 
-def test_a_file_without_a_checksum_is_not_run(exported: Any, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(exported[0], copy)
-    manifest = json.loads((copy / "export.json").read_text())
-    del manifest["sha256"]["litert/decoder.tflite"]
-    (copy / "export.json").write_text(json.dumps(manifest))
+def rewrite(directory: Path, change: Any, digest: bool = True) -> None:
+    """Changes export.json; with `digest` as one would who knows how it is made."""
+    file = directory / "export.json"
+    manifest = json.loads(file.read_text())
+    change(manifest)
+    if digest:
+        manifest["digest"] = verification.digest(manifest)
+    file.write_text(json.dumps(manifest))
+
+
+@pytest.fixture
+def copy(exported: Any, tmp_path: Path) -> Path:
+    shutil.copytree(exported[0], tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_a_file_without_a_checksum_is_not_run(copy: Path) -> None:
+    rewrite(copy, lambda m: m["sha256"].pop("litert/decoder.tflite"))
     report = kvae.export.verify(copy)
-    assert report.problems == ("litert/decoder.tflite has no checksum",)
+    assert report.problems == (
+        "litert was not exported",
+        "litert/decoder.tflite has no checksum",
+    )
     assert report.rows == ()
 
 
-def test_verify_passes_and_finds_tampering(exported: Any, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(exported[0], copy)
+def test_a_lost_byte_of_the_manifest_is_found(copy: Path) -> None:
+    def lose(manifest: dict[str, Any]) -> None:
+        signatures = manifest["files"][0]["signatures"]
+        signatures["ecode"] = signatures.pop("encode")
+
+    rewrite(copy, lose, digest=False)
+    problem = "export.json is not the file that was exported (checksum)"
+    assert kvae.export.verify(copy).problems == (problem,)
+    assert verify_status(copy).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (
+            lambda m: m["files"][0]["signatures"].pop("encode"),
+            "export.json says nothing of encode in saved_model/1",
+        ),
+        (
+            lambda m: m["files"][0].update(signatures={}),
+            "export.json says nothing of score in saved_model/1",
+        ),
+        (
+            lambda m: m["files"][0]["signatures"].update(other={}),
+            "saved_model/1 has no signature other",
+        ),
+        (
+            lambda m: m["files"].pop(1),
+            "export.json says nothing of litert/decoder.tflite",
+        ),
+    ],
+)
+def test_the_manifest_can_take_no_check_out(
+    copy: Path, change: Any, problem: str
+) -> None:
+    rewrite(copy, change)
+    report = kvae.export.verify(copy)
+    assert not report.ok
+    assert problem in report.problems
+
+
+def test_limits_are_not_read_from_the_manifest(copy: Path) -> None:
+    rewrite(copy, lambda m: [f.update(limits={"*": 1e9}) for f in m["files"]])
+    report = kvae.export.verify(copy)
+    assert report.ok
+    assert {row["limit"] for row in report.rows} == {1e-5}
+
+
+def test_what_was_added_is_found_but_for_what_explore_keeps(copy: Path) -> None:
+    (copy / "explore" / "node_modules").mkdir(parents=True)
+    (copy / "explore" / "decode.tflite").write_bytes(b"of another command")
+    manifest = verification.read_manifest(copy)
+    assert verification.damage(copy, manifest) == []
+    # A server of models takes the folder with the largest number.
+    shutil.copytree(copy / "saved_model" / "1", copy / "saved_model" / "2")
+    (copy / "saved_model" / "3").mkdir()
+    (copy / "litert" / "more.tflite").write_bytes(b"")
+    (copy / "elsewhere").symlink_to(copy.parent)
+    assert verification.damage(copy, manifest) == [
+        "elsewhere was not exported",
+        "litert/more.tflite was not exported",
+        "saved_model/2 was not exported",
+        "saved_model/3 was not exported",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda m: m.pop("files"), "files of it is 'None'"),
+        (lambda m: m.update(files=[]), "it lists no files"),
+        (lambda m: m.update(format=2), "its format is 2"),
+        (lambda m: m["files"][0].update(batch="1"), "batch of saved_model/1 is '1'"),
+        (lambda m: m["files"][0].update(bytes=True), "bytes of an entry of files"),
+        (lambda m: m["files"][1].update(precision="f"), "precision of litert/"),
+        (lambda m: m["files"][1].update(cost={}), "of the cost of litert/decoder"),
+        (lambda m: m["files"][0]["signatures"].update(encode=3), "encode of saved_mo"),
+        (lambda m: m["model"].pop("prior"), "prior of model is 'None'"),
+        (lambda m: m["sha256"].update(a=1), "the checksum of a isn't text"),
+    ],
+)
+def test_odd_manifests_are_named_in_one_sentence(
+    exported: Any, tmp_path: Path, change: Any, words: str
+) -> None:
+    shutil.copy(exported[0] / "export.json", tmp_path)
+    rewrite(tmp_path, change)
+    with pytest.raises(verification.NoExport, match=words):
+        verification.read_manifest(tmp_path)
+    report = kvae.export.verify(tmp_path)
+    assert not report.ok
+    assert words in str(report)
+
+
+def test_a_folder_that_is_no_export_is_said_with_status_2(tmp_path: Path) -> None:
+    done = verify_status(tmp_path)
+    said = f"kvae: {tmp_path} isn't a finished export: it holds no export.json.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+    (tmp_path / "export.json").write_text("[" * 10**5)
+    with pytest.raises(verification.NoExport, match="is not JSON"):
+        verification.read_manifest(tmp_path)
+
+
+def test_verify_passes_and_finds_tampering(copy: Path) -> None:
     assert kvae.export.verify(copy).ok
 
     decoder = copy / "litert" / "decoder.tflite"
@@ -167,9 +283,8 @@ def test_verify_passes_and_finds_tampering(exported: Any, tmp_path: Path) -> Non
     )
     altered[place : place + 4] = np.float32(0.9).tobytes()
     decoder.write_bytes(altered)
-    manifest = json.loads((copy / "export.json").read_text())
-    manifest["sha256"]["litert/decoder.tflite"] = verification.sha256(decoder)
-    (copy / "export.json").write_text(json.dumps(manifest))
+    altered_sum = verification.sha256(decoder)
+    rewrite(copy, lambda m: m["sha256"].update({"litert/decoder.tflite": altered_sum}))
     report = kvae.export.verify(copy)
     assert not report.ok
     bad = {row["file"] for row in report.rows if not row["ok"]}
@@ -266,7 +381,7 @@ def test_verify_of_something_else(tmp_path: Path) -> None:
         kvae.export.verify(tmp_path / "nothing")
     report = kvae.export.verify(tmp_path)
     assert not report.ok
-    assert "is no finished export" in report.problems[0]
+    assert "isn't a finished export" in report.problems[0]
 
 
 def test_the_name_appears_only_after_the_checks(
@@ -276,7 +391,7 @@ def test_the_name_appears_only_after_the_checks(
         # What a kill at this moment would leave: a hidden name that says it is partial.
         names = [path.name for path in tmp_path.iterdir()]
         assert names == [stage.name]
-        assert stage.name.startswith(".out.partial.")
+        assert stage.name.startswith(f".out.{os.getpid()}.partial.")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(artefact, "run_checks", interrupt)

@@ -59,7 +59,7 @@ def test_a_killed_export_leaves_nothing_that_looks_finished(tmp_path: Path) -> N
     assert not (left / "export.json").exists()
     report = kvae.export.verify(left)
     assert not report.ok
-    assert "is no finished export" in report.problems[0]
+    assert "isn't a finished export" in report.problems[0]
     with staged(out):  # the next export removes it
         assert not left.exists()
 

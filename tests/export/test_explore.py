@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import http.client
 import json
 import os
 import shutil
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +21,9 @@ import pytest
 
 import kvae
 import kvae.export
-from kvae.export.checks.verification import litert_runner
+from kvae.export.checks.verification import litert_runner, sha256
 from kvae.export.explore import Explorer, open_export
+from kvae.export.explore import server as server_module
 from kvae.export.explore.litertjs import PACKAGES, find_packages
 from kvae.export.explore.server import PageServer
 from kvae.model.endpoints import decode
@@ -107,6 +111,9 @@ def test_served_with_the_right_type(server: PageServer, path: str, kind: str) ->
         "/npm/@litertjs/core/link.txt",
         "/npm/@litertjs/core/",
         "/npm/@litertjs/core/%00",
+        "/npm/@litertjs/core/" + "a" * 300,
+        "/npm/@litertjs/core/" + "a/" * 3000,
+        "/npm/@litertjs/core/%ff%fe",
         "/npm/secret.txt",
         "/model/latents.tflite",
     ],
@@ -129,6 +136,54 @@ def test_only_this_machine_is_answered(server: PageServer) -> None:
     assert get(server, "/", host=f"evil.example:{server.server_port}")[0] == 403
     assert get(server, "/", host=f"localhost:{server.server_port}")[0] == 200
     assert get(server, "/", method="POST")[0] == 501
+
+
+def test_no_other_page_can_frame_it_or_be_loaded(server: PageServer) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+    connection.request("GET", "/")
+    answer = connection.getresponse()
+    page = answer.read().decode()
+    connection.close()
+    policy = answer.getheader("Content-Security-Policy") or ""
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "'unsafe-inline'" not in policy
+    assert answer.getheader("X-Frame-Options") == "DENY"
+    inline = page.split('<script type="importmap">')[1].split("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in policy
+
+
+def test_silent_and_many_clients_do_not_keep_others_out(
+    explorer: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module._Handler, "timeout", 0.5)
+    with explorer.serve() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        address = ("127.0.0.1", server.server_port)
+        silent = [socket.create_connection(address, timeout=10) for _ in range(40)]
+        before = threading.active_count()
+        assert before < 40  # of the others no thread was begun
+        for client in silent:
+            assert client.recv(1) == b""  # hung up
+            client.close()
+        assert get(server, "/")[0] == 200
+        server.shutdown()
+        thread.join()
+
+
+def test_clients_that_hang_up_are_not_news(
+    server: PageServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for request in (b"", b"GET / HT", b"GET /explore.js HTTP/1.1\r\nHost: x\r\n\r\n"):
+        client = socket.create_connection(("127.0.0.1", server.server_port))
+        client.sendall(request)
+        # With this option closing resets the connection.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+    assert get(server, "/")[0] == 200
+    assert capsys.readouterr().err == ""
 
 
 def test_every_address_in_the_page_is_served(explorer: Explorer) -> None:
@@ -178,6 +233,34 @@ def test_files_are_made_once_and_the_export_stays_whole(
     assert open_export(directory, modules).model_files == explorer.model_files
     assert file.stat().st_mtime_ns == before
     assert kvae.export.verify(directory).ok
+
+
+@pytest.mark.parametrize("change", ["garbage", "another model", "no note", "bad note"])
+def test_a_kept_file_is_compared_before_it_is_used(
+    directory: Path, explorer: Explorer, tmp_path: Path, change: str
+) -> None:
+    """Each time the page gets the file that was made of this export, and compared."""
+    shutil.copytree(directory, tmp_path / "copy")
+    file = tmp_path / "copy" / "explore" / "decode.tflite"
+    note = file.with_suffix(".json")
+    whole = file.read_bytes()
+    if change == "garbage":
+        file.write_bytes(b"garbage")
+    elif change == "another model":
+        file.write_bytes(whole[:-1000] + bytes(1000))
+    elif change == "no note":
+        note.unlink()
+    else:
+        note.write_text("[" * 10**5)
+    modules = explorer.packages[PACKAGES[0]].parent.parent
+    found = open_export(tmp_path / "copy", modules).model_files["decode"]
+    assert found == file
+    z = np.zeros((1, 5), "float32")
+    np.testing.assert_array_equal(
+        litert_runner(file)("decode", {"z": z})["mean"],
+        litert_runner(explorer.model_files["decode"])("decode", {"z": z})["mean"],
+    )
+    assert json.loads(note.read_text())["sha256"] == sha256(file)
 
 
 def test_packages_are_found_however_their_place_is_given(tmp_path: Path) -> None:
@@ -253,7 +336,7 @@ def test_a_failing_npm_is_quoted(
 
 
 def test_a_folder_that_is_no_export_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="is no finished export"):
+    with pytest.raises(ValueError, match="isn't a finished export"):
         open_export(tmp_path)
 
 
