@@ -69,7 +69,7 @@ def systems(model: str) -> dict[str, tuple[str, str, dict[str, Any]]]:
     """Name, and file, system and settings of each that takes part."""
     tensorflow, torch = "throughput_tensorflow.py", "throughput_torch.py"
     found = {
-        "kvae fit": (tensorflow, "user", {}),
+        "kvae fit": (tensorflow, "user", {} if model == "conv" else recipe(model)),
         "kvae recipe": (tensorflow, "recipe", recipe(model)),
         "kvae constant batch": (tensorflow, "constant", recipe(model)),
         "hand, step": (tensorflow, "hand", hand(False, False)),

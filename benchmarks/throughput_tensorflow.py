@@ -67,7 +67,7 @@ def kvae_model(job: dict[str, Any]) -> Any:
 
 
 def fit_as_a_user(job: dict[str, Any], x: np.ndarray, turns: Turns) -> None:
-    """Numpy in, nothing chosen but optimizer and batch size; `settings` overrides."""
+    """Trains on NumPy arrays, as a user does who passes `settings` to `compile`."""
     vae = kvae_model(job)
     vae.compile(keras.optimizers.Adam(LEARNING_RATE), **job.get("settings", {}))
     turns.since_start("built", parameters=trainable(vae))

@@ -97,6 +97,10 @@ def check_export(names: Names) -> None:
     assert Path("decoder.tflite").is_file()
 
 
+def check_own_loop(names: Names) -> None:
+    assert names["after"] > names["before"] + 5
+
+
 def check_parts(names: Names) -> None:
     assert np.isfinite(names["vae"].elbo(names["x"])).all()
 
@@ -109,6 +113,7 @@ CHECKS: dict[str, Callable[[Names], None]] = {
     "docs/export.md": check_export,
     "docs/extending.md": check_extending,
     "docs/missing-data.md": check_missing_data,
+    "docs/own-loop.md": check_own_loop,
     "docs/parts.md": check_parts,
     "docs/training.md": check_training,
 }
@@ -179,6 +184,18 @@ def test_relative_links_lead_somewhere() -> None:
         for document in DOCUMENTS
         for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", document.read_text())
         if not (document.parent / target).exists()
+    ]
+    assert not missing
+
+
+def test_the_picture_of_the_layers_shows_every_folder() -> None:
+    picture = (ROOT / "docs/design.md").read_text().split("```")[1]
+    missing = [
+        folder.name
+        for root in ("kvae", "training", "export")
+        for folder in (ROOT / root).iterdir()
+        if (folder / "__init__.py").exists() and not folder.is_symlink()
+        if not re.search(rf"\b{folder.name}\b", picture)
     ]
     assert not missing
 
