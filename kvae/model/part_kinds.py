@@ -133,10 +133,11 @@ def warn_of_head(model: Any) -> None:
 
 def _main_input(network: Any, name: str) -> tuple[int | None, ...] | None:
     """The shape of a network's input z or x, if it is known; batch first."""
-    shape = getattr(network, "input_shape", None) if network.built else None
-    if isinstance(shape, dict):
-        shape = shape.get(name)
-    return tuple(shape) if isinstance(shape, (tuple, list)) else None
+    taken = getattr(network, "input", None) if network.built else None
+    if isinstance(taken, dict):  # `input_shape` would be a list without the names
+        taken = taken.get(name)
+    shape = getattr(taken, "shape", None)
+    return None if shape is None else tuple(shape)
 
 
 def _output(network: Any) -> tuple[Any, ...] | None:

@@ -47,6 +47,15 @@ def test_sizes_that_do_not_go_together_are_refused():
         vae(conv_encoder((8, 8, 1)), large, dim=8, shape=(8, 8, 1))
 
 
+def test_the_size_of_z_is_read_by_name_beside_a_condition():
+    def conditional(dim):
+        return mlp((dim,), (8,), role="decoder", condition_shape=(5,))
+
+    assert vae(mlp((6,), (8,)), conditional(2)).latent_dim == 2
+    with pytest.raises(ValueError, match="takes z of 3 dimensions"):
+        vae(mlp((6,), (8,)), conditional(3))
+
+
 def test_keras_exports_a_model_that_was_fitted_and_never_called(tmp_path):
     model = small.vae()
     model.fit(X, verbose=0)
