@@ -163,6 +163,7 @@ def _about(vae: Any) -> dict[str, Any]:
         "parameters": int(vae.count_params()),
         "data_shape": list(vae.data_shape),
         "latent_dim": vae.latent_dim,
+        "latent_shape": list(vae.latent_shape),
         "classes": vae.condition and vae.condition.classes,
         "trained_in": vae.dtype_policy.name,
         "steps": int(vae.step.value),

@@ -108,7 +108,7 @@ def _specs(
     x = tf.TensorSpec((batch, *model.data_shape), tf.float32, "x")
     seed = tf.TensorSpec((2,), tf.int32, "seed")
     if name == "decode":
-        main = [tf.TensorSpec((batch, model.latent_dim), tf.float32, "z")]
+        main = [tf.TensorSpec((batch, *model.latent_shape), tf.float32, "z")]
     elif name == "generate":
         main = [seed, tf.TensorSpec(scalar, tf.float32, "temperature")]
         if batch is None:

@@ -125,16 +125,16 @@ def _elbo_through(
             for k in pieces[0]
         }
 
-    posterior = (
-        through("encode", {name: inputs[name] for name in names})
-        if "encode" in taken
-        else endpoints.encode(model, batch)
-    )
+    if "encode" in taken:
+        posterior = through("encode", {name: inputs[name] for name in names})
+        posterior = endpoints.flat_params(model, posterior)
+    else:
+        posterior = model.posterior_params(batch)
     noise = Noise(tf.constant([9, 9]), tf.constant(0))
     base = noise.normal(1, count, model.posterior.noise_dim)
     z, log_posterior = model.posterior.sample_and_log_prob(posterior, base)
     if "decode" in taken:
-        params = through("decode", {"z": z[0], **condition})
+        params = through("decode", {"z": endpoints.shaped(model, z[0]), **condition})
         params.pop("mean")
     else:
         params = model.likelihood_params(z[0], batch.condition)

@@ -96,7 +96,7 @@ def random_inputs(model: Any, count: int, seed: int) -> dict[str, np.ndarray]:
     shape = (count, *model.data_shape)
     return {
         **arrays,
-        "z": z.numpy(),
+        "z": endpoints.shaped(model, z).numpy(),
         "x": np.asarray(x).astype("float32").reshape(shape),
         "mask": rng.integers(0, 2, shape).astype("float32"),
         "num": np.int32(count),

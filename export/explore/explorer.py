@@ -202,6 +202,7 @@ def _about(
         "facts": f"{model['latent_dim']} latent dimensions, {', '.join(parts)}",
         "note": note or "Everything is computed in this browser.",
         "latent_dim": model["latent_dim"],
+        "latent_shape": model.get("latent_shape", [model["latent_dim"]]),
         "data_shape": model["data_shape"],
         "num": NUM,
         "latents": "page" if standard else "file" if sampler else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from typing import Any
 
@@ -72,22 +73,56 @@ def check_temperature(value: Any) -> float:
     return float(value)
 
 
-def check_latents(z: Any, latent_dim: int, dtype: str) -> Tensor:
-    """Returns latents (..., N, D) as a tensor, or raises ValueError if they are none."""
+def check_latent_shape(name: str, value: Any) -> tuple[int, ...]:
+    """Returns the shape of one latent, (D,) for a number D of dimensions.
+
+    Args:
+        name: of the part, for messages.
+        value: a positive integer, or a tuple of them such as (8, 8, 4).
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    shape = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    if not shape or not all(is_count(size) for size in shape):
+        raise ValueError(
+            f"{name} expects latent_dim to be a positive integer, or a shape such as "
+            f"(8, 8, 4); received {value!r}. Small images need 2 to 64."
+        )
+    return tuple(int(size) for size in shape)
+
+
+def check_latents(z: Any, latent_shape: tuple[int, ...], dtype: str) -> Tensor:
+    """Returns latents as a flat tensor (..., N, D).
+
+    Args:
+        z: (..., N, *latent_shape), or flat already.
+        latent_shape: of one latent.
+        dtype: of the result.
+
+    Raises:
+        ValueError: if z has another shape, or holds no finite numbers.
+    """
+    wanted = f"(N, {', '.join(map(str, latent_shape))})"
     try:
         z = tf.convert_to_tensor(z)
     except (TypeError, ValueError) as error:  # ragged lists, None, texts among numbers
         raise ValueError(
-            f"decode takes z of shape (N, {latent_dim}); received "
+            f"decode takes z of shape {wanted}; received "
             f"{type(z).__name__}, which is not an array: {error}"
         ) from error
     if not (z.dtype.is_floating or z.dtype.is_integer):
         raise ValueError(f"decode takes z of numbers; received {z.dtype.name}.")
-    if z.shape.rank is None or z.shape.rank < 2 or z.shape[-1] != latent_dim:
-        raise ValueError(
-            f"decode takes z of shape (N, {latent_dim}); received {z.shape}."
-        )
+    axes, size = len(latent_shape), math.prod(latent_shape)
+    rank = z.shape.rank or 0
+    shaped = rank > axes and tuple(z.shape[-axes:]) == latent_shape
+    if not shaped and (rank < 2 or z.shape[-1] != size):
+        raise ValueError(f"decode takes z of shape {wanted}; received {z.shape}.")
     cast = tf.cast(z, dtype)
+    if shaped and axes > 1:
+        lead = tf.shape(z)[: rank - axes]
+        cast = tf.reshape(cast, tf.concat([lead, [size]], axis=0))
+        cast = tf.ensure_shape(cast, (*z.shape[: rank - axes], size))
     if tf.executing_eagerly() and not tf.reduce_all(tf.math.is_finite(cast)):
         raise ValueError(
             f"decode takes finite z; received entries that are NaN, infinite, or too "

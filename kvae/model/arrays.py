@@ -21,6 +21,7 @@ from kvae.core.checks import check_count, check_latents, check_seed, check_tempe
 from kvae.core.inputs import Inputs
 from kvae.core.types import Tensor
 from kvae.fitting.arguments import unpack_batch
+from kvae.maths.shaped_distribution import shaped_distribution
 from kvae.model import endpoints
 from kvae.model.conditions import check_condition, check_visible_part
 
@@ -53,12 +54,15 @@ class ArrayMethods(keras.Model):
             batch_size: examples per pass; does not change the result.
 
         Returns:
-            posterior: a TFP distribution with batch (N,) and event (D,).
+            posterior: a TFP distribution with batch (N,) and event `latent_shape`.
         """
-        params = self._map(_encode, x, batch_size)
-        return self.posterior.distribution(
+        params = self._map(_posterior_params, x, batch_size)
+        flat = self.posterior.distribution(
             tf.nest.map_structure(tf.convert_to_tensor, params)
         )
+        if len(self.latent_shape) == 1:
+            return flat
+        return shaped_distribution(flat, self.latent_shape)
 
     def embed(self, x: Any, batch_size: int = 512) -> Any:
         """Computes the mean of q(z|x): one vector per example.
@@ -71,7 +75,7 @@ class ArrayMethods(keras.Model):
             batch_size: examples per pass; does not change the result.
 
         Returns:
-            z: (N, D), an array of an array.
+            z: (N, *latent_shape), an array of an array.
         """
         return self._map(_embed, x, batch_size)
 
@@ -79,7 +83,7 @@ class ArrayMethods(keras.Model):
         """Makes p(x|z).
 
         Args:
-            z: (N, D) latents.
+            z: (N, *latent_shape) latents.
             condition: what p(x|z,c) is given: (N, ...), or one for all; None without.
 
         Returns:
@@ -89,7 +93,7 @@ class ArrayMethods(keras.Model):
             ValueError: if z has another number of latent dimensions, or the condition
                 does not fit the model.
         """
-        z = check_latents(z, self.latent_dim, self.maths_dtype)
+        z = check_latents(z, self.latent_shape, self.maths_dtype)
         if not tf.is_tensor(condition):
             num = z.shape[-2]
             condition = self._condition_for(
@@ -239,13 +243,16 @@ def _holds_tensors(x: Any) -> bool:
 # === One batch of each method, in the form that map_batches calls ===
 
 
-def _encode(model: Any, batch: dict[str, Tensor], first: Tensor) -> dict[str, Tensor]:
+def _posterior_params(
+    model: Any, batch: dict[str, Tensor], first: Tensor
+) -> dict[str, Tensor]:
     del first
-    return endpoints.encode(model, Inputs(**batch))
+    return model.posterior_params(Inputs(**batch))
 
 
 def _embed(model: Any, batch: dict[str, Tensor], first: Tensor) -> Tensor:
-    return model.posterior.mean(_encode(model, batch, first))
+    params = _posterior_params(model, batch, first)
+    return endpoints.shaped(model, model.posterior.mean(params))
 
 
 def _reconstruct(model: Any, batch: dict[str, Tensor], first: Tensor) -> Tensor:

@@ -18,19 +18,33 @@ from kvae.masks import visible_part
 from kvae.noise import Noise
 
 
+def shaped(model: Any, z: Tensor) -> Tensor:
+    """Gives flat latents (B, D) the shape in which users see them: (B, *latent_shape)."""
+    if len(model.latent_shape) == 1:
+        return z
+    return tf.reshape(z, (-1, *model.latent_shape))
+
+
+def flat(model: Any, z: Tensor) -> Tensor:
+    """Undoes `shaped`: (B, D)."""
+    if len(model.latent_shape) == 1:
+        return z
+    return tf.reshape(z, (-1, model.latent_dim))
+
+
 def decode(model: Any, z: Tensor, condition: Tensor | None = None) -> dict[str, Tensor]:
     """Computes p(x|z).
 
     Args:
         model: a `kvae.VAE`.
-        z: (B, D) latents.
+        z: (B, *latent_shape) latents.
         condition: (B, ...) what p(x|z,c) is given, or None.
 
     Returns:
         outputs: "mean" (B, *data_shape) in the units of the data, and the parameters of
             the likelihood by name.
     """
-    params = model.likelihood_params(z, condition)
+    params = model.likelihood_params(flat(model, z), condition)
     return {"mean": model.likelihood.mean(params), **params}
 
 
@@ -67,15 +81,39 @@ def generate(
         first: scalar int32, the i of the first image.
 
     Returns:
-        outputs: "x" (num, *data_shape) in the units of the data, and its "z" (num, D).
+        outputs: "x" (num, *data_shape) in the units of the data, and its "z", (num,
+            *latent_shape).
     """
     z = latents(model, num, seed, temperature, condition, first)
-    return {"x": decode(model, z, condition)["mean"], "z": z}
+    return {"x": decode(model, z, condition)["mean"], "z": shaped(model, z)}
 
 
 def encode(model: Any, inputs: Inputs) -> dict[str, Tensor]:
-    """Computes the parameters of q(z|x) by name, for example "loc" and "scale" (B, D)."""
-    return model.posterior_params(inputs)
+    """Computes the parameters of q(z|x) by name.
+
+    Args:
+        model: a `kvae.VAE`.
+        inputs: one batch.
+
+    Returns:
+        outputs: for example "loc" and "scale", each (B, *latent_shape).
+    """
+    params = model.posterior_params(inputs)
+    per_latent = (model.latent_dim,)
+    return {
+        name: shaped(model, value) if tuple(value.shape[1:]) == per_latent else value
+        for name, value in params.items()
+    }
+
+
+def flat_params(model: Any, params: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Undoes what `encode` did: the parameters as the posterior takes them."""
+    return {
+        name: flat(model, value)
+        if tuple(value.shape[1:]) == tuple(model.latent_shape)
+        else value
+        for name, value in params.items()
+    }
 
 
 def reconstruct(model: Any, inputs: Inputs) -> dict[str, Tensor]:
@@ -135,4 +173,5 @@ def complete(
     given = visible_part(x, inputs.mask)
     z = latents(model, tf.shape(x)[0], seed, 1.0, given, first)
     mean = tf.cast(decode(model, z, given)["mean"], x.dtype)
-    return {"x": tf.where(tf.cast(inputs.mask, tf.bool), x, mean), "z": z}
+    filled = tf.where(tf.cast(inputs.mask, tf.bool), x, mean)
+    return {"x": filled, "z": shaped(model, z)}

@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from kvae.core.part import Part
 from kvae.corruptions import Corruption
@@ -88,10 +89,11 @@ def check_fit(model: Any) -> None:
             "KL divergence is finite. PowerSpherical and UniformSphere go together."
         )
     taken = _main_input(model.decoder, "z")
-    if taken is not None and taken[-1] not in (None, posterior.latent_dim):
+    wanted = posterior.latent_shape
+    if taken is not None and not tf.TensorShape(taken[1:]).is_compatible_with(wanted):
         raise ValueError(
-            f"the decoder takes z of {taken[-1]} dimensions and the posterior has "
-            f"latent_dim={posterior.latent_dim}; give both the same."
+            f"the decoder takes z of shape {taken[1:]} and the posterior has latents of "
+            f"shape {wanted}; give both the same."
         )
     features = _output(model.decoder)
     shape = model.likelihood.data_shape

@@ -73,7 +73,7 @@ class VAE(ArrayMethods):
 
     Args:
         encoder: Keras network from x to features.
-        decoder: Keras network from z, (B, D), to features.
+        decoder: Keras network from z, (B, *latent_shape), to features.
         posterior: q(z|x), takes the encoder's features.
         likelihood: p(x|z), takes the decoder's features.
         prior: p(z); a standard normal if None.
@@ -176,6 +176,11 @@ class VAE(ArrayMethods):
         return self.posterior.latent_dim
 
     @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of one latent as users and networks see it: (D,), or such as (8, 8, 4)."""
+        return self.posterior.latent_shape
+
+    @property
     def data_shape(self) -> tuple[int, ...]:
         """Shape of one example."""
         return self.likelihood.data_shape
@@ -232,7 +237,7 @@ class VAE(ArrayMethods):
     ) -> Params:
         """Computes the parameters of p(x|z): z of (..., B, D) gives each (..., B, ...)."""
         lead = tf.shape(z)[:-1]
-        flat = tf.reshape(z, (-1, self.latent_dim))
+        rows = tf.reshape(z, (-1, *self.latent_shape))
         if condition is not None:
             condition = tf.convert_to_tensor(condition)
         if condition is not None and len(z.shape) > 2:
@@ -242,7 +247,7 @@ class VAE(ArrayMethods):
                 condition, (-1, *condition.shape[len(z.shape) - 1 :])
             )
         features = call_network(
-            self.decoder, ("z", flat), {"condition": condition}, training
+            self.decoder, ("z", rows), {"condition": condition}, training
         )
         params = self.likelihood(features)
         if len(z.shape) == 2:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import abc
+import math
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kvae.core.checks import is_count
+from kvae.core.checks import check_latent_shape
 from kvae.core.part import Part
 from kvae.core.types import Draw, Params, Tensor
 from kvae.maths import maths_dtype
+from kvae.networks import Projection
 
 
 class Posterior(Part):
@@ -26,11 +28,13 @@ class Posterior(Part):
     All parameters are cast to `self.maths_dtype`.
 
     Args:
-        latent_dim: D, the number of latent dimensions, at least 1.
+        latent_dim: D, the number of latent dimensions, or the shape of one latent, such
+            as (8, 8, 4). Parameters and draws are flat, D = 8 * 8 * 4; the model gives
+            latents their shape wherever a network or a user sees them.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `latent_dim` is not a positive integer.
+        ValueError: if `latent_dim` is neither a positive integer nor a shape.
     """
 
     space: str = "R^D"
@@ -38,12 +42,8 @@ class Posterior(Part):
 
     def __init__(self, latent_dim: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not is_count(latent_dim):
-            raise ValueError(
-                f"{type(self).__name__} expects latent_dim to be a positive integer; "
-                f"received {latent_dim!r}. Small images need 2 to 64."
-            )
-        self.latent_dim = int(latent_dim)
+        self.latent_shape = check_latent_shape(type(self).__name__, latent_dim)
+        self.latent_dim = math.prod(self.latent_shape)
         self._flatten = keras.layers.Flatten(dtype=self.dtype_policy)
 
     @property
@@ -56,20 +56,30 @@ class Posterior(Part):
         """How many standard normals one draw needs."""
         return self.latent_dim
 
-    def head(self, name: str, units: int, **options: Any) -> Any:
+    def head(self, name: str, units: int | None = None, **options: Any) -> Any:
         """Makes the linear map from features to one parameter of shape (B, units).
 
         Args:
             name: of the map.
-            units: entries of the parameter.
-            **options: passed to `keras.layers.Dense`.
+            units: entries of the parameter; None for one per latent dimension. Those of
+                latents with a shape keep their places: features (B, 8, 8, F) are mapped
+                to (8, 8, 4) at each of the 8 x 8 places.
+            **options: passed to the layer.
         """
+        if units is None and len(self.latent_shape) > 1:
+            return Projection(
+                self.latent_shape, name=name, dtype=self.dtype_policy, **options
+            )
+        units = self.latent_dim if units is None else units
         return keras.layers.Dense(
             int(units), name=name, dtype=self.dtype_policy, **options
         )
 
     def project(self, head: Any, features: Tensor) -> Tensor:
         """Applies a head to features (B, ...): (B, units) in `maths_dtype`."""
+        if isinstance(head, Projection):
+            placed = keras.ops.cast(head(features), self.maths_dtype)
+            return tf.reshape(placed, (-1, self.latent_dim))
         # Flat features stay as they are: Flatten would compute their shape at run time.
         flat = features if len(features.shape) == 2 else self._flatten(features)
         return keras.ops.cast(head(flat), self.maths_dtype)
@@ -81,6 +91,8 @@ class Posterior(Part):
         for layer in self._flatten_layers(include_self=False, recursive=False):
             if isinstance(layer, keras.layers.Dense) and not layer.built:
                 layer.build(flat)
+            if isinstance(layer, Projection) and not layer.built:
+                layer.build(features_shape)
         self.built = True
 
     @abc.abstractmethod
@@ -143,4 +155,6 @@ class Posterior(Part):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        return {**super().get_config(), "latent_dim": self.latent_dim}
+        shape = self.latent_shape
+        given = self.latent_dim if len(shape) == 1 else shape
+        return {**super().get_config(), "latent_dim": given}

@@ -40,8 +40,8 @@ class DiagonalNormal(Posterior):
                 "Leave it at 1e-4 unless scales are seen to end there."
             )
         self.min_scale = min_scale
-        self._loc = self.head("loc", latent_dim)
-        self._raw_scale = self.head("raw_scale", latent_dim)
+        self._loc = self.head("loc")
+        self._raw_scale = self.head("raw_scale")
 
     def call(self, features: Tensor) -> Params:
         """Maps features (B, F) to loc and scale, each (B, D)."""

@@ -45,12 +45,14 @@ class FullNormal(Posterior):
                 "Leave it at 1e-4 unless scales are seen to end there."
             )
         self.min_scale = min_scale
-        self._loc = self.head("loc", latent_dim)
-        self._raw_scale = self.head("raw_scale", latent_dim)
+        self._loc = self.head("loc")
+        self._raw_scale = self.head("raw_scale")
         self._below = None
-        if latent_dim > 1:
+        if self.latent_dim > 1:
             self._below = self.head(
-                "below", latent_dim * (latent_dim - 1) // 2, kernel_initializer="zeros"
+                "below",
+                self.latent_dim * (self.latent_dim - 1) // 2,
+                kernel_initializer="zeros",
             )
 
     def call(self, features: Tensor) -> Params:

@@ -67,7 +67,7 @@ class InverseAutoregressiveFlow(FlowPosterior):
         # In the precision of the densities, so that the inverse undoes the draw.
         self._steps = [
             MADE(
-                latent_dim,
+                self.latent_dim,
                 self.units,
                 context_dim=context_dim,
                 name=f"step_{index}",

@@ -45,7 +45,7 @@ class PowerSpherical(Posterior):
         self, latent_dim: int, min_concentration: float = 0.0, **kwargs: Any
     ) -> None:
         super().__init__(latent_dim, **kwargs)
-        if latent_dim < 2:
+        if self.latent_dim < 2:
             raise ValueError(
                 f"PowerSpherical expects latent_dim of at least 2; received {latent_dim}: "
                 "a sphere in one dimension is two points."
@@ -56,7 +56,7 @@ class PowerSpherical(Posterior):
                 f"{min_concentration!r}."
             )
         self.min_concentration = min_concentration
-        self._direction = self.head("direction", latent_dim)
+        self._direction = self.head("direction")
         self._raw_concentration = self.head("raw_concentration", 1)
 
     def call(self, features: Tensor) -> Params:

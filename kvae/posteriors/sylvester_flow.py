@@ -55,6 +55,7 @@ class SylvesterFlow(FlowPosterior):
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, min_scale, **kwargs)
+        latent_dim = self.latent_dim
         if not is_count(num_steps):
             raise ValueError(
                 f"SylvesterFlow expects num_steps to be a positive integer; received "

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import abc
+import math
 from typing import Any
 
-from kvae.core.checks import is_count
+from kvae.core.checks import check_latent_shape
 from kvae.core.part import Part
 from kvae.core.types import Params, Tensor
 from kvae.maths import maths_dtype
@@ -20,11 +21,12 @@ class Prior(Part):
     variables in `__init__` or in `build(condition_shape=None)`.
 
     Args:
-        latent_dim: D, the number of latent dimensions, at least 1.
+        latent_dim: D, the number of latent dimensions, or the shape of one latent; its
+            size counts.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `latent_dim` is not a positive integer.
+        ValueError: if `latent_dim` is neither a positive integer nor a shape.
     """
 
     space: str = "R^D"
@@ -35,12 +37,8 @@ class Prior(Part):
 
     def __init__(self, latent_dim: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not is_count(latent_dim):
-            raise ValueError(
-                f"{type(self).__name__} expects latent_dim to be a positive integer; "
-                f"received {latent_dim!r}. Use the posterior's latent_dim."
-            )
-        self.latent_dim = int(latent_dim)
+        shape = check_latent_shape(type(self).__name__, latent_dim)
+        self.latent_dim = math.prod(shape)
 
     @property
     def maths_dtype(self) -> str:

@@ -59,7 +59,7 @@ class ConditionalGaussianMixture(ConditionalPrior):
             )
         self.num_components = num_components
         self.spread = spread
-        places = num_components * latent_dim
+        places = num_components * self.latent_dim
         self._logits = self._head("logits", num_components, 0.0)
         centres = keras.initializers.RandomNormal(stddev=spread)
         self._loc = self._head("loc", places, centres)

@@ -46,8 +46,8 @@ class ConditionalNormal(ConditionalPrior):
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, network, min_scale, **kwargs)
-        self._loc = self._head("loc", latent_dim, 0.0)
-        self._raw_scale = self._head("raw_scale", latent_dim, self.UNIT_RAW_SCALE)
+        self._loc = self._head("loc", self.latent_dim, 0.0)
+        self._raw_scale = self._head("raw_scale", self.latent_dim, self.UNIT_RAW_SCALE)
 
     def call(self, condition: Tensor | None = None) -> Params:
         """Maps the condition (B, ...) to loc and scale, each (B, D)."""

@@ -58,7 +58,7 @@ class GaussianMixture(Prior):
         self.num_components = num_components
         self.min_scale = min_scale
         self.spread = spread
-        shape = (num_components, latent_dim)
+        shape = (num_components, self.latent_dim)
         self._logits = self.add_weight(
             name="logits", shape=shape[:1], initializer="zeros", autocast=False
         )

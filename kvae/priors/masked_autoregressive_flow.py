@@ -47,7 +47,12 @@ class MaskedAutoregressiveFlow(FlowPrior):
         super().__init__(latent_dim, num_steps, units, **kwargs)
         # In the precision of the densities, so that the inverse undoes the draw.
         self._steps = [
-            MADE(latent_dim, self.units, name=f"step_{index}", dtype=self.maths_dtype)
+            MADE(
+                self.latent_dim,
+                self.units,
+                name=f"step_{index}",
+                dtype=self.maths_dtype,
+            )
             for index in range(num_steps)
         ]
 

@@ -41,15 +41,16 @@ class RealNVP(FlowPrior):
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, num_steps, units, **kwargs)
-        if latent_dim < 2:
+        if self.latent_dim < 2:
             raise ValueError(
-                f"RealNVP expects latent_dim of at least 2; received {latent_dim}. With "
-                "one dimension there is nothing to couple: use GaussianMixture."
+                "RealNVP expects latent_dim of at least 2; received "
+                f"{self.latent_dim}. With one dimension there is nothing to couple: use "
+                "GaussianMixture."
             )
         # In the precision of the densities, so that the inverse undoes the draw.
         self._steps = [
             AffineCoupling(
-                latent_dim,
+                self.latent_dim,
                 move_odd=index % 2 == 0,
                 units=self.units,
                 name=f"step_{index}",

@@ -36,10 +36,10 @@ class UniformSphere(Prior):
 
     def __init__(self, latent_dim: int, **kwargs: Any) -> None:
         super().__init__(latent_dim, **kwargs)
-        if latent_dim < 2:
+        if self.latent_dim < 2:
             raise ValueError(
-                f"UniformSphere expects latent_dim of at least 2; received {latent_dim}: "
-                "a sphere in one dimension is two points."
+                "UniformSphere expects latent_dim of at least 2; received "
+                f"{self.latent_dim}: a sphere in one dimension is two points."
             )
 
     @property

@@ -180,7 +180,7 @@ def _columns(
     vae: Any, batch: dict[str, Tensor], first: Tensor, key: Tensor, num_samples: int
 ) -> dict[str, Tensor]:
     inputs = Inputs(**batch)
-    columns = dict(endpoints.encode(vae, inputs))
+    columns = dict(vae.posterior_params(inputs))
     mean = vae.posterior.mean(columns)
     if mean is not columns.get("loc"):
         columns["mean"] = mean

@@ -25,7 +25,7 @@ class Model {
 
   // The mean of p(x|z): z is a Float32Array of latent_dim numbers.
   async decode(z, condition) {
-    const inputs = { z: new Tensor(z.slice(), [1, this.about.latent_dim]) };
+    const inputs = { z: new Tensor(z.slice(), [1, ...this.about.latent_shape]) };
     this.#addCondition(inputs, condition, 1);
     return run(this.decoder, inputs, "mean");
   }
