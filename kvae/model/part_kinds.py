@@ -120,13 +120,11 @@ def warn_of_head(model: Any) -> None:
     shape = _output(model.decoder)
     if shape is None or None in shape[1:]:
         return
-    ends = getattr(last, "activation", None) in (
-        keras.activations.sigmoid,
-        keras.activations.tanh,
-    )
+    # A hidden layer of tanh may have as many units by chance; of sigmoid hardly any has.
+    ends = getattr(last, "activation", None) is keras.activations.sigmoid
     if ends and math.prod(shape[1:]) == math.prod(model.likelihood.data_shape):
         warnings.warn(
-            "the decoder ends in a picture: its last layer squashes to the shape of x. "
+            "the decoder ends in a picture: its last layer is a sigmoid of the size of x. "
             f"{type(model.likelihood).__name__} puts a linear layer of its own on top, "
             "so end the decoder one layer before.",
             stacklevel=3,

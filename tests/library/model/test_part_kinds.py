@@ -31,10 +31,9 @@ def test_an_encoder_of_several_outputs_is_refused(outputs):
         vae(encoder(*names), decoder)
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
-def test_a_decoder_that_ends_in_a_picture_is_warned_of(activation):
+def test_a_decoder_that_ends_in_a_picture_is_warned_of():
     z = keras.Input((2,))
-    picture = keras.Model(z, keras.layers.Dense(6, activation=activation)(z))
+    picture = keras.Model(z, keras.layers.Dense(6, activation="sigmoid")(z))
     with pytest.warns(UserWarning, match="ends in a picture"):
         vae(mlp((6,), (8,)), picture)
 
