@@ -1,1 +1,1 @@
-"""What every other package stands on: records, inputs, checks, errors, files."""
+"""What all other packages use: records, inputs, checks, errors, and files."""

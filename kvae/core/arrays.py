@@ -1,4 +1,4 @@
-"""Plain arrays from masked arrays, data frames, sparse matrices and data sets."""
+"""Plain arrays from masked arrays, data frames, sparse matrices, and data sets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MOST_READ = 20_000  # examples of a data set that parts are chosen from
 
 
 def is_arrays(x: Any) -> bool:
-    """Whether data are held in memory: an array, what converts to one, or a dict."""
+    """Returns whether data are in memory: an array, what converts to one, or a dict."""
     if isinstance(x, tf.data.Dataset):
         return False
     kinds = (dict, tf.SparseTensor)
@@ -19,11 +19,11 @@ def is_arrays(x: Any) -> bool:
 
 
 def plain_array(x: Any) -> tuple[Any, np.ndarray | None]:
-    """Splits what marks entries as missing into numbers and a mask.
+    """Splits data with missing entries into numbers and a mask.
 
     Args:
-        x: a `numpy.ma` array, a pandas frame or series, a sparse matrix or tensor;
-            anything else is handed back as it is.
+        x: a `numpy.ma` array, a pandas frame or series, a sparse matrix or tensor.
+            Anything else is returned unchanged.
 
     Returns:
         x: an array, 0 where an entry is missing.
@@ -54,7 +54,7 @@ def _numbers(frame: Any) -> np.ndarray:
         raise ValueError(
             f"x must hold numbers; received a data frame with text or categories"
             f"{columns}. Encode them, for example with pandas.get_dummies(frame), or "
-            "leave them out."
+            "drop them."
         ) from None
 
 
@@ -76,7 +76,7 @@ def read_examples(x: Any) -> np.ndarray:
             of pairs, or of dicts), of which the first 20 000 examples are read.
 
     Returns:
-        x: (N, ...); what is missing is filled with the mean of its column.
+        x: (N, ...); missing entries are filled with the mean of their column.
 
     Raises:
         ValueError: if a data set yields single examples.

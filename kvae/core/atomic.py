@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files that are either complete or absent."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from typing import Any
 
 
 class WriteError(OSError):
-    """A file could not be written; what stood there before still stands."""
+    """A file could not be written; the previous file is unchanged."""
 
 
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives a path to write beside `path`, and renames it when the block ends well.
+    """Yields a path next to `path` to write to, and renames it if the block succeeds.
 
-    A process that is killed, or a disk that fills up, leaves the previous file as it
-    was. What a killed process left half written, `remove_litter` removes.
+    If the process is killed or the disk fills up, the previous file is unchanged.
+    `remove_litter` removes what a killed process left half written.
 
     Args:
         path: the file to make or replace.
@@ -52,16 +52,17 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def partial_prefix(name: str) -> str:
-    """How the hidden name begins under which this process writes something."""
+    """Returns the start of the hidden name under which this process writes a file."""
     return f".{name}.{os.getpid()}.partial"
 
 
 @contextlib.contextmanager
 def being_written(path: pathlib.Path) -> Iterator[None]:
-    """Locks a file or folder while it is written, so that it is not taken for litter.
+    """Locks a file or folder while it is written, so that nobody removes it as litter.
 
-    The system lets go of the lock when the process ends, however it ends. The number in
-    the name tells less: another process, or one in another container, may have it.
+    The system releases the lock when the process ends, however it ends. The process id
+    in the name is less reliable, because another process may have the same id, for
+    example in another container.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -76,8 +77,8 @@ def remove_litter(folder: pathlib.Path, name: str = "") -> None:
     """Removes what killed processes left half written.
 
     Args:
-        folder: where they wrote; one that cannot be read or written stays as it is.
-        name: of what they wrote; anything if "".
+        folder: where they wrote. If it can't be read or written, nothing happens.
+        name: what they wrote. If "", anything.
     """
     form = re.compile(rf"\.{re.escape(name) or '.+'}\.\d+\.partial(\..*)?")
     with contextlib.suppress(OSError):
@@ -110,13 +111,13 @@ def _flush_folder(path: pathlib.Path) -> None:
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
-    """Writes a text file whole, in UTF-8."""
+    """Writes a text file in UTF-8, all or nothing."""
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes a JSON file whole; NaN and infinity, which JSON lacks, become null."""
+    """Writes a JSON file, all or nothing, with null for NaN and infinity."""
     text = json.dumps(_finite(value), indent=2, allow_nan=False)
     write_text(path, text + "\n")
 
@@ -137,7 +138,7 @@ def _explain(path: pathlib.Path, error: OSError) -> str:
         free = shutil.disk_usage(path.parent).free
         if error.errno in (errno.ENOSPC, errno.EDQUOT) or free < 1 << 20:
             return (
-                f"the disk is full: {path} could not be written, and what stood there "
-                "before still stands. Free some space or choose another --out."
+                f"the disk is full: {path} could not be written. The previous file, if "
+                "any, is unchanged. Free some space or choose another --out."
             )
     return f"{path} could not be written: {error.strerror or error}"

@@ -1,4 +1,4 @@
-"""kvae runs on TensorFlow: another backend of Keras is refused in a sentence."""
+"""The check that Keras runs on TensorFlow."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 
 
 def check_backend() -> None:
-    """Raises if Keras was told to run on another backend than TensorFlow.
+    """Raises if Keras is set to another backend than TensorFlow.
 
-    The environment is asked first, because importing Keras fails where the backend that
-    it names is not installed.
+    This reads the environment first, because importing Keras fails if the backend named
+    there is not installed.
 
     Raises:
-        ImportError: with the backend and what to do.
+        ImportError: with the name of the backend and what to do.
     """
     name = os.environ.get("KERAS_BACKEND", "tensorflow")
     if name == "tensorflow":

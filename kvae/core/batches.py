@@ -1,4 +1,4 @@
-"""Running a compiled function over arrays of any length."""
+"""Compiled functions that run over arrays of any length."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from kvae.core.inputs import Inputs
 
 
 class CompiledFunctions:
-    """Holds the graphs of a model's own methods, made at first use.
+    """Holds the graphs of a model's methods, which are made at first use.
 
-    It is a plain object on purpose: Keras and TensorFlow track the attributes of a model
-    and would try to save a `tf.function` held as one.
+    This is a plain object on purpose: Keras and TensorFlow track the attributes of a
+    model and would try to save a `tf.function` among them.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class CompiledFunctions:
         """Returns the compiled form of a function with some arguments bound.
 
         Two partials with the same function and bound arguments share one graph. With
-        `jit_compile` XLA compiles it, once per shape.
+        `jit_compile`, XLA compiles it once per shape.
         """
         bound = (function.args, tuple(sorted(function.keywords.items())))
         key = (function.func, *bound, jit_compile)
@@ -45,11 +45,11 @@ class CompiledFunctions:
         return self._functions[key]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CompiledFunctions:
-        """Starts empty: a graph belongs to the model it was traced from."""
+        """Returns an empty copy: a graph belongs to the model it was traced from."""
         return CompiledFunctions()
 
     def __reduce__(self) -> tuple[Any, tuple[()]]:
-        """Pickles as empty, for the same reason."""
+        """Pickles as an empty object, for the same reason."""
         return CompiledFunctions, ()
 
 
@@ -63,7 +63,7 @@ def map_batches(
             int32) and `args`; returns a structure of tensors with the batch first.
         inputs: arrays, N examples.
         batch_size: examples per call.
-        *args: passed on to each call.
+        *args: passed to each call.
 
     Returns:
         result: the structure as numpy arrays with N rows.

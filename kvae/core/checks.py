@@ -1,4 +1,4 @@
-"""Numbers that users give, checked before any graph is built."""
+"""Checks of the numbers that users pass, before any graph is built."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ MOST = 2**31 - 1
 
 
 def is_integer(value: Any) -> bool:
-    """Whether a value is an integer, of Python or of NumPy, and not a boolean."""
+    """Returns whether a value is an integer, of Python or of NumPy, and not a boolean."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def is_count(value: Any, least: int = 1) -> bool:
-    """Whether a value is an integer from `least` to `MOST`."""
+    """Returns whether a value is an integer from `least` to `MOST`."""
     return is_integer(value) and least <= value <= MOST
 
 
 def is_number(value: Any, dtype: str = "float32") -> bool:
-    """Whether a value is a real number that a dtype can hold, and not a boolean."""
+    """Returns whether a value is a real number that a dtype can hold, and not a boolean."""
     if not isinstance(value, numbers.Real) or isinstance(value, (bool, np.bool_)):
         return False
     try:
@@ -112,7 +112,7 @@ def check_latents(z: Any, latent_shape: tuple[int, ...], dtype: str) -> Tensor:
             f"{type(z).__name__}, which is not an array: {error}"
         ) from error
     if not (z.dtype.is_floating or z.dtype.is_integer):
-        raise ValueError(f"decode takes z of numbers; received {z.dtype.name}.")
+        raise ValueError(f"decode takes numbers as z; received {z.dtype.name}.")
     axes, size = len(latent_shape), math.prod(latent_shape)
     rank = z.shape.rank or 0
     shaped = rank > axes and tuple(z.shape[-axes:]) == latent_shape

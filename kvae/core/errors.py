@@ -1,4 +1,4 @@
-"""Mistakes that the user can mend, as opposed to failures of ours."""
+"""Mistakes that users can fix, as opposed to bugs in kvae."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Iterable, Iterator
 
 
 class UserError(ValueError):
-    """A mistake in what was asked for; the message says what to do.
+    """A mistake in a user's request. The message says what to do.
 
     The command line prints it without a traceback and exits with status 2.
     """
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether an error while reading a file speaks of its bytes.
+    """Returns whether an error while reading a file is about its bytes.
 
-    A file that may not be read, a disk that fails, too many open files and too little
-    memory say nothing about it; the file may be whole.
+    Missing permissions, a failing disk, too many open files, and too little memory say
+    nothing about the file, which may be undamaged.
     """
     if isinstance(error, OSError):  # EINVAL: a damaged archive points outside the file
         return error.errno in (None, errno.EINVAL)
@@ -30,11 +30,11 @@ def is_damage(error: BaseException) -> bool:
 def user_errors(doing: str = "") -> Iterator[None]:
     """Turns the `ValueError` and `TypeError` of the library into a `UserError`.
 
-    Wrap only what runs on the user's own values (building a model, checking data):
-    there such an error speaks of them.
+    Wrap only code that works on the user's own values, such as building a model or
+    checking data. Errors there are about these values.
 
     Args:
-        doing: what was being done, put before the message.
+        doing: what was being done, which is put in front of the message.
     """
     try:
         yield
@@ -45,14 +45,14 @@ def user_errors(doing: str = "") -> Iterator[None]:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Says which known words look like an unknown one.
+    """Suggests known words that look like an unknown one.
 
     Args:
-        word: what was given.
-        known: what there is.
+        word: the unknown word.
+        known: all words to choose from.
 
     Returns:
-        advice: 'Did you mean "a" or "b"?', else the list of what there is.
+        advice: "Did you mean a or b?", or the list of all words if none is close.
     """
     names = sorted(known)
     close = difflib.get_close_matches(word.lower(), names, n=3, cutoff=0.6)

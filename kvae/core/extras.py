@@ -1,4 +1,4 @@
-"""Optional packages, asked for by name."""
+"""Optional packages, imported by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class MissingExtra(ImportError):
-    """An optional package is not installed; the message holds the pip command."""
+    """An optional package is not installed. The message has the pip command."""
 
 
 def require(module: str, purpose: str, extra: str = "train") -> Any:
@@ -15,8 +15,8 @@ def require(module: str, purpose: str, extra: str = "train") -> Any:
 
     Args:
         module: for example "matplotlib.figure".
-        purpose: what it is needed for, in words.
-        extra: the extra of keras-vae that brings it.
+        purpose: what needs it, to start the message.
+        extra: the extra of keras-vae that installs it.
 
     Returns:
         module: the imported module.

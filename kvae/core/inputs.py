@@ -1,4 +1,4 @@
-"""One batch of inputs, and what a user may hand in for it."""
+"""One batch of inputs, and what a user can pass for it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Inputs:
 
     Attributes:
         x: (B, *data_shape) the examples.
-        condition: (B, ...) what p(x|z,c) is given, or None.
+        condition: (B, ...) the c of p(x|z,c), or None.
         mask: in the shape of x, 1 where x is observed, or None.
-        sample_weight: (B,) how much each example counts in the loss, or None; set by
-            the objective, for terms that look at the whole batch.
-        count: how many examples the batch has on all replicas, or None for B; set by
-            the training step.
+        sample_weight: (B,) how much each example counts in the loss, or None. The
+            training step sets it, for terms that depend on the whole batch.
+        count: how many examples the batch has on all replicas, or None for B. The
+            training step sets it.
     """
 
     x: Tensor
@@ -66,18 +66,18 @@ class Inputs:
         return cls(**{**data, "x": x, "mask": mask})
 
     def to_dict(self) -> dict[str, Tensor]:
-        """The inputs that are present, by name."""
+        """Returns the inputs that are present, by name."""
         fields = {key: getattr(self, key) for key in _KEYS}
         return {key: value for key, value in fields.items() if value is not None}
 
     def mean_entries(self, data_shape: tuple[int, ...]) -> float:
-        """How many entries of an example its density is of, on average over arrays."""
+        """Returns the mean number of entries that the density of an example covers."""
         if self.mask is None:
             return float(math.prod(data_shape))
         return float(np.count_nonzero(self.mask)) / len(self.x)
 
     def to_keras(self) -> Any:
-        """The form that Keras takes: x alone, or a dict."""
+        """Returns the form that Keras takes: only x, or a dict."""
         present = self.to_dict()
         return self.x if len(present) == 1 else present
 
@@ -97,15 +97,15 @@ def check_arrays(
 
     Args:
         inputs: arrays.
-        data_shape: what one example must look like.
-        likelihood: whose support the entries must lie in.
+        data_shape: the shape that one example must have.
+        likelihood: the entries must be in its support.
 
     Returns:
         inputs: as numpy arrays.
 
     Raises:
-        ValueError: for an empty set, a wrong shape, lengths that differ, NaN, infinity,
-            or entries outside the likelihood's support.
+        ValueError: if there are no examples, a shape is wrong, lengths differ, or
+            entries are NaN, infinite, or outside the likelihood's support.
     """
     arrays = {key: np.asarray(value) for key, value in inputs.to_dict().items()}
     x, mask = arrays["x"], arrays.get("mask")
@@ -154,13 +154,13 @@ def check_mask(mask: np.ndarray, shape: tuple[int, ...]) -> None:
 
 
 def check_observed(mask: np.ndarray) -> None:
-    """Raises if nothing of an example is observed."""
+    """Raises if an example has no observed entry."""
     empty = ~mask.reshape(len(mask), -1).any(axis=1)
     if empty.any():
         raise ValueError(
-            f"{int(empty.sum())} examples have no observed entry, the first is example "
-            f"{int(np.argmax(empty))}: there is nothing to learn from them. Leave them "
-            "out; kvae.evaluation.impute fills in such rows too."
+            f"{int(empty.sum())} examples have no observed entry, so there is nothing to "
+            f"learn from them; the first is example {int(np.argmax(empty))}. Remove "
+            "them. kvae.evaluation.impute fills in such rows too."
         )
 
 
@@ -174,12 +174,12 @@ def check_finite(
 
     Args:
         x: (N, ...) numbers.
-        mask: in the shape of x, 0 where an entry does not count; None if all do.
-        dtype: in which the model computes; 1e39 is a float64 and no float32.
-        name: of x, for the message.
+        mask: in the shape of x, 0 where an entry does not count; None if all count.
+        dtype: the dtype in which the model computes. float32 can't hold 1e39.
+        name: the name of x, for the message.
 
     Raises:
-        ValueError: naming how many entries, and the first example.
+        ValueError: with the number of such entries, and the first example.
     """
     if x.dtype.kind != "f" or not x.size:
         return
@@ -198,7 +198,7 @@ def check_finite(
         ),
         (
             (np.abs(x) > np.float64(largest)) & counted,
-            f"are larger than {largest:.1e}, so that {dtype} cannot hold their square",
+            f"are larger than {largest:.1e}, so {dtype} can't hold their squares",
             "scale the data",
         ),
     ):
@@ -214,7 +214,7 @@ def _shape_advice(came: tuple[int, ...], wanted: tuple[int, ...]) -> str:
     if came[1:] + (1,) == wanted:
         return "Add the channel: x[..., None]."
     if came == wanted:
-        return "That is a single example: add the batch axis with x[None]."
+        return "This is a single example: add the batch axis with x[None]."
     if int(np.prod(came[1:])) == int(np.prod(wanted)):
         return f"Reshape it: x.reshape(-1, {', '.join(map(str, wanted))})."
     return "Build the model for this shape, for example with VAE.for_data(x)."

@@ -9,7 +9,7 @@ import keras
 
 
 class Part(keras.layers.Layer, abc.ABC):
-    """A part of a `kvae.VAE`: posterior, prior, likelihood, objective or corruption.
+    """A part of a `kvae.VAE`: posterior, prior, likelihood, objective, or corruption.
 
     A part sees the model that holds it once, in `attach`, and the training data once, in
     `adapt`. Both do nothing by default.
@@ -19,23 +19,23 @@ class Part(keras.layers.Layer, abc.ABC):
     """
 
     def attach(self, model: Any) -> None:
-        """Receives the model that holds this part; override to use its other parts.
+        """Receives the model that holds this part. Override it to use the other parts.
 
-        The model calls it when it is made, once all its parts are set.
+        The model calls it once its parts are set.
 
         Args:
-            model: the `kvae.VAE`. Keep no tracked reference to it: its parts are saved
-                by the model itself.
+            model: the `kvae.VAE`. Don't keep a tracked reference to it, because the
+                model itself saves its parts.
         """
 
     def adapt(self, x: Any, seed: int = 0) -> None:
-        """Sees the training data once, before training; override to start from them.
+        """Sees the training data once, before training. Override it to start from them.
 
-        `VAE.for_data` calls it, and so do presets and recipes, which build on it. For a
-        model composed by hand, call it yourself: `vae.prior.adapt(x_train)`.
+        `VAE.for_data` calls it, and so do presets and recipes, which use `for_data`. If
+        you compose a model yourself, call it yourself: `vae.prior.adapt(x_train)`.
 
         Args:
             x: (N, *data_shape) training examples, finite.
-            seed: of whatever is drawn at random.
+            seed: the seed of anything random.
         """
         del x, seed

@@ -7,18 +7,18 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 Tensor: TypeAlias = Any
-"""A TensorFlow tensor; its shape is said where it is used."""
+"""A TensorFlow tensor. Each use states its shape."""
 
 Params: TypeAlias = dict[str, Tensor]
 """The parameters of a distribution by name, each with the batch first."""
 
 Sampler: TypeAlias = Callable[[Params, Tensor], tuple[Tensor, Tensor]]
-"""Takes parameters and base noise (K, B, noise_dim) to z (K, B, D) and log q (K, B)."""
+"""Maps parameters and base noise (K, B, noise_dim) to z (K, B, D) and log q (K, B)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Draw:
-    """Latents drawn from q(z|x) and every density at them: what all objectives start from.
+    """Latents drawn from q(z|x) and every density at them. All objectives start from it.
 
     Attributes:
         z: (K, B, D) latents.
@@ -28,7 +28,7 @@ class Draw:
         log_likelihood: (K, B) log p(x|z), nats, over observed entries.
         log_prior: (K, B) log p(z), nats.
         log_posterior: (K, B) log q(z|x), nats.
-        entries: (B,) how many entries of x `log_likelihood` is of; None if of all.
+        entries: (B,) how many entries of x `log_likelihood` covers; None if all.
     """
 
     z: Tensor
@@ -42,27 +42,27 @@ class Draw:
 
     @property
     def log_weights(self) -> Tensor:
-        """(K, B) log importance weights, log p(x, z) - log q(z|x), nats."""
+        """Returns (K, B) log importance weights, log p(x, z) - log q(z|x), in nats."""
         return self.log_likelihood + self.log_prior - self.log_posterior
 
 
 @dataclasses.dataclass(frozen=True)
 class LossParts:
-    """One batch's loss, in named parts, all per example and in nats.
+    """The loss of one batch in named terms, per example and in nats.
 
-    What is minimised is the batch mean of `data_term + kl_term`. What is reported is
-    `rate` and `distortion`, which no weight or trick of the objective touches, so that
+    Training minimizes the batch mean of `data_term + kl_term`. The metrics are `rate` and
+    `distortion`, which no weight or trick of the objective changes, so that
     `elbo = -(rate + distortion)` means the same under every objective.
 
     Attributes:
         distortion: (B,) -E_q[log p(x|z)].
         rate: (B,) KL(q(z|x) || p(z)).
         data_term: (B,) the part of the loss that `compute_loss` averages.
-        kl_term: (B,) the part that joins through `add_loss`.
+        kl_term: (B,) the part of the loss that the model passes to `add_loss`.
         posterior_mean: (B, D) the mean of q(z|x), for counting active units.
-        metrics: further tensors to report by name, each (B,) or a scalar.
-        draw: the latents and densities that the terms were computed from, so that an
-            objective which wraps another one adds its term at the same latents.
+        metrics: further metrics by name, each (B,) or a scalar.
+        draw: the latents and densities from which the terms were computed. An objective
+            that wraps another one adds its term at the same latents.
     """
 
     distortion: Tensor
@@ -75,5 +75,5 @@ class LossParts:
 
     @property
     def elbo(self) -> Tensor:
-        """(B,) the evidence lower bound, -(rate + distortion), in nats."""
+        """Returns the evidence lower bound (B,), -(rate + distortion), in nats."""
         return -(self.rate + self.distortion)

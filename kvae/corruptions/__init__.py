@@ -1,4 +1,7 @@
-"""Noise on the encoder's input. To add one: subclass Corruption in a file, list it here."""
+"""Noise on the encoder's input.
+
+To add a corruption, subclass Corruption in a file of its own and list it here.
+"""
 
 from kvae.corruptions.additive_normal import AdditiveNormal as AdditiveNormal
 from kvae.corruptions.base import Corruption as Corruption

@@ -1,4 +1,4 @@
-"""Normal noise on top."""
+"""Additive normal noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of noise that is injected in training."""
+"""The contract of noise on the encoder's input in training."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from kvae.core.types import Tensor
 
 
 class Corruption(Part):
-    """Noise on what the encoder sees in training: q(z|x~), x~ a corrupted x.
+    """Noise on what the encoder sees in training: q(z|x~), where x~ is a corrupted x.
 
     The target stays clean: the likelihood is that of x, so the model learns to denoise.
-    Any q gives a lower bound on log p(x), so for each x~ the loss still is one.
-    Evaluation, sampling and export never corrupt.
+    Any q gives a lower bound on log p(x), so for each x~ the loss is still a bound.
+    Evaluation, sampling, and export never corrupt.
 
-    Subclassing guide: give `call`, a function of x and the key alone, so that a training
-    run can be repeated to the bit.
+    Subclassing guide: implement `call` as a function of only x and the key, so that a
+    training run can be repeated bit for bit.
 
     Source: Im, Ahn, Memisevic, Bengio 2017, "Denoising criterion for variational
         auto-encoding framework", arXiv:1511.06406.
@@ -35,14 +35,14 @@ class Corruption(Part):
 
         Args:
             x: (B, *data_shape) floats.
-            key: (2,) int32, a new one at each step; same key, same noise.
+            key: (2,) int32, a new one at each step. The same key gives the same noise.
 
         Returns:
             x: corrupted, same shape and dtype.
         """
 
     def check_rate(self, rate: float) -> float:
-        """Returns a probability, or raises ValueError if it is none."""
+        """Returns a probability, or raises ValueError if it is out of range."""
         if not 0 <= rate <= 1:
             raise ValueError(
                 f"{type(self).__name__} expects rate from 0 to 1; received {rate!r}."
@@ -51,5 +51,5 @@ class Corruption(Part):
 
 
 def uniform(shape: Any, key: Tensor) -> Tensor:
-    """Draws float32 numbers from [0, 1) that depend on the key alone."""
+    """Draws float32 numbers from [0, 1) that depend only on the key."""
     return tf.random.stateless_uniform(shape, key)

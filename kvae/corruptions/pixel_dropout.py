@@ -1,4 +1,4 @@
-"""Pixels that go missing."""
+"""Noise that blanks pixels."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from kvae.corruptions.base import Corruption, uniform
 
 @keras.saving.register_keras_serializable(package="kvae")
 class PixelDropout(Corruption):
-    """Blanks whole pixels, all channels of one together; nothing is scaled up.
+    """Blanks whole pixels, with all their channels. The others are not scaled up.
 
-        x~[i] = value with probability rate, x[i] else
+        x~[i] = value with probability rate, otherwise x[i]
 
     Examples that are not images (B, H, W, C) lose single entries.
 
     Args:
-        rate: share of the pixels that are blanked, from 0 to 1.
-        value: what they become, in the units of x.
+        rate: fraction of the pixels that are blanked, from 0 to 1.
+        value: the value of blanked pixels, in the units of x.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `rate` is no probability.
+        ValueError: if `rate` is not in [0, 1].
     """
 
     def __init__(self, rate: float = 0.1, value: float = 0.0, **kwargs: Any) -> None:
@@ -34,7 +34,7 @@ class PixelDropout(Corruption):
         self.value = value
 
     def call(self, x: Tensor, key: Tensor) -> Tensor:
-        """Blanks pixels of x (B, *data_shape) as this key says."""
+        """Blanks pixels of x (B, *data_shape), chosen by the key."""
         shape = tf.shape(x)
         if len(x.shape) == 4:
             shape = tf.concat([shape[:3], [1]], axis=0)

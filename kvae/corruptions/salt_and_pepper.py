@@ -1,4 +1,4 @@
-"""Entries that flip to black or white."""
+"""Noise that sets entries to black or white."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from kvae.corruptions.base import Corruption, uniform
 
 @keras.saving.register_keras_serializable(package="kvae")
 class SaltAndPepper(Corruption):
-    """Sets entries to the lowest or the highest value, each as often.
+    """Sets random entries to the lowest or the highest value, with equal probability.
 
         x~[i] = low  with probability rate / 2
                 high with probability rate / 2
-                x[i] else
+                x[i] otherwise
 
     Args:
-        rate: share of the entries that are replaced, from 0 to 1.
+        rate: fraction of the entries that are replaced, from 0 to 1.
         low: pepper, in the units of x.
         high: salt, in the units of x.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `rate` is no probability.
+        ValueError: if `rate` is not in [0, 1].
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class SaltAndPepper(Corruption):
         self.high = high
 
     def call(self, x: Tensor, key: Tensor) -> Tensor:
-        """Replaces entries of x (B, *data_shape) as this key says."""
+        """Replaces entries of x (B, *data_shape), chosen by the key."""
         u = uniform(tf.shape(x), key)
         low, high = (tf.constant(v, x.dtype) for v in (self.low, self.high))
         salted = tf.where(u < self.rate, high, x)

@@ -1,7 +1,7 @@
-"""Which entries of an example are visible: families of masks, drawn from a seed.
+"""Masks, which say what is visible in an example, drawn from a seed.
 
-A mask has the shape of x and is 1 where x is visible and 0 where it is hidden or missing.
-Families are named after what they hide. To add one: subclass MaskFamily, list it here.
+A mask has the shape of x. It is 1 where x is visible and 0 where it is hidden or missing.
+Families are named after what they hide. To add one, subclass MaskFamily and list it here.
 """
 
 from kvae.masks.as_family import as_family as as_family

@@ -1,4 +1,4 @@
-"""From a name to a family of masks."""
+"""Families of masks by name."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ NAMES: dict[str, Callable[..., MaskFamily]] = {
     "rectangle": Rectangle,
     "random": RandomEntries,
 }
-"""What a name may be; each says what is hidden."""
+"""The names of families. Each says what is hidden."""
 
 
 def as_family(masks: Any) -> MaskFamily:
-    """Makes a family of what a user names it by.
+    """Makes a family of masks from a name or another description.
 
     Args:
         masks: a family; a name such as "left_half" or "left-half"; a dict of "name" and
@@ -33,10 +33,10 @@ def as_family(masks: Any) -> MaskFamily:
             that needs one uniform number.
 
     Returns:
-        family: of masks.
+        family: a `MaskFamily`.
 
     Raises:
-        ValueError: if the name is unknown or the arguments do not suit it.
+        ValueError: if the name is unknown or the family does not take the arguments.
     """
     if isinstance(masks, MaskFamily):
         return masks

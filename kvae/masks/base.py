@@ -17,25 +17,26 @@ from kvae.noise import Noise
 class MaskFamily(abc.ABC):
     """A distribution over masks: 1 where an entry is visible, 0 where it is hidden.
 
-    A family holds no state. A mask is a pure function of uniform numbers, which come
-    from a seed and the position of the example, so it can be drawn in a `tf.data`
-    pipeline, inside a training step or for an array, and drawn again.
+    A family has no state. A mask is a pure function of uniform numbers, which come from a
+    seed and the position of the example. So you can draw it in a `tf.data` pipeline, in a
+    training step, or for an array, and draw the same mask again.
 
-    Subclassing guide: give `num_uniforms` and `mask`, refuse a data shape that does not
-    suit in `num_uniforms`, and return the constructor's arguments from `get_config`.
+    Subclassing guide: implement `num_uniforms` and `mask`. In `num_uniforms`, raise
+    `ValueError` for a data shape that the family can't mask. Return the constructor's
+    arguments from `get_config`.
     """
 
     @abc.abstractmethod
     def num_uniforms(self, data_shape: tuple[int, ...]) -> int:
-        """Says how many uniform numbers the mask of one example needs; may be 0.
+        """Returns how many uniform numbers the mask of one example needs, at least 0.
 
         Raises:
-            ValueError: if examples of this shape cannot be masked so.
+            ValueError: if the family can't mask examples of this shape.
         """
 
     @abc.abstractmethod
     def mask(self, uniforms: Tensor, data_shape: tuple[int, ...]) -> Tensor:
-        """Makes masks of uniform numbers.
+        """Makes masks from uniform numbers.
 
         Args:
             uniforms: (B, num_uniforms) float32 in [0, 1].
@@ -53,14 +54,14 @@ class MaskFamily(abc.ABC):
         Args:
             num: B, an int or a scalar tensor.
             data_shape: shape of one example.
-            seed: an int, or two for one more counter, such as (seed, step).
-            first: position of the first example; mask i depends on seed and i alone.
+            seed: an int, or two to include a counter, such as (seed, step).
+            first: position of the first example. Mask i depends only on seed and i.
 
         Returns:
             mask: (B, *data_shape) float32, zeros and ones.
 
         Raises:
-            ValueError: if examples of this shape cannot be masked so.
+            ValueError: if the family can't mask examples of this shape.
         """
         if isinstance(seed, (tuple, list)):
             seed = tf.stack([tf.cast(word, tf.int32) for word in seed])
@@ -104,11 +105,11 @@ class MaskFamily(abc.ABC):
 
 
 def image_sides(family: str, data_shape: tuple[int, ...]) -> tuple[int, int]:
-    """Returns height and width, or raises ValueError if the examples are no images."""
+    """Returns height and width, or raises ValueError if examples aren't images."""
     if len(data_shape) not in (2, 3):
         raise ValueError(
             f"{family} hides parts of images, (H, W) or (H, W, C); received examples of "
-            f"shape {tuple(data_shape)}. RandomEntries suits any shape."
+            f"shape {tuple(data_shape)}. RandomEntries takes any shape."
         )
     return data_shape[0], data_shape[1]
 

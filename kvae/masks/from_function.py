@@ -1,4 +1,4 @@
-"""A family of the user's own."""
+"""Masks from a function."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kvae.masks.base import MaskFamily
 
 @keras.saving.register_keras_serializable(package="kvae")
 class FromFunction(MaskFamily):
-    """Masks made by a function of the user's.
+    """Masks that a user's function makes.
 
     Args:
         function: takes uniforms (B, num_uniforms) in [0, 1] and the shape of one example
@@ -40,7 +40,7 @@ class FromFunction(MaskFamily):
         self.uniforms = uniforms
 
     def num_uniforms(self, data_shape: tuple[int, ...]) -> int:
-        """As many as were asked for."""
+        """Returns the `uniforms` of the constructor."""
         del data_shape
         return self.uniforms
 

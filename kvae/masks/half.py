@@ -1,4 +1,4 @@
-"""Half images."""
+"""Masks of half an image."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _SIDES = ("left", "right", "top", "bottom")
 
 @keras.saving.register_keras_serializable(package="kvae")
 class Half(MaskFamily):
-    """Hides one half of each image; of an odd side the hidden half is the smaller.
+    """Hides one half of each image, the smaller one if the side is odd.
 
     Args:
-        hidden: "left", "right", "top" or "bottom".
+        hidden: "left", "right", "top", or "bottom".
 
     Raises:
-        ValueError: if `hidden` is none of these.
+        ValueError: if `hidden` is not one of these.
     """
 
     def __init__(self, hidden: str = "left") -> None:
@@ -30,7 +30,7 @@ class Half(MaskFamily):
         self.hidden = hidden
 
     def num_uniforms(self, data_shape: tuple[int, ...]) -> int:
-        """None: the mask is always the same."""
+        """Returns 0, because the mask is always the same."""
         image_sides("Half", data_shape)
         return 0
 

@@ -1,4 +1,4 @@
-"""NaN as the sign of a missing entry."""
+"""Masks from NaN."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 
 
 def nan_as_missing(x: Any) -> dict[str, np.ndarray]:
-    """Reads NaN as missing, for a user who says that it means that.
+    """Makes a mask from NaN, for data in which NaN means missing.
 
     Args:
         x: (N, ...) numbers, NaN where an entry is missing.
 
     Returns:
-        inputs: "x" with 0 in place of NaN, and "mask", 1 where x is observed: what `fit`,
-            `elbo` and the evaluations take.
+        inputs: "x" with 0 instead of NaN, and "mask", 1 where x is observed. `fit`,
+            `elbo`, and the functions in `kvae.evaluation` take it.
 
     Raises:
-        ValueError: if x is no array of numbers.
+        ValueError: if x is not an array of numbers.
     """
     x = np.asarray(x)
     if x.dtype.kind not in "fiub":

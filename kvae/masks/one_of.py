@@ -1,4 +1,4 @@
-"""A mixture of families."""
+"""Masks from a mixture of families."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class OneOf(MaskFamily):
         families: at least one.
 
     Raises:
-        TypeError: if one is no `MaskFamily`.
-        ValueError: if there is none.
+        TypeError: if one of them is not a `MaskFamily`.
+        ValueError: if `families` is empty.
     """
 
     def __init__(self, families: Sequence[MaskFamily]) -> None:
@@ -31,12 +31,12 @@ class OneOf(MaskFamily):
         if wrong:
             raise TypeError(
                 f"OneOf expects objects of kvae.masks, such as Half(); received "
-                f"{wrong[0]!r}. masks.as_family makes one of a name."
+                f"{wrong[0]!r}. masks.as_family makes one from a name."
             )
         self.families = list(families)
 
     def num_uniforms(self, data_shape: tuple[int, ...]) -> int:
-        """One for the choice, and as many as the neediest family takes."""
+        """Returns one for the choice, plus the largest number that any family needs."""
         return 1 + max(family.num_uniforms(data_shape) for family in self.families)
 
     def mask(self, uniforms: Tensor, data_shape: tuple[int, ...]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Entries hidden at random."""
+"""Masks that hide random entries."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from kvae.masks.base import MaskFamily, over_channels
 
 @keras.saving.register_keras_serializable(package="kvae")
 class RandomEntries(MaskFamily):
-    """Hides every entry on its own with the same probability: missing at random.
+    """Hides entries independently of one another, with the same probability.
 
-    The channels of a pixel, the last of three or more axes, are hidden together.
+    The channels of a pixel (the last of three or more axes) are hidden together.
 
     Args:
-        rate: probability of being hidden; a pair (low, high) draws one for each example,
-            uniform between the two.
+        rate: probability that an entry is hidden. For a pair (low, high), each example
+            draws its own rate, uniform between the two.
 
     Raises:
         ValueError: unless 0 <= rate <= 1 and low <= high.
@@ -30,14 +30,14 @@ class RandomEntries(MaskFamily):
         low, high = rate if isinstance(rate, (tuple, list)) else (rate, rate)
         if not 0 <= low <= high <= 1:
             raise ValueError(
-                "RandomEntries expects rate in [0, 1], or a pair (low, high) of such; "
+                "RandomEntries expects rate in [0, 1], or a pair (low, high) of rates; "
                 f"received {rate!r}."
             )
         self.rate = tuple(rate) if isinstance(rate, list) else rate
         self._low, self._high = float(low), float(high)
 
     def num_uniforms(self, data_shape: tuple[int, ...]) -> int:
-        """One for each pixel or column, and one for the rate."""
+        """Returns one for each pixel or column, plus one for the rate."""
         return math.prod(_places(data_shape)) + 1
 
     def mask(self, uniforms: Tensor, data_shape: tuple[int, ...]) -> Tensor:
@@ -53,5 +53,5 @@ class RandomEntries(MaskFamily):
 
 
 def _places(data_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes along which entries are hidden on their own."""
+    """Returns the axes along which entries are hidden independently."""
     return data_shape[: max(2, len(data_shape) - 1)]

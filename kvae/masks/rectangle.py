@@ -1,4 +1,4 @@
-"""Rectangles at random places."""
+"""Masks that hide rectangles at random places."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from kvae.masks.base import MaskFamily, image_sides, over_channels
 
 @keras.saving.register_keras_serializable(package="kvae")
 class Rectangle(MaskFamily):
-    """Hides a rectangle inside each image, its sides and its place uniform.
+    """Hides a rectangle in each image. Its sides and its place are uniform.
 
     Args:
-        least: the shortest side, as a share of the image's.
-        most: the longest side, as a share of the image's; below 1 something is always
-            visible, of images of more than one pixel.
+        least: the shortest side, as a fraction of the image's.
+        most: the longest side, as a fraction of the image's. Below 1, something is
+            always visible in images of more than one pixel.
 
     Raises:
         ValueError: unless 0 < least <= most <= 1.
@@ -27,14 +27,14 @@ class Rectangle(MaskFamily):
     def __init__(self, least: float = 0.25, most: float = 0.75) -> None:
         if not 0 < least <= most <= 1:
             raise ValueError(
-                "Rectangle expects 0 < least <= most <= 1, as shares of a side; received "
-                f"least={least!r}, most={most!r}."
+                "Rectangle expects 0 < least <= most <= 1, as fractions of a side; "
+                f"received least={least!r}, most={most!r}."
             )
         self.least = least
         self.most = most
 
     def num_uniforms(self, data_shape: tuple[int, ...]) -> int:
-        """Four: height, width, row, column."""
+        """Returns 4: one each for height, width, row, and column."""
         image_sides("Rectangle", data_shape)
         return 4
 
@@ -46,7 +46,7 @@ class Rectangle(MaskFamily):
         return over_channels(~(rows[:, :, None] & columns[:, None, :]), data_shape)
 
     def _hidden(self, extent: Tensor, start: Tensor, side: int) -> Tensor:
-        """Which of `side` places an interval of random length and place covers."""
+        """Returns which of `side` places an interval of random length and place covers."""
         most = round(self.most * side)
         if self.most < 1:
             most = min(most, side - 1)
@@ -64,5 +64,5 @@ class Rectangle(MaskFamily):
 
 
 def _whole(uniform: Tensor, count: int) -> Tensor:
-    """Turns uniform numbers in [0, 1] into integers 0 ... count - 1."""
+    """Maps uniform numbers in [0, 1] to integers 0 ... count - 1."""
     return tf.minimum(tf.cast(uniform * count, tf.int32), count - 1)

@@ -1,4 +1,4 @@
-"""The visible part of an example, as what a network is given."""
+"""The visible part of an example, as the input of a network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kvae.core.types import Tensor
 
 
 def visible_shape(data_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of one `visible_part`: twice the channels, or twice the columns."""
+    """Returns the shape of one `visible_part`: twice the channels or columns of x."""
     shape = tuple(data_shape)
     if len(shape) == 2:
         return (*shape, 2)
@@ -20,15 +20,15 @@ def visible_shape(data_shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def visible_part(x: Tensor, mask: Tensor) -> Tensor:
-    """Joins what is visible with where it is.
+    """Concatenates the visible entries with the mask.
 
     Args:
-        x: (B, *data_shape); hidden entries may hold anything, NaN too.
+        x: (B, *data_shape). Hidden entries may have any value, also NaN.
         mask: in the shape of x, 1 where visible.
 
     Returns:
-        part: (B, *visible_shape): x with zeros for what is hidden, then the mask, along
-            the last axis; for (H, W) images along a new one.
+        part: (B, *visible_shape): x with zeros for hidden entries, then the mask, along
+            the last axis, or along a new one for (H, W) images.
     """
     x = tf.convert_to_tensor(x)
     x = x if x.dtype.is_floating else tf.cast(x, tf.float32)
@@ -40,20 +40,20 @@ def visible_part(x: Tensor, mask: Tensor) -> Tensor:
 
 
 def given_visible(x: Any, mask: Any, observed: Any = None) -> dict[str, np.ndarray]:
-    """Makes the inputs of a model of p(hidden | visible) for chosen masks.
+    """Makes the inputs of a model of p(hidden | visible) from masks.
 
     Args:
         x: (N, *data_shape).
         mask: in the shape of x, 1 where visible.
-        observed: in the shape of x, 1 where the value of x is known at all; everywhere
-            if None.
+        observed: in the shape of x, 1 where the value of x is known at all. If None, all
+            values are known.
 
     Returns:
         inputs: "x"; "condition", the visible part; and "mask", 1 where an entry is hidden
-            and its value known: so the ELBO is one on log p(hidden | visible).
+            and its value is known, so that the ELBO bounds log p(hidden | visible).
 
     Raises:
-        ValueError: if a mask has another shape than x or holds more than 0 and 1.
+        ValueError: if a mask has not the shape of x, or has values other than 0 and 1.
     """
     x, mask = np.asarray(x), np.asarray(mask)
     check_mask(mask, x.shape)

@@ -1,4 +1,4 @@
-"""Pure functions on tensors, in nats. No state, no mean over examples."""
+"""Pure functions of tensors, in nats, without state and without means over examples."""
 
 from kvae.maths.choose_component import choose_component as choose_component
 from kvae.maths.continuous_bernoulli import (

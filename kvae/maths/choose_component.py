@@ -1,4 +1,4 @@
-"""Choosing a component of a mixture with one standard normal."""
+"""A component of a mixture, chosen by one standard normal."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ def choose_component(log_weights: Tensor, noise: Tensor) -> Tensor:
         index = number of c with  weight[0] + ... + weight[c] <= cdf(noise)
 
     Args:
-        log_weights: (C,) or (B, C), logarithms of positive numbers that need not add up
-            to 1.
+        log_weights: (C,) or (B, C), logarithms of positive numbers, which don't have to
+            add up to 1.
         noise: (...) or (..., B), independent N(0, 1).
 
     Returns:
-        index: as noise, int32 in 0 ... C - 1; component c comes with probability
-            proportional to its weight.
+        index: in the shape of noise, int32 in 0 ... C - 1. The probability of component
+            c is proportional to its weight.
     """
     edges = tf.cumsum(tf.nn.softmax(log_weights), axis=-1)
-    # Without the last edge, which rounding may leave below 1, no index can reach C.
+    # The last edge is dropped: rounding may put it below 1, and an index would reach C.
     passed = edges[..., :-1] <= normal_cdf(noise)[..., None]
     return tf.reduce_sum(tf.cast(passed, tf.int32), axis=-1)

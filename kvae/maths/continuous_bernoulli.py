@@ -1,4 +1,4 @@
-"""The continuous Bernoulli's normaliser and mean, exact through logits of zero."""
+"""The normalizer and mean of the continuous Bernoulli, exact also near logits of zero."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tensorflow as tf
 from kvae.core.types import Tensor
 
 # log(sinh(t) / t) = sum_n c_n t^(2n), c_n = (-1)^(n+1) zeta(2n) / (n pi^(2n)). Below
-# t = 0.5 the first term left out is under 5e-16, the rounding of float64.
+# t = 0.5 the first omitted term is under 5e-16, the rounding of float64.
 _SERIES = (
     1 / 6,
     -1 / 180,
@@ -24,8 +24,8 @@ _SERIES_BELOW = 0.5
 def log_sinhc(t: Tensor) -> Tensor:
     """Computes log(sinh(t) / t), 0 at t = 0, without overflow or cancellation.
 
-    Near zero the closed form subtracts two numbers that agree, and its gradient
-    coth(t) - 1 / t two that grow; there a power series stands in.
+    Near zero, the closed form subtracts two nearly equal numbers, and its gradient
+    coth(t) - 1 / t two large ones. A power series replaces it there.
 
     Args:
         t: tensor of any shape.
@@ -36,8 +36,8 @@ def log_sinhc(t: Tensor) -> Tensor:
     size = tf.abs(t)
     small = size < _SERIES_BELOW
     square = tf.square(tf.where(small, t, tf.zeros_like(t)))
-    # The branch that is not taken gets a harmless value, or its infinite gradient would
-    # come back as NaN.
+    # The branch that isn't taken gets a harmless value, because its infinite gradient
+    # would otherwise turn into NaN.
     large = tf.where(small, tf.ones_like(size), size)
     closed = large + tf.math.log1p(-tf.exp(-2.0 * large)) - tf.math.log(2.0 * large)
     return tf.where(small, square * _horner(square, _SERIES), closed)
@@ -68,8 +68,8 @@ def continuous_bernoulli_log_prob(x: Tensor, logits: Tensor) -> Tensor:
 
         log p(x) = logits (x - 1/2) - log( sinh(logits / 2) / (logits / 2) )
 
-    This is log( C(lambda) lambda^x (1 - lambda)^(1 - x) ), lambda = sigmoid(logits), in a
-    form where nothing cancels at lambda = 1/2 and nothing saturates at 0 or 1.
+    This is log( C(lambda) lambda^x (1 - lambda)^(1 - x) ) with lambda = sigmoid(logits),
+    in a form that neither cancels at lambda = 1/2 nor saturates at 0 or 1.
 
     Args:
         x: in [0, 1].
@@ -91,7 +91,7 @@ def continuous_bernoulli_mean(logits: Tensor) -> Tensor:
         logits: tensor of any shape.
 
     Returns:
-        mean: in (0, 1), the derivative of the log-normaliser.
+        mean: in (0, 1), the derivative of the log-normalizer.
     """
     return 0.5 + 0.5 * langevin(0.5 * logits)
 

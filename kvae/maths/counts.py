@@ -1,7 +1,7 @@
-"""Log-masses of counts whose error does not grow with the count.
+"""Log-probabilities of counts whose error does not grow with the count.
 
-The textbook forms subtract log-gammas: at x = 10000 one float32 rounding of lgamma(x + 1)
-is 0.008 nats per entry. Here the large parts are cancelled on paper first, as in
+The textbook forms subtract log-gammas. At x = 10000 the float32 rounding of lgamma(x + 1)
+alone is 0.008 nats per entry. Here the large terms are canceled on paper first, as in
 Loader 2000, "Fast and accurate computation of binomial probabilities".
 """
 
@@ -15,14 +15,14 @@ from kvae.core.types import Tensor
 from kvae.maths.stable import softplus
 
 _LOG_2PI = math.log(2.0 * math.pi)
-# Stirling's series for lgamma; from 10 on the first term left out is below 1e-16.
+# Stirling's series for lgamma. From 10 on, the first omitted term is below 1e-16.
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
 _STIRLING_FROM = 10.0
 _STEPS = 10
 
 
 def stirling_error(x: Tensor) -> Tensor:
-    """Computes what Stirling's formula leaves of log x!.
+    """Computes the error of Stirling's formula for log x!.
 
         error = lgamma(x + 1) - (x + 1/2) log x + x - 1/2 log(2 pi)
 
@@ -39,8 +39,8 @@ def stirling_error(x: Tensor) -> Tensor:
     for coefficient in reversed(_STIRLING[:-1]):
         series = series * square + coefficient
     series = series * inverse
-    # Small x climb ten steps of x! = (x + 1)! / (x + 1). There is no lgamma here, because
-    # phones have none.
+    # Small x go up ten steps of x! = (x + 1)! / (x + 1). This avoids lgamma, which phones
+    # don't have.
     small = tf.where(big, tf.ones_like(x), x)
     high = small + _STEPS
     ratio = tf.ones_like(x)
@@ -51,7 +51,7 @@ def stirling_error(x: Tensor) -> Tensor:
 
 
 def poisson_log_prob(x: Tensor, log_rate: Tensor) -> Tensor:
-    """Computes the log-mass of a Poisson count.
+    """Computes the log-probability of a Poisson count.
 
         log P(x) = x log_rate - exp(log_rate) - log x!
 
@@ -75,12 +75,12 @@ def poisson_log_prob(x: Tensor, log_rate: Tensor) -> Tensor:
 def negative_binomial_log_prob(
     x: Tensor, log_mean: Tensor, total_count: Tensor
 ) -> Tensor:
-    """Computes the log-mass of a negative binomial count by its mean.
+    """Computes the log-probability of a negative binomial count, given its mean.
 
         P(x) = Gamma(x + r) / (Gamma(r) x!) (r / (r + m))^r (m / (r + m))^x
 
-    with mean m, r = total_count and variance m + m^2 / r. As r grows it becomes the
-    Poisson distribution, and so does the number computed here.
+    with mean m, r = total_count, and variance m + m^2 / r. As r grows, it approaches the
+    Poisson distribution, and so does the computed number.
 
     Args:
         x: 0, 1, 2, ...
@@ -95,7 +95,7 @@ def negative_binomial_log_prob(
     r = total_count
     log_mean_over_r = log_mean - tf.math.log(r)
     log1p_mean_over_r = softplus(log_mean_over_r)
-    # log of (expected / observed) for the successes and for the failures
+    # Log of (expected / observed), for the successes and for the failures.
     failures = tf.math.log1p(some / r) - log1p_mean_over_r
     successes = log_mean - tf.math.log(some) + failures
     positive = (
@@ -111,7 +111,7 @@ def negative_binomial_log_prob(
 
 
 def log_gamma_half_step(x: Tensor) -> Tensor:
-    """Computes lgamma(x + 1/2) - lgamma(x), also where both are large and agree.
+    """Computes lgamma(x + 1/2) - lgamma(x), accurately even if both are large.
 
     Args:
         x: positive.

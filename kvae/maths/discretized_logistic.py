@@ -1,4 +1,4 @@
-"""The logistic distribution rounded to equally spaced levels: masses, mean, mode."""
+"""The logistic distribution, rounded to equally spaced levels."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ import tensorflow as tf
 from kvae.core.types import Tensor
 from kvae.maths.stable import softplus
 
-_EDGES_AT_ONCE = 32  # what the mean holds in memory per entry
+_EDGES_AT_ONCE = 32  # numbers that the mean holds in memory per entry
 
 
 def discretized_logistic_log_prob(
     x: Tensor, loc: Tensor, scale: Tensor, low: float, high: float, levels: int
 ) -> Tensor:
-    """Computes the log-mass of a level, exact in the tails and for any scale.
+    """Computes the log-probability of a level, exact in the tails and for any scale.
 
         P(x) = sigmoid(u) - sigmoid(l)
         u = (x - loc + h) / scale,  l = (x - loc - h) / scale
 
-    with h half a step. The lowest level takes all mass below it (sigmoid(l) becomes 0),
-    the highest all above it (sigmoid(u) becomes 1). The difference never is formed:
+    where h is half a step. The lowest level takes all mass below it (sigmoid(l) becomes
+    0), and the highest all mass above it (sigmoid(u) becomes 1). The difference is never
+    computed as such:
 
         log P = log sigmoid(u) + log sigmoid(-l) + log(1 - exp(-(u - l)))
 
@@ -35,10 +36,10 @@ def discretized_logistic_log_prob(
         levels: how many.
 
     Returns:
-        log_prob: nats; the exponentials over all levels sum to one.
+        log_prob: nats. The exponentials over all levels sum to one.
 
     Source: Salimans, Karpathy, Chen, Kingma 2017, arXiv:1701.05517, for the
-        masses; the form is derived here.
+        probabilities; the form is derived here.
     """
     step = (high - low) / (levels - 1)
     gap = x - loc
@@ -57,21 +58,21 @@ def discretized_logistic_mean(
 
         mean = low + step * sum_i sigmoid((loc - edge_i) / scale)
 
-    over the levels - 1 edges between levels; each term is P(x > edge_i).
+    over the (levels - 1) edges between levels. Each term is P(x > edge_i).
 
     Args:
         loc: tensor of any shape, in the units of x.
         scale: in the shape of loc.
         low: the lowest level.
         high: the highest level.
-        levels: how many; time grows with it, memory does not.
+        levels: how many. Time grows with this number, memory doesn't.
 
     Returns:
         mean: in the shape of loc, in [low, high].
     """
     step = (high - low) / (levels - 1)
     edges = low + step * (np.arange(1, levels) - 0.5)
-    # Two axes only: phones broadcast few axes, and the caller may have many.
+    # Only two axes: phones broadcast few axes, and the caller may have many.
     flat_loc, flat_scale = tf.reshape(loc, (-1, 1)), tf.reshape(scale, (-1, 1))
     total = tf.zeros_like(flat_loc[:, 0])
     for some in np.array_split(edges, math.ceil(len(edges) / _EDGES_AT_ONCE)):
@@ -83,7 +84,7 @@ def discretized_logistic_mean(
 def discretized_logistic_mode(
     loc: Tensor, scale: Tensor, low: float, high: float, levels: int
 ) -> Tensor:
-    """Finds the level of most mass: the one nearest to loc, or an edge with its tail.
+    """Finds the most probable level: the one nearest to loc, or an outermost one.
 
     Args:
         loc: tensor of any shape, in the units of x.
@@ -120,6 +121,6 @@ def nearest_level(x: Tensor, low: float, high: float, levels: int) -> Tensor:
     """
     index = tf.round((x - low) * ((levels - 1) / (high - low)))
     index = tf.clip_by_value(index, 0.0, levels - 1.0)
-    # A multiply with the spacing alone would miss `high` by a rounding.
+    # Multiplying by the spacing alone would miss `high` by a rounding error.
     share = index / (levels - 1.0)
     return low + (high - low) * share

@@ -29,7 +29,7 @@ def flow_distribution(
         base: `tfd.Distribution` of u with event (D,).
         forward: from u to z and log |det dz/du|.
         inverse: from z to u and log |det du/dz|.
-        select: makes the distribution of some of the batch, from a slice of it.
+        select: makes the distribution of a part of the batch, given a slice.
 
     Returns:
         distribution: a `tfd.TransformedDistribution` with the batch of the base.
@@ -38,7 +38,7 @@ def flow_distribution(
 
 
 class _FlowDistribution(tfp.distributions.TransformedDistribution):
-    """Says in words what a flow does not have, and can be sliced where it is known how."""
+    """Explains what a flow doesn't have, and supports slices if `select` is given."""
 
     def __init__(
         self, base: Any, flow: Any, select: Callable[[Any], Any] | None
@@ -53,8 +53,8 @@ class _FlowDistribution(tfp.distributions.TransformedDistribution):
     def __getitem__(self, slices: Any) -> Any:
         if self._select is None:
             raise NotImplementedError(
-                "this distribution has one flow for its whole batch, so there is nothing "
-                "to slice."
+                "this distribution has one flow for its whole batch, so it can't be "
+                "sliced."
             )
         if isinstance(slices, int):
             one = self._select(slice(slices, slices + 1 or None))
@@ -74,8 +74,8 @@ class _FlowDistribution(tfp.distributions.TransformedDistribution):
 
     def _no_closed_form(self, name: str, estimate: str) -> Tensor:
         raise NotImplementedError(
-            f"the {name} of a flow has no closed form. Estimate it, for example by "
-            f"{estimate}, or take vae.embed(x), the image of the mean before the flow."
+            f"the {name} of a flow has no closed form. Estimate it, for example with "
+            f"{estimate}, or use vae.embed(x), the image of the mean before the flow."
         )
 
 

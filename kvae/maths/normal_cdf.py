@@ -1,4 +1,4 @@
-"""The normal distribution function, in operations that phones have."""
+"""The normal distribution function, from operations that phones have."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ def normal_cdf(x: Tensor) -> Tensor:
 
         cdf(x) = 1 - density(x) * (b1 t + ... + b5 t^5),  t = 1 / (1 + 0.2316419 x),  x >= 0
 
-    LiteRT has no `erf`; this polynomial needs only arithmetic and `exp`. Good for choosing
-    among a few alternatives with a standard normal; too coarse for the tails of a density.
+    LiteRT has no `erf`. This polynomial needs only arithmetic and `exp`. It is accurate
+    enough to choose among a few alternatives with a standard normal, but too coarse for
+    the tails of a density.
 
     Args:
         x: tensor of any shape.

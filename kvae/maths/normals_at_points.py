@@ -1,4 +1,4 @@
-"""Many diagonal normals at many points, as in mixtures."""
+"""The densities of many diagonal normals at many points, as mixtures need them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def normals_at_points(z: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
                      - sum_d( loc[c,d]^2 / (2 scale[c,d]^2) + log scale[c,d]
                               + log(2 pi) / 2 )
 
-    The square is multiplied out, so that the work is that of one matrix product. Its
-    terms nearly cancel where scales are small, so float32 is taken to float64 for it. In
-    float64 itself, and on phones, which have none, differences are squared one by one.
+    The square is expanded, so that most of the work is one matrix product. Its terms
+    nearly cancel if scales are small, so float32 is cast to float64 for it. In float64
+    itself, and on phones, which don't have float64, differences are squared one by one.
 
     Args:
         z: (..., D).

@@ -1,4 +1,4 @@
-"""The precision in which densities are computed, whatever the networks run in."""
+"""The precision of densities, whatever the precision of the networks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _FLOAT64_EXISTS = contextvars.ContextVar("float64_exists", default=True)
 
 
 def maths_dtype(compute_dtype: str) -> str:
-    """Names the dtype of every density and divergence: never less than float32.
+    """Returns the dtype of every density and divergence: at least float32.
 
-    Half precision holds 3 digits (float16) or 2 (bfloat16); a sum over 784 pixels needs
-    more, and TFP refuses to mix dtypes. So networks may compute in half precision, but
+    Half precision has 3 digits (float16) or 2 (bfloat16). A sum over 784 pixels needs
+    more, and TFP refuses to mix dtypes. So networks can compute in half precision, but
     their outputs are cast to this dtype before they become parameters.
 
     Args:
@@ -26,13 +26,13 @@ def maths_dtype(compute_dtype: str) -> str:
 
 
 def float64_exists() -> bool:
-    """Says whether what is traced now may compute in float64, which phones do not."""
+    """Returns whether the code that is being traced may use float64, as phones can't."""
     return _FLOAT64_EXISTS.get()
 
 
 @contextlib.contextmanager
 def without_float64() -> Iterator[None]:
-    """Lets what is traced inside do without float64."""
+    """Makes code that is traced inside this block avoid float64."""
     token = _FLOAT64_EXISTS.set(False)
     try:
         yield

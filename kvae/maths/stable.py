@@ -1,4 +1,4 @@
-"""Elementary functions in forms that neither overflow nor cancel, on servers and phones."""
+"""Elementary functions that neither overflow nor cancel, on servers and on phones."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def softplus(x: Tensor) -> Tensor:
 
         softplus(x) = max(x, 0) + log1p(exp(-max(x, -x)))
 
-    `tf.nn.softplus` is lowered to `log(1 + exp(x))` by the LiteRT converter, which is
-    infinite from x = 89 on; this form is finite everywhere. Its gradient is the sigmoid at
-    0 too: `abs` has none there, and the gradient would be 1. Heads often start at 0.
+    The LiteRT converter lowers `tf.nn.softplus` to `log(1 + exp(x))`, which is infinite
+    from x = 89 on. This form is finite everywhere. Its gradient is the sigmoid, also at 0,
+    where heads often start: with `abs`, which has no gradient there, it would be 1.
 
     Args:
         x: tensor of any shape.
@@ -48,11 +48,11 @@ def accelerated_zeros(like: Tensor) -> Tensor:
 
         zeros = min(like^2, 0)
 
-    `tf.zeros_like` and a broadcast to a shape known at run time both leave XNNPACK. There
-    is no gradient.
+    XNNPACK supports neither `tf.zeros_like` nor a broadcast to a shape that is known only
+    at run time. The zeros have no gradient.
 
     Args:
-        like: tensor of any shape, not NaN: NaN stays NaN.
+        like: tensor of any shape, without NaN, because NaN stays NaN.
 
     Returns:
         zeros: tensor of the shape and dtype of `like`.

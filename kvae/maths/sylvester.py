@@ -1,4 +1,4 @@
-"""One Sylvester step: a residual layer whose determinant and inverse are cheap."""
+"""One Sylvester step, a residual layer whose determinant and inverse are cheap."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def sylvester_forward(z: Tensor, step: Params) -> tuple[Tensor, Tensor]:
 
 
 def sylvester_inverse(z: Tensor, step: Params) -> tuple[Tensor, Tensor]:
-    """Inverts `sylvester_forward`, and gives the log-determinant of the inverse.
+    """Inverts `sylvester_forward` and computes the log-determinant of the inverse.
 
-    In the rotated frame the system is triangular: from the last entry to the first, each
-    is the root of a strictly increasing scalar function, found by bisection. The last
-    Newton step is differentiable, so that the gradient is that of the exact inverse.
+    In the rotated frame the system is triangular. From the last entry to the first, each
+    is the root of a strictly increasing scalar function, which bisection finds. The last
+    Newton step is differentiable, so the gradient is that of the exact inverse.
 
     Args:
         z: (..., B, D).
@@ -50,14 +50,14 @@ def sylvester_inverse(z: Tensor, step: Params) -> tuple[Tensor, Tensor]:
 
     Returns:
         previous: (..., B, D).
-        log_det: (..., B), minus that of `sylvester_forward` there.
+        log_det: (..., B), minus that of `sylvester_forward` at the same point.
     """
     target = tf.linalg.matvec(step["q"], z, transpose_a=True)
     r_diagonal = diagonal_part(step["r"])
     s_diagonal = diagonal_part(step["s"])
 
     def update(rotated: Tensor) -> Tensor:
-        # Entries not solved yet are zero, and add nothing to those after them.
+        # Entries that aren't solved yet are zero and don't contribute to those after them.
         inner = tf.linalg.matvec(step["s"], rotated) + step["bias"]
         others = tf.linalg.matvec(step["r"], tf.tanh(inner)) - r_diagonal * tf.tanh(
             inner
@@ -71,7 +71,7 @@ def sylvester_inverse(z: Tensor, step: Params) -> tuple[Tensor, Tensor]:
 
 
 def householder_product(vectors: Tensor) -> Tensor:
-    """Multiplies Householder reflections: an orthogonal matrix from any vectors.
+    """Multiplies Householder reflections, which gives an orthogonal matrix.
 
         Q = (1 - 2 v_1 v_1^T / |v_1|^2) ... (1 - 2 v_H v_H^T / |v_H|^2)
 

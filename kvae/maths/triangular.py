@@ -1,4 +1,4 @@
-"""Triangular matrices, made of vectors."""
+"""Triangular matrices made from vectors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kvae.core.types import Tensor
 
 
 def strictly_lower(values: Tensor, dim: int) -> Tensor:
-    """Writes vectors below the diagonal of square matrices, row by row.
+    """Puts vectors below the diagonal of square matrices, row by row.
 
         matrix[1, 0] = values[0], matrix[2, 0] = values[1], matrix[2, 1] = values[2], ...
 
@@ -29,12 +29,12 @@ def strictly_lower(values: Tensor, dim: int) -> Tensor:
 
 
 def diagonal(values: Tensor) -> Tensor:
-    """Writes vectors (..., D) on the diagonal of matrices (..., D, D), zero elsewhere."""
+    """Puts vectors (..., D) on the diagonal of matrices (..., D, D), zero elsewhere."""
     return values[..., None] * tf.eye(values.shape[-1], dtype=values.dtype)
 
 
 def diagonal_part(matrix: Tensor) -> Tensor:
     """Reads the diagonals (..., D) of matrices (..., D, D)."""
-    # A sum over one entry each, because LiteRT lacks the operation of that name.
+    # Each sum has one nonzero term. LiteRT lacks the operation for this.
     on_diagonal = np.eye(matrix.shape[-1], dtype=bool)
     return tf.reduce_sum(tf.where(on_diagonal, matrix, tf.zeros_like(matrix)), axis=-1)

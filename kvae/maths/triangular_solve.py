@@ -1,4 +1,4 @@
-"""Solving for a vector whose entries depend on one another in a fixed order."""
+"""A solver for vectors whose entries depend on one another in a fixed order."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kvae.core.types import Tensor
 def solve_in_order(
     update: Callable[[Tensor], Tensor], like: Tensor, backwards: bool = False
 ) -> Tensor:
-    """Solves x = update(x), where update(x)[i] depends on the entries before i alone.
+    """Solves x = update(x), where update(x)[i] depends only on the entries before i.
 
-    Entry after entry, D evaluations. The entries that are still unknown are held at 0, so
-    that nothing can overflow on the way. The gradient goes through every evaluation and
-    is exact.
+    It solves one entry after the other, with D evaluations. Entries that are still unknown
+    are held at 0, so that nothing can overflow. The gradient passes through every
+    evaluation and is exact.
 
     Args:
         update: from (..., D) to (..., D).
@@ -32,7 +32,7 @@ def solve_in_order(
         entry = dim - 1 - step if backwards else step
         return step + 1, tf.where(tf.range(dim) == entry, update(x), x)
 
-    # The bound on the iterations is static, which the gradient needs under XLA.
+    # The bound on the iterations is static, because the gradient needs this under XLA.
     return tf.while_loop(
         lambda step, x: step < dim,
         body,

@@ -1,4 +1,4 @@
-"""Noise that depends on a seed and a position alone, the same on every target."""
+"""Noise that depends only on a seed and a position, and is the same on every target."""
 
 from kvae.noise.noise import Noise as Noise
 from kvae.noise.threefry import counter_normal as counter_normal

@@ -1,4 +1,4 @@
-"""The noise of one forward pass, handed in so that a result can be repeated."""
+"""The noise of one forward pass, as an argument, so that results can be repeated."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from kvae.noise.threefry import counter_normal, threefry2x32
 
 @dataclasses.dataclass(frozen=True)
 class Noise:
-    """A source of standard normals that holds no state: same key, same numbers.
+    """A source of standard normals without state: the same key gives the same numbers.
 
-    In training the numbers depend on the key alone, which changes with every step, and
-    come from TensorFlow's fast generator. In evaluation `first_example` says where the
-    batch stands in the data set; then example i gets the same numbers however the data
-    were cut into batches, and the same as on a phone (`kvae.noise.counter_normal`).
+    In training, the numbers depend only on the key, which changes with every step, and
+    come from TensorFlow's fast generator. In evaluation, `first_example` is the position
+    of the batch in the data set. Then example i gets the same numbers for any batch
+    size, and the same as on a phone (`kvae.noise.counter_normal`).
 
     Attributes:
         key: (2,) int32, the seed.
         first_example: scalar int32, position of the batch's first example, or None.
         first_sample: index of the first draw of each example, to continue an earlier
-            call; counts only where `first_example` is given.
+            call. It is used only with `first_example`.
     """
 
     key: Tensor
@@ -57,7 +57,7 @@ class Noise:
         """Makes an independent source, for a second need in the same pass.
 
         Args:
-            tag: any int; different tags give independent numbers.
+            tag: any int. Different tags give independent numbers.
 
         Returns:
             noise: a source with another key and the same `first_example`.

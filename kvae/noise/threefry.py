@@ -1,10 +1,10 @@
-"""A counter-based generator whose numbers are the same bits on every target.
+"""A counter-based generator whose numbers have the same bits on every target.
 
-TensorFlow's own generators cannot be converted to LiteRT builtins, and a Box-Muller
-transform rounds differently from one runtime to the next. Here every step is integer
-arithmetic (add, multiply, xor, shift, table look-up); only the last one, an integer
-times a power of two, is in floating point, and it is exact. So a seed means the same
-latents in Keras, in a SavedModel and on a phone.
+TensorFlow's own generators can't be converted to LiteRT built-in operations, and a
+Box-Muller transform rounds differently in each runtime. Here every step is integer
+arithmetic (add, multiply, xor, shift, table look-up), except the last one: an integer
+times a power of two, which is exact in floating point. So a seed gives the same latents
+in Keras, in a SavedModel, and on a phone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _rotate_left(x: Tensor, bits: int) -> Tensor:
 def threefry2x32(
     key: tuple[Tensor, Tensor], counter: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Scrambles a two-word counter under a two-word key: Threefry-2x32, 20 rounds.
+    """Scrambles a two-word counter with a two-word key: Threefry-2x32, 20 rounds.
 
     Args:
         key: two int32 tensors that broadcast against the counter.
@@ -67,10 +67,11 @@ def threefry2x32(
 
 @functools.cache
 def _quantiles() -> np.ndarray:
-    """The means of 4096 equally probable slices of N(0, 1/2), in fixed point.
+    """Computes the means of 4096 equally probable slices of N(0, 1/2), in fixed point.
 
-    Two of them add up to variance 1 with no factor but a power of two. A factor such as
-    sqrt(1/2) would be rounded in files that store their constants in half precision.
+    The sum of two of them has variance 1 without any factor except a power of two. A
+    factor such as sqrt(1/2) would be rounded in files that store constants in half
+    precision.
     """
     slices = 1 << _TABLE_BITS
     normal = statistics.NormalDist()
@@ -91,16 +92,16 @@ def counter_normal(
     first_sample: Tensor | int = 0,
     dtype: str = "float32",
 ) -> Tensor:
-    """Draws standard normals that depend on (key, example, sample, dimension) alone.
+    """Draws standard normals that depend only on (key, example, sample, dimension).
 
     Each number is the scaled sum of two table quantiles, chosen by 24 bits of one
     Threefry word:
 
         normal = (quantile[a] + quantile[b]) / sqrt(2),  a, b uniform on 0 .. 4095
 
-    The law has mean 0, variance 1, 16 million levels and ends at 5.3 standard
-    deviations; its excess kurtosis is -0.0013. Batch and chunk size cannot change a
-    number, so estimates that use it do not depend on them either.
+    The distribution has mean 0, variance 1, and 16 million levels, and ends at 5.3
+    standard deviations. Its excess kurtosis is -0.0013. Batch and chunk size don't change
+    any number, so estimates that use it don't depend on them either.
 
     Args:
         key: (2,) int32, the seed.

@@ -1,6 +1,6 @@
-"""Schedules: a number as a function of the step.
+"""Schedules: numbers that are functions of the step.
 
-Any Keras learning-rate schedule will do in their place.
+Any Keras learning-rate schedule works too.
 """
 
 from kvae.schedules.cyclical import Cyclical as Cyclical

@@ -1,4 +1,4 @@
-"""A rise that is repeated."""
+"""A schedule that rises repeatedly."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from kvae.core.types import Tensor
 
 @keras.saving.register_keras_serializable(package="kvae")
 class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises from `start` to `end` once in every cycle, and stays there after the last.
+    """Rises from `start` to `end` once per cycle, and stays there after the last cycle.
 
         position(t) = (t mod period) / period,  period = steps / cycles
         value(t)    = start + (end - start) * min(position / ramp, 1)   for t < steps
 
     Args:
         steps: training steps of all cycles together, at least `cycles`.
-        cycles: how often the value starts again, at least 1.
+        cycles: number of cycles, at least 1.
         ramp: the part of a cycle in which the value rises, in (0, 1].
         start: value at the beginning of each cycle.
         end: value on the plateau of each cycle, and from step `steps` on.
@@ -58,8 +58,8 @@ class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
         self.end = end
 
     def __call__(self, step: Tensor) -> Tensor:
-        """The value at a step; scalar float32."""
-        # Whole numbers first: a float32 quotient would miss the step a cycle begins at.
+        """Returns the value at a step, a scalar float32."""
+        # Integers first: a float32 quotient would miss the step at which a cycle begins.
         cycled = tf.cast(step, tf.int64) * self.cycles
         position = tf.cast(cycled % self.steps, tf.float32) / self.steps
         rise = tf.minimum(position / self.ramp, 1.0)

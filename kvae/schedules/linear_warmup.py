@@ -1,4 +1,4 @@
-"""A straight rise from one value to another."""
+"""A schedule that rises linearly."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kvae.core.types import Tensor
 
 @keras.saving.register_keras_serializable(package="kvae")
 class LinearWarmup(keras.optimizers.schedules.LearningRateSchedule):
-    """Goes from `start` to `end` in a straight line, then stays.
+    """Goes from `start` to `end` linearly, then stays there.
 
         value(t) = start + (end - start) * min(t / steps, 1)
 
@@ -40,7 +40,7 @@ class LinearWarmup(keras.optimizers.schedules.LearningRateSchedule):
         self.end = end
 
     def __call__(self, step: Tensor) -> Tensor:
-        """The value at a step; scalar float32."""
+        """Returns the value at a step, a scalar float32."""
         done = tf.minimum(tf.cast(step, tf.float32) / self.steps, 1.0)
         return self.start + (self.end - self.start) * done
 

@@ -62,7 +62,7 @@ def test_a_number_is_one_in_the_dtype_that_counts():
     [
         ([[1.0, 2.0], [3.0]], "not an array"),
         (None, "not an array"),
-        ([["a", "b"]], "z of numbers; received string"),
+        ([["a", "b"]], "numbers as z; received string"),
         (np.full((1, 2), 1e39), "too large for float32"),
         (np.full((1, 2), np.nan), "NaN"),
         (np.ones((1, 3)), r"shape \(N, 2\); received \(1, 3\)"),

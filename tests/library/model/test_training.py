@@ -246,16 +246,16 @@ def test_validation_split_keeps_weights_with_their_examples():
 # === Losses of weights and layers ===
 
 
-def regularised(where, **options):
-    regulariser = {where: keras.regularizers.L2(0.3)}
-    dense = keras.layers.Dense(8, "tanh", **regulariser)
+def regularized(where, **options):
+    regularizer = {where: keras.regularizers.L2(0.3)}
+    dense = keras.layers.Dense(8, "tanh", **regularizer)
     encoder = keras.Sequential([keras.Input((small.DIM,)), dense])
     return small.noise_free(encoder=encoder, **options), dense
 
 
 @pytest.mark.parametrize("batch_size", [16, 50])
-def test_a_weight_regulariser_counts_exactly_once(batch_size):
-    model, dense = regularised("kernel_regularizer", compile=still())
+def test_a_weight_regularizer_counts_exactly_once(batch_size):
+    model, dense = regularized("kernel_regularizer", compile=still())
     penalty = 0.3 * float(np.square(dense.kernel.numpy()).sum())
     assert penalty > 0.1
     for found in (
@@ -265,9 +265,9 @@ def test_a_weight_regulariser_counts_exactly_once(batch_size):
         np.testing.assert_allclose(found["loss"] + found["elbo"], penalty, rtol=1e-5)
 
 
-def test_the_gradient_of_a_regulariser_counts_exactly_once():
+def test_the_gradient_of_a_regularizer_counts_exactly_once():
     sgd = {"optimizer": keras.optimizers.SGD(0.1)}
-    with_, dense = regularised("kernel_regularizer", compile=sgd)
+    with_, dense = regularized("kernel_regularizer", compile=sgd)
     start = dense.kernel.numpy()
     without = small.noise_free(compile={"optimizer": keras.optimizers.SGD(0.1)})
     without.set_weights(with_.get_weights())
@@ -277,8 +277,8 @@ def test_the_gradient_of_a_regulariser_counts_exactly_once():
     np.testing.assert_allclose(difference, 0.1 * 2 * 0.3 * start, atol=1e-6)
 
 
-def test_an_activity_regulariser_survives_every_trace_and_counts_once():
-    model, dense = regularised("activity_regularizer", compile=still())
+def test_an_activity_regularizer_survives_every_trace_and_counts_once():
+    model, dense = regularized("activity_regularizer", compile=still())
     history = fit(model, validation_data=X, epochs=2)
     penalty = 0.3 * float(np.square(dense(X).numpy()).sum()) / len(X)
     for prefix in ("", "val_"):
@@ -343,7 +343,7 @@ def test_half_precision_trains_near_float32(name):
         found = fit(model, epochs=3)["loss"]
     assert all(v.dtype == "float32" for v in model.trainable_variables)
     assert model.elbo(X).dtype == np.float32
-    # bfloat16 keeps 8 bits, so 0.4 per cent in each product; errors average out.
+    # bfloat16 keeps 8 bits, so 0.4 percent in each product; errors average out.
     np.testing.assert_allclose(found, wanted, rtol=0.01)
 
 
