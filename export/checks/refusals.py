@@ -6,16 +6,22 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import keras
 import tensorflow as tf
 
 from kvae.core.inputs import Inputs
 from kvae.maths import without_float64
+from kvae.model import endpoints
+from kvae.networks import call_network
 from kvae.noise import Noise
 
 _OPERATION = re.compile(r"'?tf\.(\w+)'? op is neither a custom op nor a flex op")
+_CALLSITE = re.compile(r'error: loc\(callsite\(fused\["(\w+):')
 _NODE = re.compile(r"[Nn]ode number \d+ \((\w+)\) failed")
 
 _Stage: TypeAlias = tuple[str, str, Callable[..., Any], list[Any]]
+
+_NETWORKS = ("encoder", "decoder")
 
 _ADVICE = (
     "A SavedModel of this model does offer it (kvae.export.saved_model). On a device, "
@@ -39,16 +45,18 @@ def explain(
     Returns:
         explanation: part, operation and way out.
     """
-    found = _OPERATION.findall(message) or _NODE.findall(message)
-    operations = ", ".join(sorted(set(found))) or message.strip()[:300]
+    operations = _operations(message)
     failing: dict[str, list[str]] = {}
     verdicts: dict[tuple[str, str], bool] = {}
     for name in names:
-        stages = _stages(model, name)
-        for kind, what, function, specs in stages:
+        for kind, what, function, specs in _stages(model, name):
             if (kind, what) not in verdicts:
                 verdicts[kind, what] = converts(function, specs)
             if not verdicts[kind, what]:
+                if kind in _NETWORKS:  # what is made of its features fails with it
+                    return _explain_network(
+                        model, kind, function, specs, names, message
+                    )
                 part = f"{kind} {type(getattr(model, kind)).__name__} ({what})"
                 failing.setdefault(part, []).append(name)
     part = next(iter(failing), "part").split()[0]
@@ -65,6 +73,60 @@ def explain(
         f"{where} does not convert to LiteRT built-in operations; what is missing "
         f"there: {operations}. {advice}"
     )
+
+
+def _operations(message: str) -> str:
+    """The operations that a converter or an interpreter names, else what it said."""
+    for pattern in (_OPERATION, _CALLSITE, _NODE):
+        if found := pattern.findall(message):
+            return ", ".join(sorted(set(found)))
+    return message.strip()[:300]
+
+
+def _explain_network(
+    model: Any,
+    kind: str,
+    function: Callable[..., Any],
+    specs: list[tf.TensorSpec],
+    names: tuple[str, ...],
+    message: str,
+) -> str:
+    """Says which layer of a user's network does not convert, and what cures it."""
+    network = getattr(model, kind)
+    layer = _first_that_fails(network)
+    where = f"the {kind}'s layer {layer.name!r} ({type(layer).__name__})"
+    if layer is network:
+        where = f"the {kind} {network.name!r}"
+    fixed = [tf.TensorSpec((1, *spec.shape[1:]), spec.dtype) for spec in specs]
+    cures = ["batch=1"] if converts(function, fixed) else []
+    if isinstance(layer, (keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN)):
+        cures.append(f"unroll=True in the {type(layer).__name__}")
+    cures.append("another layer")
+    return (
+        f"{where} does not convert to LiteRT built-in operations; what is missing "
+        f"there: {_operations(message)}. It converts with {' or '.join(cures)}. A "
+        "SavedModel of this model does offer it (kvae.export.saved_model); on a device, "
+        f"leave {', '.join(names)} out of signatures=."
+    )
+
+
+def _first_that_fails(network: Any) -> Any:
+    """The first layer up to which a functional network does not convert."""
+    inputs = getattr(network, "inputs", None)
+    if not isinstance(inputs, list):
+        return network
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
+        upto = keras.Model(network.input, layer.output)
+        specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs]
+
+        def function(*tensors: Any, upto: Any = upto) -> Any:
+            return upto(keras.tree.pack_sequence_as(network.input, list(tensors)))
+
+        if not converts(function, specs):
+            return layer
+    return network
 
 
 def converts(function: Callable[..., Any], specs: list[tf.TensorSpec]) -> bool:
@@ -118,6 +180,18 @@ def _stages(model: Any, name: str) -> list[_Stage]:
     def mean(z: Any) -> Any:
         return model.likelihood.mean(decoded(z))
 
+    def encoder_alone(x: Any) -> Any:
+        optional = {"condition": blank(x), "mask": tf.ones_like(x)}
+        return call_network(model.encoder, ("x", x), optional, training=False)
+
+    def decoder_alone(z: Any) -> Any:
+        rows = endpoints.shaped(model, z)
+        return call_network(
+            model.decoder, ("z", rows), {"condition": blank(z)}, training=False
+        )
+
+    encoder: _Stage = ("encoder", "network", encoder_alone, [data])
+    decoder: _Stage = ("decoder", "network", decoder_alone, [latent])
     decode: _Stage = ("likelihood", "mean", mean, [latent])
     encode: _Stage = ("posterior", "parameters", encoded, [data])
     if name == "score":
@@ -128,13 +202,21 @@ def _stages(model: Any, name: str) -> list[_Stage]:
         ]
         whole: _Stage = ("objective", "rate", rate, [data])
         fine = all(converts(function, specs) for *_, function, specs in densities)
-        return [*densities, whole] if fine else densities
+        return [encoder, decoder, *densities, *([whole] if fine else [])]
     stages: dict[str, list[_Stage]] = {
-        "decode": [decode],
-        "generate": [("prior", "sampling", prior_sample, [prior_noise]), decode],
-        "encode": [encode],
-        "reconstruct": [encode, decode],
-        "complete": [("prior", "sampling", prior_sample, [prior_noise]), decode],
+        "decode": [decoder, decode],
+        "generate": [
+            decoder,
+            ("prior", "sampling", prior_sample, [prior_noise]),
+            decode,
+        ],
+        "encode": [encoder, encode],
+        "reconstruct": [encoder, decoder, encode, decode],
+        "complete": [
+            decoder,
+            ("prior", "sampling", prior_sample, [prior_noise]),
+            decode,
+        ],
     }
     return stages[name]
 

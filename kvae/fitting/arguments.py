@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Any
 
@@ -13,6 +14,8 @@ from kvae.core.arrays import is_arrays
 from kvae.core.checks import check_count
 from kvae.core.inputs import Inputs, check_finite, check_observed
 from kvae.core.types import Tensor
+
+_LOG = logging.getLogger("kvae")
 
 _TARGETS = (
     "a VAE is trained without targets; received y. Leave y out; pass labels as "
@@ -120,17 +123,31 @@ def prepare_data(model: Any, arguments: dict[str, Any]) -> dict[str, Any]:
         else:
             given["validation_data"] = _prepare(model, data, None, None)[0]
     elif given.get("validation_split") and is_arrays(given["x"]):
-        _check_split(given["validation_split"], len(Inputs.of(given["x"]).x))
+        _check_split(given["validation_split"], Inputs.of(given["x"]))
     return given
 
 
-def _check_split(split: Any, num: int) -> None:
+def _check_split(split: Any, inputs: Inputs) -> None:
+    num = len(inputs.x)
     share = isinstance(split, (float, np.floating)) and 0 < split < 1
     if not share or not 0 < math.floor(num * (1 - split)) < num:
         raise ValueError(
             "validation_split must be a share between 0 and 1 that leaves examples on "
             f"both sides; received {split!r} for {num} examples. For a fifth of them give "
             "0.2."
+        )
+    labels = None if inputs.condition is None else np.asarray(inputs.condition)
+    if labels is None or labels.ndim != 1 or labels.dtype.kind not in "iub":
+        return
+    at = math.floor(num * (1 - split))
+    unseen = np.setdiff1d(labels[at:], labels[:at])
+    if len(unseen):
+        _LOG.warning(
+            "fit: validation_split=%g takes the last %d examples, as Keras does, and "
+            "their label %s is in no other example. Shuffle x and labels together first.",
+            split,
+            num - at,
+            unseen[0],
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 from typing import Any
 
 import keras
@@ -24,6 +25,8 @@ from kvae.fitting.arguments import unpack_batch
 from kvae.maths.shaped_distribution import shaped_distribution
 from kvae.model import endpoints
 from kvae.model.conditions import check_condition, check_visible_part
+
+_LOG = logging.getLogger("kvae")
 
 
 class ArrayMethods(keras.Model):
@@ -129,6 +132,11 @@ class ArrayMethods(keras.Model):
             ValueError: if a number is out of range, or the condition does not fit the
                 model.
         """
+        if not int(self.step.numpy()):
+            _LOG.warning(
+                "sample: the model was never trained, so these are pictures of random "
+                "weights."
+            )
         wanted = num is None and condition is not None
         if not wanted:
             num = check_count("num", num)

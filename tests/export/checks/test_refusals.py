@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 
 import kvae
@@ -90,3 +91,31 @@ def test_wrong_precisions_are_refused(vae: Any, tmp_path: Path) -> None:
             kvae.export.export(vae, tmp_path / "out", precisions=wrong)
     with pytest.raises(ValueError, match="batches is a tuple of positive integers"):
         kvae.export.export(vae, tmp_path / "out", batches=(0,))
+
+
+def recurrent(**options):
+    x, z = keras.Input((5, 2)), keras.Input((2,))
+    encoder = keras.Model(x, keras.layers.LSTM(4, name="reader", **options)(x))
+    decoder = keras.Model(z, keras.layers.Dense(10)(z))
+    return kvae.VAE(
+        encoder,
+        decoder,
+        kvae.posteriors.DiagonalNormal(2),
+        kvae.likelihoods.Normal((5, 2)),
+        seed=0,
+    )
+
+
+def test_a_layer_of_the_user_s_own_is_named_with_its_cure(tmp_path):
+    """Neither posterior nor likelihood is to blame for an LSTM in the encoder."""
+    given = {"signatures": ("encode",), "allow_untrained": True}
+    with pytest.raises(kvae.export.ExportRefused) as refused:
+        kvae.export.litert(recurrent(), tmp_path / "loops.tflite", **given)
+    message = str(refused.value)
+    assert "the encoder's layer 'reader' (LSTM)" in message
+    assert "TensorListReserve" in message
+    assert "batch=1 or unroll=True in the LSTM" in message
+    assert "posterior" not in message
+    assert len(message) < 400
+    kvae.export.litert(recurrent(unroll=True), tmp_path / "unrolled.tflite", **given)
+    kvae.export.litert(recurrent(), tmp_path / "one.tflite", batch=1, **given)

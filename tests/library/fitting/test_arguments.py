@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 from support import small
 
+import kvae
 from kvae.fitting.arguments import unpack_batch
 
 X = small.binary()
@@ -167,3 +168,15 @@ def test_a_masked_array_is_trained_on_as_with_a_mask():
     np.testing.assert_array_equal(
         model.elbo(masked), model.elbo({"x": X, "mask": ~hidden})
     )
+
+
+def test_a_split_of_sorted_labels_is_warned_of(caplog):
+    """Keras validates on the last examples, which may be of a class of their own."""
+    model = kvae.VAE.for_data(X, latent_dim=2, condition=np.arange(50) // 25)
+    model.compile()
+    data = {"x": X, "condition": np.arange(50) // 25}
+    model.fit(data, validation_split=0.5, verbose=0)
+    assert "their label 1 is in no other example" in caplog.text
+    caplog.clear()
+    model.fit({**data, "condition": np.arange(50) % 2}, validation_split=0.5, verbose=0)
+    assert not [r for r in caplog.records if r.levelname == "WARNING"]

@@ -59,3 +59,13 @@ def test_gradients_reach_what_is_encoded_and_decoded(model):
 def test_a_tensor_of_another_shape_is_refused_before_a_graph_is_built(model):
     with pytest.raises(ValueError, match=r"shape \(6,\); received a tensor"):
         model.elbo(tf.zeros((3, 5)))
+
+
+def test_samples_of_an_untrained_model_are_warned_of(caplog):
+    model = small.vae()
+    model.sample(2, seed=0)
+    assert "never trained" in caplog.text
+    caplog.clear()
+    model.fit(X, verbose=0)
+    model.sample(2, seed=0)
+    assert "never trained" not in caplog.text
