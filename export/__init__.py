@@ -11,12 +11,14 @@ alone.
 """
 
 from kvae.core.atomic import WriteError as WriteError
-from kvae.export.artefact import export as export
 from kvae.export.checks.report import ExportReport as ExportReport
 from kvae.export.checks.verify import verify as verify
 from kvae.export.errors import ExportRefused as ExportRefused
 from kvae.export.errors import ParityFailed as ParityFailed
+from kvae.export.export_model import export as export
+from kvae.export.targets import TARGETS as TARGETS
 from kvae.export.targets.card import read_card as read_card
-from kvae.export.targets.litert import PRECISIONS as PRECISIONS
 from kvae.export.targets.litert import litert as litert
+from kvae.export.targets.litert_conversion import PRECISIONS as PRECISIONS
 from kvae.export.targets.saved_model import saved_model as saved_model
+from kvae.export.targets.target import Target as Target

@@ -31,11 +31,13 @@ class Signature:
         name: as in `kvae.model.endpoints`.
         function: takes the inputs by position, in the order of `inputs`.
         inputs: the specification of each input; its name is the signature's.
+        batch: the fixed number of examples, or None for any.
     """
 
     name: str
     function: Callable[..., dict[str, Tensor]]
     inputs: tuple[tf.TensorSpec, ...]
+    batch: int | None = None
 
 
 def offered(model: Any) -> tuple[str, ...]:
@@ -43,34 +45,60 @@ def offered(model: Any) -> tuple[str, ...]:
     return NAMES if is_completing(model) else NAMES[:-1]
 
 
-def signatures(
-    model: Any,
-    names: tuple[str, ...] | None = None,
-    target: str = "server",
-    batch: int | None = None,
-) -> list[Signature]:
-    """Describes the endpoints of a model for one target.
+class Signatures:
+    """The endpoints of one model, in the forms that targets take, each made once.
 
-    Names, dtypes and meaning are the same everywhere. Three things differ. A server
-    refuses NaN, infinity, an unseen label and a `num` out of range inside the graph,
-    which LiteRT builtins cannot. A device file takes `num` and `temperature` in shape
-    (1,), because LiteRT on 64-bit ARM does not survive inputs without an axis. A file of
-    fixed batch size has no `num`: it always draws `batch` images.
+    Names, dtypes and meaning are the same in every form. Three things differ. The form
+    "server" (SavedModel) refuses NaN, infinity, an unseen label and a `num` out of range
+    inside the graph, which LiteRT builtins cannot. The form "device" (LiteRT) takes `num`
+    and `temperature` in shape (1,), because LiteRT on 64-bit ARM does not survive inputs
+    without an axis. The form "keras" is unchecked, with scalars, for running the
+    endpoints in Keras itself. In any form of a fixed batch size there is no `num`: it
+    always draws `batch` images.
 
     Args:
         model: a built `kvae.VAE` in float32.
-        names: which endpoints, in this order; all that are `offered` if None.
-        target: "server" (SavedModel), "device" (LiteRT), or "keras": unchecked, with
-            scalars, for running the endpoints in Keras itself.
-        batch: a fixed number of examples, or None for any.
-
-    Returns:
-        signatures: one per name.
-
-    Raises:
-        ValueError: for an unknown name, or one that the model does not offer.
     """
-    names = offered(model) if names is None else names
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self._made: dict[tuple[str, int | None], dict[str, Signature]] = {}
+
+    def choose(
+        self,
+        names: tuple[str, ...] | None = None,
+        form: str = "server",
+        batch: int | None = None,
+    ) -> list[Signature]:
+        """Chooses endpoints of one form.
+
+        Args:
+            names: which endpoints, in this order; all that are `offered` if None.
+            form: "server", "device" or "keras".
+            batch: a fixed number of examples, or None for any.
+
+        Returns:
+            signatures: one per name.
+
+        Raises:
+            ValueError: for an unknown name, or one that the model does not offer.
+        """
+        every = offered(self.model)
+        names = every if names is None else names
+        _check_names(self.model, names)
+        if (form, batch) not in self._made:
+            self._made[form, batch] = {
+                name: _signature(self.model, name, form, batch) for name in every
+            }
+        return [self._made[form, batch][name] for name in names]
+
+
+def input_names(model: Any, name: str) -> tuple[str, ...]:
+    """The names of the inputs that an endpoint of a model has."""
+    return tuple(spec.name for spec in _specs(model, name, "keras", None))
+
+
+def _check_names(model: Any, names: tuple[str, ...]) -> None:
     unknown = sorted(set(names) - set(NAMES))
     if unknown or not names:
         raise ValueError(
@@ -82,29 +110,28 @@ def signatures(
             "kvae.presets.completing_vae makes; this one has "
             f"{type(model.objective).__name__}. In Keras, vae.complete takes any model."
         )
-    return [_signature(model, name, target, batch) for name in names]
 
 
-def _signature(model: Any, name: str, target: str, batch: int | None) -> Signature:
-    specs = _specs(model, name, target, batch)
+def _signature(model: Any, name: str, form: str, batch: int | None) -> Signature:
+    specs = _specs(model, name, form, batch)
     keys = tuple(spec.name for spec in specs)
 
     def function(*tensors: Tensor) -> dict[str, Tensor]:
         given = dict(zip(keys, tensors, strict=True))
-        if target == "server":
+        if form == "server":
             given = _checked(name, given, model)
         if name == "generate" and batch is not None:
             given["num"] = tf.constant(batch, tf.int32)
-        with without_float64() if target == "device" else contextlib.nullcontext():
+        with without_float64() if form == "device" else contextlib.nullcontext():
             return _call(model, name, given)
 
-    return Signature(name, function, specs)
+    return Signature(name, function, specs, batch)
 
 
 def _specs(
-    model: Any, name: str, target: str, batch: int | None
+    model: Any, name: str, form: str, batch: int | None
 ) -> tuple[tf.TensorSpec, ...]:
-    scalar = (1,) if target == "device" else ()
+    scalar = (1,) if form == "device" else ()
     x = tf.TensorSpec((batch, *model.data_shape), tf.float32, "x")
     seed = tf.TensorSpec((2,), tf.int32, "seed")
     if name == "decode":

@@ -30,7 +30,7 @@ LAYERS: list[set[str]] = [
     {"export.checks"},
     {"export.targets"},
     {"export.serving"},
-    {"export.artefact"},
+    {"export.export_model"},
     {"export"},
     {"export.explore"},
     {"training.config"},

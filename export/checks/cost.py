@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,8 @@ import tensorflow as tf
 
 from kvae.core.inputs import Inputs
 from kvae.export.checks.parity_cases import random_inputs, real_inputs
-from kvae.export.signatures import signatures, takes_mask
+from kvae.export.checks.verification import Runner
+from kvae.export.signatures import input_names, takes_mask
 from kvae.masks import visible_part
 from kvae.model import endpoints
 from kvae.noise import Noise
@@ -24,8 +24,6 @@ images that is 0.04 nats for float16, 0.4 for int8_dynamic and 1.6 for int8."""
 
 _EXAMPLES = 512
 _ROWS = 64  # examples per pass
-
-Runner = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
 def measure(
@@ -107,7 +105,7 @@ def _elbo_through(
     taken: set[str],
     rows: int,
 ) -> dict[str, np.ndarray]:
-    names = [spec.name for spec in signatures(model, ("encode",), "keras")[0].inputs]
+    names = input_names(model, "encode")
     count = len(inputs["x"])
     batch = Inputs(**{name: tf.constant(inputs[name]) for name in names})
     condition = {} if batch.condition is None else {"condition": inputs["condition"]}

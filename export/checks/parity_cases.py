@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.core.inputs import Inputs
-from kvae.export.signatures import signatures
+from kvae.export.signatures import Signatures, input_names
 from kvae.model import endpoints
 from kvae.objectives import is_completing
 
@@ -16,7 +16,9 @@ ROWS = 16
 _SEED = 2024
 
 
-def record(model: Any, x: Any = None, rows: int = ROWS) -> dict[str, np.ndarray]:
+def record(
+    endpoints: Signatures, x: Any = None, rows: int = ROWS
+) -> dict[str, np.ndarray]:
     """Runs every endpoint in Keras, op by op, on real and on random input.
 
     Real input are the first examples of `x` and the means of their posteriors. Random
@@ -26,20 +28,21 @@ def record(model: Any, x: Any = None, rows: int = ROWS) -> dict[str, np.ndarray]
     runs on the CPU, because graphics processors round matrix products to fewer digits.
 
     Args:
-        model: a built `kvae.VAE` in float32.
+        endpoints: of a built `kvae.VAE` in float32.
         x: (N, *data_shape) real examples, or a dict of x, condition and mask, or None.
         rows: examples, as many as the largest batch that a file takes.
 
     Returns:
         cases: arrays by "data/signature/in or out/name".
     """
+    model = endpoints.model
     with tf.device("CPU:0"):
         sources = {"random": random_inputs(model, rows, _SEED)}
         if x is not None:
             sources = {"real": real_inputs(model, x, rows)} | sources
         cases: dict[str, np.ndarray] = {}
         for data, inputs in sources.items():
-            for endpoint in signatures(model, target="keras"):
+            for endpoint in endpoints.choose(form="keras"):
                 if data == "real" and endpoint.name == "generate":
                     continue  # its input is a seed; nothing is real about it
                 given = {spec.name: inputs[spec.name] for spec in endpoint.inputs}
@@ -106,7 +109,7 @@ def random_inputs(model: Any, count: int, seed: int) -> dict[str, np.ndarray]:
 
 
 def _used(model: Any, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    names = [spec.name for spec in signatures(model, ("encode",), "keras")[0].inputs]
+    names = input_names(model, "encode")
     missing = [name for name in names if name not in arrays]
     if missing:
         raise ValueError(

@@ -17,12 +17,13 @@ import argparse
 import hashlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -165,7 +166,7 @@ def damage(directory: Path, manifest: dict[str, Any]) -> list[str]:
     names = {file["path"] for file in manifest["files"]}
     models = {str(Path(n).parent) for n in listed if Path(n).name == "saved_model.pb"}
     models |= {name for name in listed if name.endswith(".tflite")}
-    found += [f"{path} has no checksum" for path in sorted(names - models)]
+    found += [f"{path} has no checksum" for path in sorted(names - models - {*listed})]
     found += [f"export.json says nothing of {path}" for path in sorted(models - names)]
     return found
 
@@ -220,8 +221,10 @@ def load_cases(path: Path) -> dict[tuple[str, str], dict[str, dict[str, np.ndarr
 
 # === Runners: name a signature and inputs, get outputs ===
 
+Runner: TypeAlias = Callable[[str, dict[str, Any]], dict[str, Any]]
 
-def saved_model_runner(path: Path) -> Any:
+
+def saved_model_runner(path: Path) -> Runner:
     """Loads a SavedModel and returns a function that runs one of its signatures."""
     import tensorflow as tf
 
@@ -237,7 +240,7 @@ def saved_model_runner(path: Path) -> Any:
     return run
 
 
-def litert_runner(path: Path) -> Any:
+def litert_runner(path: Path) -> Runner:
     """Loads a .tflite file and returns a function that runs one of its signatures."""
     from ai_edge_litert.interpreter import Interpreter
 
@@ -258,6 +261,36 @@ def litert_runner(path: Path) -> Any:
 
     run.signatures = sorted(interpreter.get_signature_list())  # type: ignore[attr-defined]
     return run
+
+
+_LOADERS = dict(zip(KINDS, (saved_model_runner, litert_runner), strict=True))
+
+
+def load_runner(kind: str, path: Path, runners: Mapping[str, Path]) -> Runner:
+    """Loads a file of any kind that is known here.
+
+    Args:
+        kind: as the manifest names it.
+        path: of the file.
+        runners: for other kinds, the Python file that defines `load(path)`.
+
+    Raises:
+        ImportError: if the kind is not known, or a package is missing.
+    """
+    if kind in runners:
+        spec = importlib.util.spec_from_file_location(f"run_{kind}", runners[kind])
+        assert spec is not None
+        assert spec.loader is not None, f"{runners[kind]} is not a .py file"
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        loaded: Runner = module.load(path)
+        return loaded
+    if kind not in _LOADERS:
+        raise ImportError(
+            f"files of the kind {kind!r} run with a program of their own; if you trust "
+            f"it, say --runner {kind}=run_{kind}.py"
+        )
+    return _LOADERS[kind](path)
 
 
 # === Comparison ===
@@ -314,13 +347,16 @@ def limit_of(output: str, file: dict[str, Any]) -> float | None:
 
     The manifest decides this for kinds that are not known here, and for no others.
     """
-    limits = file.get("limits", {})
-    if file["kind"] in KINDS:
-        limit = LIMITS[file["precision"]]
-        every = file["precision"] == "float32"
-        limits = {"*": limit} if every else {"mean": limit, "x": limit}
+    known = file["kind"] in KINDS
+    limits = limits_of(file["precision"]) if known else file.get("limits", {})
     found: float | None = limits.get(output, limits.get("*"))
     return found
+
+
+def limits_of(precision: str) -> dict[str, float]:
+    """The limits of a file of a kind that is known here, by output; "*" for all."""
+    limit = LIMITS[precision]
+    return {"*": limit} if precision == "float32" else {"mean": limit, "x": limit}
 
 
 def difference(
@@ -354,8 +390,12 @@ def difference(
     }
 
 
-def check(directory: Path) -> dict[str, Any]:
+def check(directory: Path, runners: Mapping[str, Path] | None = None) -> dict[str, Any]:
     """Checks everything in a directory that can be checked on this machine.
+
+    Args:
+        directory: of the export.
+        runners: programs for kinds that are not known here; see `load_runner`.
 
     Returns:
         result: "files", their entries of the manifest; "rows" (see `compare`);
@@ -372,11 +412,9 @@ def check(directory: Path) -> dict[str, Any]:
     if not problems:  # what was tampered with is not run
         cases = load_cases(directory / "parity.npz")
         for file in manifest["files"]:
-            make = (
-                saved_model_runner if file["kind"] == "saved_model" else litert_runner
-            )
+            path = directory / file["path"]
             try:
-                run = make(directory / file["path"])
+                run = load_runner(file["kind"], path, runners or {})
             except ImportError as error:
                 skipped[file["path"]] = str(error)
                 continue
@@ -450,13 +488,21 @@ def main(arguments: list[str] | None = None) -> int:
     here = Path(__file__).parent
     parser.add_argument("directory", nargs="?", type=Path, default=here)
     parser.add_argument("--json", type=Path, help="write the result to this file too")
+    parser.add_argument(
+        "--runner",
+        action="append",
+        default=[],
+        metavar="KIND=FILE",
+        help="a Python file that runs files of a further kind",
+    )
     options = parser.parse_args(arguments)
+    runners = {k: Path(v) for k, _, v in (r.partition("=") for r in options.runner)}
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # TF32 would round to 3 digits
     sys.meta_path.insert(0, Forbid())
 
     try:
-        result = check(options.directory)
+        result = check(options.directory, runners)
     except NoExport as error:
         print(f"kvae: {error}.", file=sys.stderr)
         return 2

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from kvae.export.checks import verification
 from kvae.export.checks.report import ExportReport
 
 
-def verify(directory: Any) -> ExportReport:
+def verify(directory: Any, runners: Mapping[str, Path] | None = None) -> ExportReport:
     """Repeats all checks of an export from its directory alone, in a fresh process.
 
     Args:
         directory: what `export` wrote, possibly on another machine.
+        runners: for files of a target of your own, its `runner` by its `kind`.
 
     Returns:
         report: `report.ok` says whether all is equal and undamaged; artefacts whose
@@ -36,7 +38,7 @@ def verify(directory: Any) -> ExportReport:
         verification.read_manifest(directory)
     except verification.NoExport as error:
         return ExportReport(directory, (), (), (str(error),))
-    result = run_checks(directory)
+    result = run_checks(directory, runners)
     return ExportReport(
         directory,
         tuple(result["files"]),
@@ -47,8 +49,14 @@ def verify(directory: Any) -> ExportReport:
     )
 
 
-def run_checks(directory: Path) -> dict[str, Any]:
+def run_checks(
+    directory: Path, runners: Mapping[str, Path] | None = None
+) -> dict[str, Any]:
     """Runs `kvae.export.checks.verification` on a directory in a fresh process.
+
+    Args:
+        directory: of the export.
+        runners: by kind, for kinds that `verification` does not know.
 
     Returns:
         result: see `kvae.export.checks.verification.check`; modules that must not be loaded
@@ -60,6 +68,8 @@ def run_checks(directory: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="kvae-verify-") as folder:
         answer = Path(folder) / "result.json"
         command = [sys.executable, "-P", verification.__file__, str(directory)]
+        for kind, file in (runners or {}).items():
+            command += ["--runner", f"{kind}={file}"]
         process = subprocess.run(
             [*command, "--json", str(answer)],
             capture_output=True,

@@ -12,7 +12,7 @@ from kvae.export.checks.verification import litert_runner, load_cases
 from kvae.export.errors import ExportRefused, ParityFailed
 from kvae.export.model_checks import require_litert
 from kvae.export.signatures import Signature
-from kvae.export.targets.litert import archive
+from kvae.export.targets.litert_conversion import archive
 from kvae.export.writing import write_new
 
 NUM = 16

@@ -1,20 +1,13 @@
-"""Files for LiteRT, on phones and in browsers."""
+"""The target LiteRT: .tflite files for phones and browsers, each with its card."""
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-
-from kvae.export.checks.parity_cases import random_inputs, real_inputs
-from kvae.export.checks.refusals import explain
-from kvae.export.checks.verification import BATCHES, litert_runner
+from kvae.export.checks.cost import measure
+from kvae.export.checks.delegation import outside_xnnpack
+from kvae.export.checks.verification import compare, limits_of, load_cases
 from kvae.export.errors import ExportRefused
 from kvae.export.model_checks import (
     check_built,
@@ -22,20 +15,83 @@ from kvae.export.model_checks import (
     check_trained,
     require_litert,
 )
-from kvae.export.signatures import Signature, signatures
+from kvae.export.signatures import Signatures, offered
+from kvae.export.targets.card import attach_card, make_card
 from kvae.export.targets.float32_copy import as_float32
-from kvae.export.targets.saved_model import write_archive
+from kvae.export.targets.litert_conversion import PRECISIONS, check_runs, convert
+from kvae.export.targets.target import Choices, Converted, Target, Task
 from kvae.export.writing import explained, write_new
 
-PRECISIONS = ("float32", "float16", "int8_dynamic", "int8")
-_FLOAT_IN_INT8 = (
-    *("ABS", "ADD", "DIV", "EXP", "GELU", "LOG", "MAXIMUM", "MINIMUM", "NEG"),
-    *("RSQRT", "SQRT", "SQUARE", "SQUARED_DIFFERENCE"),
-)
-"""What stays float32 in an "int8" file. In integers XNNPACK has none of these, or not with
-a small constant, and the posterior's scale would lose digits: on the digits networks this
-is as fast, and the scale is five times nearer to that of Keras."""
-_CALIBRATION = 128  # examples; more did not change the digits model
+_NOT_IN_INT8 = ("generate", "score", "complete")
+"""In integers a seed would give other latents, nats would have 256 levels, and what is
+visible would be rounded."""
+
+
+class LiteRT(Target):
+    """Files of LiteRT built-in operations alone: decoders, and whole models if asked."""
+
+    kind = "litert"
+
+    def check(self, choices: Choices) -> None:
+        """Raises unless the runtime is installed and the choices are files it can be."""
+        require_litert()
+        _check_choices(choices.precisions, choices.batches)
+
+    def convert(self, task: Task) -> Converted:
+        """Writes litert/*.tflite, a file for each precision and batch size."""
+        (task.stage / "litert").mkdir()
+        whole: tuple[str, ...] = ()
+        refused: dict[str, str] = {}
+        if task.choices.whole_model:
+            whole, refused = _convertible(task.endpoints)
+        files = []
+        for precision in task.choices.precisions:
+            left_out = _NOT_IN_INT8 if precision == "int8" else ()
+            most = tuple(name for name in whole if name not in left_out)
+            for batch in task.choices.batches:
+                for stem, names in (("decoder", ("decode",)), ("model", most)):
+                    if names:
+                        path = f"litert/{_file_name(stem, precision, batch)}"
+                        file = self._write(task, path, names, precision, batch)
+                        files.append(file)
+        return Converted(files, refused)
+
+    def limits(self, precision: str) -> dict[str, float]:
+        """In float32 a few roundings, for every output; else for images alone.
+
+        There the limit only tells a rounded file from a broken one; what the rounding
+        costs is said in nats.
+        """
+        return limits_of(precision)
+
+    def _write(
+        self,
+        task: Task,
+        path: str,
+        names: tuple[str, ...],
+        precision: str,
+        batch: int | None,
+    ) -> dict[str, Any]:
+        """Writes one file with its card, and returns its entry of the manifest."""
+        content = convert(task.endpoints, names, precision, batch, task.x)
+        check_runs(task.endpoints, names, content, batch)
+        chosen = task.endpoints.choose(names, "device", batch)
+        file = self.entry(path, chosen, precision)
+        trial = task.stage / "trial.tflite"
+        write_new(trial, content)
+        try:
+            run = self.run(trial)
+            rows = compare(run, file, load_cases(task.stage / "parity.npz"))
+            file["cost"] = measure(task.model, run, file, task.x)
+            file["outside_xnnpack"] = outside_xnnpack(trial)
+        finally:
+            trial.unlink()
+        support = task.model.likelihood.support
+        license = task.choices.license
+        card = make_card(task.about, file, support, license, rows, file["cost"])
+        content = attach_card(content, card)
+        write_new(task.stage / path, content)
+        return file | {"bytes": len(content)}
 
 
 def litert(
@@ -82,142 +138,64 @@ def litert(
     if Path(path).suffix != ".tflite":
         raise ValueError(f"a LiteRT file is named *.tflite; received {str(path)!r}.")
     path = check_new(path)
-    model = as_float32(vae)
-    content = convert(model, precision, signatures, batch, x)
-    check_runs(model, content, signatures, batch)
+    endpoints = Signatures(as_float32(vae))
+    content = convert(endpoints, signatures, precision, batch, x)
+    check_runs(endpoints, signatures, content, batch)
     with explained(path):
         write_new(path, content)
     return path
 
 
-def convert(
-    model: Any,
-    precision: str,
-    names: tuple[str, ...],
-    batch: int | None = None,
-    x: Any = None,
-) -> bytes:
-    """Converts endpoints of a float32 model; arguments and errors as in `litert`."""
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"precision is one of {', '.join(PRECISIONS)}; received {precision!r}."
-        )
-    with archive(signatures(model, names, "device", batch)) as folder:
-        converter = tf.lite.TFLiteConverter.from_saved_model(
-            folder, signature_keys=list(names)
-        )
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if precision != "float32":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if precision == "float16":
-            converter.target_spec.supported_types = [tf.float16]
-        try:
-            if precision == "int8":
-                return _in_integers(converter, _calibration(model, names, batch, x))
-            return bytes(converter.convert())
-        except Exception as error:  # the converter raises many kinds, one per stage
-            raise ExportRefused(explain(model, names, str(error))) from error
-
-
-@contextlib.contextmanager
-def archive(endpoints: list[Signature]) -> Iterator[str]:
-    """Keeps a SavedModel of some endpoints in a temporary folder."""
-    with tempfile.TemporaryDirectory(prefix="kvae-export-") as folder:
-        write_archive(endpoints, Path(folder))
-        yield folder
-
-
-def _in_integers(
-    converter: Any, examples: Callable[[], Iterator[tuple[str, dict[str, np.ndarray]]]]
-) -> bytes:
-    """Converts to integers all but the operations that XNNPACK has in float alone."""
-    converter.representative_dataset = examples
-    options = tf.lite.experimental.QuantizationDebugOptions(
-        denylisted_ops=list(_FLOAT_IN_INT8)
-    )
-    with warnings.catch_warnings():
-        # The converter calibrates with the interpreter it warns of.
-        warnings.filterwarnings(
-            "ignore", r"\s*Warning: tf.lite.Interpreter is deprecated"
-        )
-        # The only public way to choose the operations; it debugs nothing here.
-        quantizer = tf.lite.experimental.QuantizationDebugger(
-            converter=converter, debug_dataset=examples, debug_options=options
-        )
-    return bytes(quantizer.get_nondebug_quantized_model())
-
-
-def _calibration(
-    model: Any, names: tuple[str, ...], batch: int | None, x: Any
-) -> Callable[[], Iterator[tuple[str, dict[str, np.ndarray]]]]:
-    """Gives the converter the codes and examples that the file will see in use."""
-    rows = batch or 1
-    count = max(_CALIBRATION, rows)
-    sources = [random_inputs(model, count, seed=7)]
-    if x is not None:
-        sources.append(real_inputs(model, x, count))
-    endpoints = signatures(model, names, "device", batch)
-
-    def examples() -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-        for source in sources:
-            for start in range(0, count - rows + 1, rows):
-                for endpoint in endpoints:
-                    if all(spec.name in source for spec in endpoint.inputs):
-                        yield (
-                            endpoint.name,
-                            {
-                                spec.name: _piece(source[spec.name], spec, start, rows)
-                                for spec in endpoint.inputs
-                            },
-                        )
-
-    return examples
-
-
-def _piece(value: np.ndarray, spec: tf.TensorSpec, start: int, rows: int) -> np.ndarray:
-    if spec.name == "num":
-        return np.array([rows], np.int32)
-    if spec.name == "temperature":
-        return np.array([value], np.float32)
-    if spec.name == "seed":
-        return value + np.array([0, start], np.int32)
-    return value[start : start + rows]
-
-
-def check_runs(
-    model: Any, content: bytes, names: tuple[str, ...], batch: int | None
+def _check_choices(
+    precisions: tuple[str, ...], batches: tuple[int | None, ...]
 ) -> None:
-    """Runs each signature at several batch sizes: some files convert but do not run.
+    """Raises unless the precisions and batch sizes can be exported.
 
     Raises:
-        ExportRefused: if a call fails or its outputs have the wrong number of rows.
+        ValueError: naming what may be chosen.
     """
-    inputs = random_inputs(model, max(*BATCHES, batch or 1), seed=1)
-    with tempfile.TemporaryDirectory(prefix="kvae-export-") as folder:
-        path = Path(folder) / "model.tflite"
-        path.write_bytes(content)
-        run = litert_runner(path)
-        for endpoint in signatures(model, names, "device", batch):
-            for rows in BATCHES if batch is None else (batch,):
-                given = {
-                    spec.name: np.int32(rows)
-                    if spec.name == "num"
-                    else inputs[spec.name]
-                    if spec.name in ("seed", "temperature")
-                    else inputs[spec.name][:rows]
-                    for spec in endpoint.inputs
-                }
-                try:
-                    outputs = run(endpoint.name, given)
-                except (RuntimeError, ValueError) as error:
-                    raise ExportRefused(
-                        explain(model, (endpoint.name,), str(error), rows)
-                    ) from error
-                wrong = {k: v.shape for k, v in outputs.items() if len(v) != rows}
-                if wrong:
-                    raise ExportRefused(
-                        f"the LiteRT file of {endpoint.name} returns shapes {wrong} "
-                        f"for {rows} examples: a density in it does not run there with a "
-                        f"free batch size. Leave {endpoint.name} out of signatures=; a "
-                        "SavedModel of this model does offer it."
-                    )
+    unknown = sorted(set(precisions) - set(PRECISIONS))
+    if isinstance(precisions, str) or unknown or not precisions:
+        raise ValueError(
+            f"precisions is a tuple of {', '.join(PRECISIONS)}; "
+            f"received {precisions!r}."
+        )
+    if not batches or not all(
+        b is None or (isinstance(b, int) and b >= 1) for b in batches
+    ):
+        raise ValueError(
+            "batches is a tuple of positive integers, or None for a free batch size; "
+            f"received {batches!r}."
+        )
+
+
+def _convertible(
+    endpoints: Signatures,
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Which endpoints LiteRT can run, and why not the others."""
+    every = offered(endpoints.model)
+    try:
+        _try(endpoints, every)
+    except ExportRefused:
+        refused = {}
+        for name in every:
+            try:
+                _try(endpoints, (name,))
+            except ExportRefused as error:
+                refused[name] = str(error)
+        return tuple(name for name in every if name not in refused), refused
+    return every, {}
+
+
+def _try(endpoints: Signatures, names: tuple[str, ...]) -> None:
+    content = convert(endpoints, names, "float32")
+    check_runs(endpoints, names, content, None)
+
+
+def _file_name(stem: str, precision: str, batch: int | None) -> str:
+    parts = [stem]
+    if precision != "float32":
+        parts.append(precision)
+    if batch is not None:
+        parts.append(f"batch{batch}")
+    return "_".join(parts) + ".tflite"

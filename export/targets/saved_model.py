@@ -1,4 +1,4 @@
-"""SavedModels in the layout that TF Serving watches."""
+"""The target SavedModel, in the layout that TF Serving watches."""
 
 from __future__ import annotations
 
@@ -7,10 +7,30 @@ from typing import Any
 
 import tensorflow as tf
 
+from kvae.export.checks.verification import limits_of
 from kvae.export.model_checks import check_built, check_new, check_trained
-from kvae.export.signatures import Signature, signatures
+from kvae.export.signatures import Signature, Signatures
 from kvae.export.targets.float32_copy import as_float32
+from kvae.export.targets.target import Converted, Target, Task
 from kvae.export.writing import staged
+
+
+class SavedModel(Target):
+    """Every endpoint in one SavedModel, saved_model/1, for servers."""
+
+    kind = "saved_model"
+
+    def convert(self, task: Task) -> Converted:
+        """Writes saved_model/1."""
+        path = task.stage / "saved_model" / "1"
+        endpoints = task.endpoints.choose()
+        write_archive(endpoints, path)
+        size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+        return Converted([self.entry("saved_model/1", endpoints) | {"bytes": size}])
+
+    def limits(self, precision: str) -> dict[str, float]:
+        """A few roundings of float32, for every output."""
+        return limits_of(precision)
 
 
 def saved_model(
@@ -56,7 +76,7 @@ def saved_model(
         )
     check_new(path)
     with staged(path) as stage:
-        write_archive(signatures(as_float32(vae)), stage)
+        write_archive(Signatures(as_float32(vae)).choose(), stage)
     return path
 
 
@@ -74,7 +94,7 @@ def write_archive(endpoints: list[Signature], path: Path) -> None:
     optimizer's nor the counters of training.
 
     Args:
-        endpoints: what `signatures` returned for a model.
+        endpoints: of one model, in the form "server" or "device".
         path: where to; a directory that may exist.
     """
     module = tf.Module()

@@ -12,7 +12,8 @@ import kvae
 import kvae.export
 from kvae.export.checks.delegation import outside_xnnpack
 from kvae.export.checks.verification import litert_runner
-from kvae.export.targets.litert import convert
+from kvae.export.signatures import Signatures
+from kvae.export.targets.litert_conversion import convert
 from kvae.networks import conv_decoder, conv_encoder, mlp
 
 DIM, ENTRIES = 3, 4
@@ -70,7 +71,7 @@ def test_conv_encoders_are_accelerated_with_a_free_batch_size(
         kvae.likelihoods.Bernoulli(shape),
     )
     path = tmp_path / "encoder.tflite"
-    path.write_bytes(convert(vae, "float32", ("encode",)))
+    path.write_bytes(convert(Signatures(vae), ("encode",), "float32"))
     assert outside_xnnpack(path, 3) == {"encode": []}
 
 
@@ -79,7 +80,7 @@ def test_a_scale_for_all_entries_is_accelerated(name: str, tmp_path: Path) -> No
     likelihood = getattr(kvae.likelihoods, name)((ENTRIES,), scale=0.5)
     vae = model(likelihood=likelihood)
     path = tmp_path / "decoder.tflite"
-    path.write_bytes(convert(vae, "float32", ("decode",)))
+    path.write_bytes(convert(Signatures(vae), ("decode",), "float32"))
     assert outside_xnnpack(path, 3) == {"decode": []}
     outputs = litert_runner(path)("decode", {"z": np.ones((2, DIM), np.float32)})
     np.testing.assert_array_equal(outputs["scale"], np.full((2, ENTRIES), 0.5))

@@ -15,7 +15,8 @@ import kvae
 import kvae.export
 from kvae.export.checks.delegation import outside_xnnpack
 from kvae.export.checks.verification import litert_runner, load_cases
-from kvae.export.targets.litert import convert
+from kvae.export.signatures import Signatures
+from kvae.export.targets.litert_conversion import convert
 from kvae.networks import conv_decoder, conv_encoder, mlp
 
 
@@ -181,7 +182,7 @@ def test_integers_are_accelerated_with_the_scale_of_the_posterior(
     )
     names = ("encode", "decode", "reconstruct")
     path = tmp_path / "model.tflite"
-    path.write_bytes(convert(vae, "int8", names, batch, digits))
+    path.write_bytes(convert(Signatures(vae), names, "int8", batch, digits))
     assert outside_xnnpack(path, batch or 3) == {name: [] for name in names}
     run = litert_runner(path)
     scale = np.concatenate([run("encode", {"x": x[None]})["scale"] for x in digits[:9]])
@@ -200,7 +201,7 @@ def test_conv_decoders_of_any_size_are_accelerated(
         kvae.likelihoods.Bernoulli(shape),
     )
     path = tmp_path / "decoder.tflite"
-    path.write_bytes(convert(vae, "float32", ("decode",), batch))
+    path.write_bytes(convert(Signatures(vae), ("decode",), "float32", batch))
     assert outside_xnnpack(path, batch or 3) == {"decode": []}
 
 
@@ -216,7 +217,7 @@ def test_what_is_not_accelerated_is_found(tmp_path: Path) -> None:
         kvae.likelihoods.Bernoulli((14, 14, 1)),
     )
     path = tmp_path / "decoder.tflite"
-    path.write_bytes(convert(vae, "float32", ("decode",)))
+    path.write_bytes(convert(Signatures(vae), ("decode",), "float32"))
     assert "TRANSPOSE_CONV" in outside_xnnpack(path)["decode"]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import platform
 import shutil
 import time
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,14 +25,13 @@ from kvae.export.model_checks import (
     check_built,
     check_new,
     check_trained,
-    require_litert,
     require_serving,
 )
 from kvae.export.serving.warmup import write_server_files, write_warmup
-from kvae.export.signatures import signatures
-from kvae.export.targets.bundle import check_choices, describe, write_bundle
+from kvae.export.signatures import Signatures
+from kvae.export.targets import TARGETS
 from kvae.export.targets.float32_copy import as_float32
-from kvae.export.targets.saved_model import write_archive
+from kvae.export.targets.target import Choices, Target, Task
 from kvae.export.writing import staged
 
 
@@ -39,6 +40,7 @@ def export(
     directory: Any,
     x: Any = None,
     *,
+    targets: Sequence[Target] = TARGETS,
     precisions: tuple[str, ...] = ("float32",),
     batches: tuple[int | None, ...] = (None,),
     whole_model: bool = False,
@@ -54,6 +56,7 @@ def export(
         directory/litert/decoder.tflite  decode, in built-in operations; for phones
         directory/litert/...             further precisions and fixed batch sizes
         directory/export.json            what is in it, checksums, the parity table
+        directory/run_*.py               runs the files of a target of your own
         directory/parity.npz             recorded inputs and outputs
         directory/verify.py              repeats the checks on any machine
 
@@ -66,6 +69,7 @@ def export(
         directory: where to; must not exist.
         x: (N, *data_shape) real examples to compare on, or a dict with "x" and
             optionally "condition" and "mask"; random input is always compared.
+        targets: what to write; `kvae.export.TARGETS` are all that kvae has.
         precisions: of the .tflite files, any of "float32", "float16", "int8_dynamic",
             "int8". What each costs in nats is measured on `x` and reported.
         batches: of the .tflite files: None is a free batch size, 1 a fixed one.
@@ -91,34 +95,37 @@ def export(
     check_built(vae)
     if not allow_untrained:
         check_trained(vae)
-    require_litert()
+    choices = Choices(precisions, batches, whole_model, licence)
+    for target in targets:
+        target.check(choices)
     if serving:
         require_serving()
-    check_choices(precisions, batches)
+        if not any(target.kind == "saved_model" for target in targets):
+            raise ValueError("serving=True adds to a SavedModel; targets holds none.")
     directory = check_new(directory)
-    model = as_float32(vae)
-    cases = record(model, x, max(ROWS, *(batch or 1 for batch in batches)))
+    endpoints = Signatures(as_float32(vae))
+    cases = record(endpoints, x, max(ROWS, *(batch or 1 for batch in batches)))
 
     with staged(directory) as stage:
         np.savez_compressed(stage / "parity.npz", **cases)  # type: ignore[arg-type]
         shutil.copyfile(verification.__file__, stage / "verify.py")
         about = _about(vae)
-        files = [_write_saved_model(model, stage)]
+        task = Task(endpoints, stage, about, x, choices)
+        files: list[dict[str, Any]] = []
+        refused: dict[str, str] = {}
+        runners: dict[str, Path] = {}
+        for target in targets:
+            written = target.convert(task)
+            files += written.files
+            refused |= written.refused
+            if target.runner is not None:
+                runners[target.kind] = stage / f"run_{target.kind}.py"
+                shutil.copyfile(target.runner, runners[target.kind])
         if serving:
-            cases_by_name = verification.load_cases(stage / "parity.npz")
-            requests = {
-                name: case["in"]
-                for (data, name), case in cases_by_name.items()
-                if data == "random"
-            }
-            write_warmup(stage / "saved_model" / "1", directory.name, requests)
-            write_server_files(stage / "serving", directory.name)
-        options = (precisions, batches, whole_model, licence)
-        small, refused = write_bundle(model, stage, about, x, *options)
-        files += small
+            _write_serving(stage, directory.name)
         manifest = _manifest(about, files, stage) | {"refused": refused}
         _write_manifest(stage / "export.json", manifest)
-        result = run_checks(stage)
+        result = run_checks(stage, runners)
         report = ExportReport(
             directory,
             tuple(files),
@@ -138,26 +145,24 @@ def export(
     return report
 
 
-def _write_saved_model(model: Any, stage: Path) -> dict[str, Any]:
-    path = stage / "saved_model" / "1"
-    endpoints = signatures(model)
-    write_archive(endpoints, path)
-    size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-    return {
-        "path": "saved_model/1",
-        "kind": "saved_model",
-        "precision": "float32",
-        "batch": None,
-        "signatures": describe(endpoints),
-        "limits": {"*": verification.LIMITS["float32"]},
-        "bytes": size,
+def _write_serving(stage: Path, name: str) -> None:
+    """Adds to a SavedModel what a model server reads beside it."""
+    cases = verification.load_cases(stage / "parity.npz")
+    requests = {
+        signature: case["in"]
+        for (data, signature), case in cases.items()
+        if data == "random"
     }
+    write_warmup(stage / "saved_model" / "1", name, requests)
+    write_server_files(stage / "serving", name)
 
 
 def _about(vae: Any) -> dict[str, Any]:
     """What the manifest and the cards say of the model."""
     parts = ("posterior", "prior", "likelihood", "objective")
-    packages = ("tensorflow", "keras", "tensorflow-probability", "ai-edge-litert")
+    packages = ["tensorflow", "keras", "tensorflow-probability"]
+    if importlib.util.find_spec("ai_edge_litert") is not None:
+        packages.append("ai-edge-litert")
     return {
         "name": vae.name,
         "parameters": int(vae.count_params()),

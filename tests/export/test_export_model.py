@@ -18,7 +18,7 @@ import tensorflow as tf
 
 import kvae
 import kvae.export
-from kvae.export import artefact
+from kvae.export import export_model
 from kvae.export.checks import verification
 from kvae.export.checks.verification import litert_runner, saved_model_runner
 
@@ -320,14 +320,14 @@ assert not [m for m in sys.modules if m.split(".")[0] in verification.FORBIDDEN]
 def test_difference_leaves_nothing_behind(
     vae: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = artefact.record
+    record = export_model.record
 
     def wrong(*arguments: Any) -> dict[str, np.ndarray]:
         cases = record(*arguments)
         cases["random/decode/out/mean"] = cases["random/decode/out/mean"] + 2e-5
         return cases
 
-    monkeypatch.setattr(artefact, "record", wrong)
+    monkeypatch.setattr(export_model, "record", wrong)
     with pytest.raises(kvae.export.ParityFailed, match=r"decode\.mean .* FAILED"):
         kvae.export.export(vae, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
@@ -387,14 +387,14 @@ def test_verify_of_something_else(tmp_path: Path) -> None:
 def test_the_name_appears_only_after_the_checks(
     vae: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(stage: Path) -> Any:
+    def interrupt(stage: Path, runners: Any) -> Any:
         # What a kill at this moment would leave: a hidden name that says it is partial.
         names = [path.name for path in tmp_path.iterdir()]
         assert names == [stage.name]
         assert stage.name.startswith(f".out.{os.getpid()}.partial.")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(artefact, "run_checks", interrupt)
+    monkeypatch.setattr(export_model, "run_checks", interrupt)
     with pytest.raises(KeyboardInterrupt):
         kvae.export.export(vae, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
