@@ -287,8 +287,8 @@ def load_runner(kind: str, path: Path, runners: Mapping[str, Path]) -> Runner:
         return loaded
     if kind not in _LOADERS:
         raise ImportError(
-            f"files of the kind {kind!r} run with a program of their own; if you trust "
-            f"it, say --runner {kind}=run_{kind}.py"
+            f"files of the kind {kind!r} run with a program of their own. If you trust "
+            f"it: python verify.py --runner {kind}=run_{kind}.py"
         )
     return _LOADERS[kind](path)
 

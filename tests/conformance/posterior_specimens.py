@@ -6,7 +6,7 @@ from kvae import posteriors as qs
 from kvae import priors as ps
 
 SPECIMENS = [
-    Specimen(qs.DiagonalNormal, {"latent_dim": 3}),
+    Specimen(qs.DiagonalNormal, {"latent_dim": 3}, independent=True),
     Specimen(qs.FullNormal, {"latent_dim": 3}),
     Specimen(
         qs.InverseAutoregressiveFlow,
@@ -22,6 +22,7 @@ SPECIMENS = [
         qs.PowerSpherical,
         {"latent_dim": 3},
         partners={"prior": (ps.UniformSphere, {"latent_dim": 3})},
+        space="the unit sphere",
     ),
     Specimen(
         qs.TopDown,

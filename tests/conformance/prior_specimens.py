@@ -6,8 +6,13 @@ from kvae import posteriors as qs
 from kvae import priors as ps
 
 SPECIMENS = [
-    Specimen(ps.StandardNormal, {"latent_dim": 3}),
-    Specimen(ps.ConditionalNormal, {"latent_dim": 3}, condition_shape=(2,)),
+    Specimen(ps.StandardNormal, {"latent_dim": 3}, independent=True),
+    Specimen(
+        ps.ConditionalNormal,
+        {"latent_dim": 3},
+        independent=True,
+        condition_shape=(2,),
+    ),
     Specimen(
         ps.ConditionalGaussianMixture,
         {"latent_dim": 3, "num_components": 4},
@@ -34,6 +39,7 @@ SPECIMENS = [
         ps.UniformSphere,
         {"latent_dim": 3},
         partners={"posterior": (qs.PowerSpherical, {"latent_dim": 3})},
+        space="the unit sphere",
     ),
     Specimen(ps.Hierarchical, {"latent_dims": (2, 1), "units": (8,)}, exact_kl=False),
 ]

@@ -21,6 +21,9 @@ class Specimen:
         partners: arguments of `kvae.VAE` that this part cannot do without, for example
             `{"prior": (SphericalUniform, {"latent_dim": 3})}`; class and config each.
         exact_kl: whether KL(q || p) with its partner has a closed form.
+        independent: whether a density is a product over the latent dimensions, given x or
+            the condition.
+        space: where the latents live.
         condition_shape: of one condition, for a part that cannot do without one.
         deterministic: whether an objective trains no density: its rate and ELBO are NaN
             and it leaves the posterior's spread alone.
@@ -34,6 +37,8 @@ class Specimen:
         default_factory=dict
     )
     exact_kl: bool = True
+    independent: bool = False
+    space: str = "R^D"
     condition_shape: tuple[int, ...] | None = None
     deterministic: bool = False
     label: str = ""

@@ -35,10 +35,6 @@ POSTERIORS, PRIORS, OBJECTIVES = (
 )
 RATES = ("exact", "sampled")
 
-# Densities on the unit sphere. All others are densities on R^D.
-SPHERE = {"PowerSpherical", "UniformSphere"}
-# Densities that are a product over the latent dimensions, given x or the condition.
-PRODUCTS = {"DiagonalNormal", "StandardNormal", "ConditionalNormal"}
 # The model of the first descends what its discriminator climbs; the specimen of the second
 # has features of float32, which rounds more than a small step moves.
 NO_DERIVATIVE = {"FactorVAE", "Perceptual"}
@@ -52,7 +48,7 @@ def prices_a_rate(objective):
 def densities_refused(posterior, prior):
     """The pattern of the message that refuses a posterior and a prior; None if they fit."""
     q, p = posterior.cls.__name__, prior.cls.__name__
-    if (q in SPHERE) != (p in SPHERE):
+    if posterior.space != prior.space:
         return f"{q} draws latents from .* and {p} is a density on .* no KL divergence"
     if posterior.partners.get("prior", (prior.cls,))[0] is not prior.cls:
         return f"{q} with .* needs the prior priors.Hierarchical"
@@ -69,10 +65,10 @@ def refusal(posterior, prior, objective, rate):
     closed_form = posterior.exact_kl and prior.exact_kl
     if prices_a_rate(objective) and rate == "exact" and not closed_form:
         return rf'KL\({q} \|\| {p}\) has no closed form. Say ELBO\(kl="sampled"\)'
-    if o == "BetaTC" and q not in PRODUCTS:
+    if o == "BetaTC" and not posterior.independent:
         return f"BetaTC needs a posterior whose dimensions are independent given x; {q}"
-    if o == "FreeBits" and not {q, p} <= PRODUCTS:
-        culprit = p if q in PRODUCTS else q
+    if o == "FreeBits" and not (posterior.independent and prior.independent):
+        culprit = p if posterior.independent else q
         return f"FreeBits.* needs a density that is a product .*; {culprit}"
     return None
 
