@@ -1,4 +1,4 @@
-"""The verbs of the command and their arguments.
+"""The verbs of the command and their arguments, on one page.
 
 Only the standard library is imported here, so that help and refusals come at once.
 """
@@ -6,28 +6,40 @@ Only the standard library is imported here, so that help and refusals come at on
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
-from typing import Any, NoReturn
+from typing import Any
+
+from kvae_cli.argument_types import (
+    Change,
+    Help,
+    Parser,
+    Version,
+    minutes,
+    port,
+    positive,
+    seed,
+    spread,
+)
 
 _PATH = pathlib.Path
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says a mistake in one sentence, without the usage in front."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help.\n")
+_RUN = "the folder of a run (the --out of kvae train)"
+_DATA_DIR = "the folder of TensorFlow Datasets, if it isn't the usual one"
+_METAVARS = {"--data": "SOURCE", "--data-dir": "DIR", "--size": "HxW"}
 
 
 def parser() -> argparse.ArgumentParser:
-    """Makes the parser of the whole command."""
-    parser = _Parser(
-        prog="kvae",
-        description="Variational autoencoders: train, evaluate, sample, export.",
-        epilog="example: kvae quickstart",
+    """Builds the parser of the whole command."""
+    command = os.environ.get("KVAE_COMMAND", "kvae")  # how `run` was started
+    parser = Parser(
+        prog=command,
+        description="Train, evaluate, sample, and export variational autoencoders.",
+        epilog=f"example: {command} quickstart",
     )
+    parser.add_argument("--version", action=Version, help="print the versions and exit")
+    _add_quiet(parser, default=False)
     verbs = parser.add_subparsers(
-        required=True, metavar="VERB", dest="verb", parser_class=_Parser
+        required=True, metavar="VERB", dest="verb", parser_class=Parser
     )
 
     def verb(name: str, words: str, example: str) -> argparse.ArgumentParser:
@@ -35,96 +47,79 @@ def parser() -> argparse.ArgumentParser:
             name,
             help=words,
             description=words,
-            epilog=f"example: {example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog=f"example: kvae {name} {example}",
+            formatter_class=Help,
         )
-        added.add_argument("-q", "--quiet", action="store_true", help="only warnings")
+        _add_quiet(added, default=argparse.SUPPRESS)
         return added
 
     _add_quickstart(
         verb(
             "quickstart",
-            "Train on bundled digits, evaluate, draw samples and export.",
-            "kvae quickstart --out first-run",
+            "Train on bundled digits, evaluate, sample, and export.",
+            "--out first-run",
         )
     )
     _add_train(
         verb(
             "train",
-            "Train a model by a recipe or on a data source, or go on with a run.",
-            "kvae train mnist --set epochs=20 --out runs/mnist",
+            "Train from a recipe or data source, or resume a run.",
+            "mnist --set epochs=20 --out runs/mnist",
         )
     )
-    judge = verb(
-        "evaluate",
-        "Measure a run on its test set; the numbers go into its metrics.json.",
-        "kvae evaluate runs/mnist --num-samples 16",
+    _add_evaluate(
+        verb(
+            "evaluate",
+            "Evaluate a run on its test set and add the numbers to its metrics.json.",
+            "runs/mnist --num-samples 16",
+        )
     )
-    _add_run(judge)
-    judge.add_argument(
-        "--num-samples",
-        type=_positive,
-        help="latents per example; with --only those of log_likelihood",
+    _add_report(
+        verb(
+            "report",
+            "Write an HTML page about a run: its numbers, with errors, and pictures.",
+            "runs/mnist --out mnist.html",
+        )
     )
-    judge.add_argument(
-        "--only",
-        metavar="NAME,NAME",
-        help="other numbers than the ELBO of training: log_likelihood, elbo, information, "
-        "latents, gaps, ais, samples",
+    _add_compare(
+        verb(
+            "compare",
+            "Compare runs on the same test examples, with paired standard errors.",
+            "runs/mnist runs/other --out compared.html",
+        )
     )
-    _add_examples(judge, None)
-    page = verb(
-        "report",
-        "Write one HTML page about a run: every evaluation with its error, and pictures.",
-        "kvae report runs/mnist --out mnist.html",
-    )
-    _add_run(page)
-    _add_importance(page, 5000)
-    page.add_argument("--out", type=_PATH, help="the page (RUN/report.html)")
-    several = verb(
-        "compare",
-        "Compare runs on the same test examples, with paired standard errors.",
-        "kvae compare runs/mnist runs/other --out compared.html",
-    )
-    several.add_argument(
-        "paths", metavar="RUN", type=_PATH, nargs="+", help="folders of kvae train"
-    )
-    several.add_argument("--data-dir", help="where TFDS keeps its data")
-    _add_importance(several, 1000)
-    several.add_argument("--out", type=_PATH, help="a page with pictures too")
     _add_sample(
         verb(
             "sample",
-            "Draw new examples from a run's model.",
-            "kvae sample runs/mnist --num 100 --seed 1 --out more.png",
+            "Draw new examples from a trained model.",
+            "runs/mnist --num 100 --seed 1 --out more.png",
         )
     )
     _add_complete(
         verb(
             "complete",
-            "Complete images of which a part is hidden.",
-            "kvae complete runs/mnist_half image.png --mask left-half",
+            "Fill in the hidden part of images.",
+            "runs/mnist_half image.png --mask left-half",
         )
     )
     _add_encode(
         verb(
             "encode",
-            "Encode and score data of any size into a folder of shards.",
-            "kvae encode runs/mnist --data more.npy --out shards",
+            "Write the posterior and the ELBO of each example to a folder of shards.",
+            "runs/mnist --data more.npy --out shards",
         )
     )
-    ship = verb(
-        "export",
-        "Export a run's model for servers and phones, and prove the files equal.",
-        "kvae export runs/mnist --out exported",
+    _add_export(
+        verb(
+            "export",
+            "Export a model for servers and phones, and check it against Keras.",
+            "runs/mnist --out exported",
+        )
     )
-    _add_run(ship)
-    ship.add_argument("--out", type=_PATH, help="folder to make (RUN/export)")
-    _add_export(ship)
     again = verb(
         "verify",
-        "Repeat the parity checks of an export, from its folder alone.",
-        "kvae verify exported",
+        "Repeat the checks of an export, without kvae or Keras.",
+        "exported",
     )
     again.add_argument(
         "path", metavar="DIR", type=_PATH, help="a folder of kvae export"
@@ -132,8 +127,8 @@ def parser() -> argparse.ArgumentParser:
     _add_explore(
         verb(
             "explore",
-            "Show an exported model on a page in the browser, on this machine alone.",
-            "kvae explore exported --fetch",
+            "Explore a model in the browser. The page is served to this machine only.",
+            "runs/mnist",
         )
     )
     return parser
@@ -141,250 +136,298 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_quickstart(parser: argparse.ArgumentParser) -> None:
     folder = pathlib.Path("kvae-quickstart")
-    parser.add_argument("--out", type=_PATH, default=folder, help=f"folder ({folder})")
+    parser.add_argument(
+        "--out", type=_PATH, default=folder, help=f"the folder to create ({folder})"
+    )
     _add_settings(parser)
+    _add_verbose(parser)
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.usage = f"{parser.prog} [RECIPE] [options]"
     parser.add_argument(
-        "recipe", nargs="?", help="digits, mnist, ..., a .toml, or a run"
+        "recipe",
+        metavar="RECIPE",
+        nargs="?",
+        help="digits, mnist, ...; or a .toml file; or a run to repeat",
     )
     of_config = parser.add_argument_group("changes to the recipe")
     for flag, kind, words in (
         (
             "--data",
             str,
-            "digits, a TFDS name, .npy or .npz, a folder of images or .npy",
+            "digits, the name of a TensorFlow data set, a .npy or .npz file, or a "
+            "folder of images or .npy files",
         ),
-        ("--data-dir", str, "where TFDS keeps its data"),
-        (
-            "--size",
-            str,
-            "height x width to which a folder's images are scaled: 64x48, 64",
-        ),
-        ("--resize", str, "how: crop what is too long (default), or stretch"),
-        (
-            "--preset",
-            str,
-            "a model of kvae.presets by its name: beta_vae, vamp_vae, ...",
-        ),
+        ("--data-dir", str, _DATA_DIR),
+        ("--size", str, "scale a folder's images to HEIGHTxWIDTH, such as 64x48"),
+        ("--resize", str, "how to scale: crop (the default) or stretch"),
+        ("--preset", str, "a model of kvae.presets, such as beta_vae or vamp_vae"),
         ("--latent-dim", int, "number of latent dimensions"),
-        ("--epochs", int, "passes over the training set"),
+        ("--epochs", int, "passes over the training set; with --resume, in total"),
         ("--batch-size", int, "examples per step"),
         ("--likelihood", str, "bernoulli, normal, ..."),
-        ("--condition", str, "label: the model is given the label of each example"),
-        ("--seed", int, "same seed, same numbers"),
-        ("--strategy", str, "mirrored or multi_worker: several devices, or machines"),
+        ("--condition", str, "label: condition the model on the label of each example"),
+        ("--seed", int, "the same seed gives the same numbers"),
+        ("--strategy", str, "mirrored (several devices) or multi_worker (machines)"),
     ):
         of_config.add_argument(
-            flag, type=kind, help=words, action=_Change, default=argparse.SUPPRESS
+            flag,
+            type=kind,
+            metavar="N" if kind is int else _METAVARS.get(flag, "NAME"),
+            help=words,
+            action=Change,
+            default=argparse.SUPPRESS,
         )
     of_config.add_argument(
         "--skip-unreadable",
-        action=_Change,
+        action=Change,
         nargs=0,
         const=True,
         default=argparse.SUPPRESS,
-        help="pass over damaged images of a folder",
+        help="skip damaged images of a folder",
     )
     parser.set_defaults(changes={})
     _add_settings(parser)
-    parser.add_argument("--out", type=_PATH, help="folder of the run (runs/NAME)")
+    parser.add_argument(
+        "--out", type=_PATH, help="the folder of the run to create (runs/NAME)"
+    )
     parser.add_argument(
         "--resume",
         type=_PATH,
         metavar="RUN",
-        help="go on with an interrupted run, bit for bit; nothing else but --data-dir",
+        help="resume an interrupted run, bit for bit, or with --epochs train a finished "
+        "one further",
     )
     parser.add_argument(
-        "--keys", action="store_true", help="only list every key that --set takes"
+        "--keys", action="store_true", help="list every key that --set takes, and exit"
     )
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    _add_run(parser)
+    parser.add_argument(
+        "--num-samples",
+        type=positive,
+        help="latents per example; with --only, those of log_likelihood",
+    )
+    parser.add_argument(
+        "--only",
+        metavar="NAME,NAME",
+        help="other evaluations instead of the ELBO: log_likelihood, elbo, information, "
+        "latents, gaps, ais, samples",
+    )
+    _add_examples(parser, "all")
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    _add_run(parser)
+    parser.add_argument(
+        "--minutes",
+        type=minutes,
+        default=2.0,
+        help="how long it may take, about (2); chooses the numbers below",
+    )
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="take as long as it takes: 1000 examples, 5000 latents each",
+    )
+    parser.add_argument(
+        "--num-samples", type=positive, help="latents per example for log p(x)"
+    )
+    _add_examples(parser, "chosen")
+    parser.add_argument("--out", type=_PATH, help="the page (RUN/report.html)")
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "paths", metavar="RUN", type=_PATH, nargs="+", help="two runs or more"
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
+    parser.add_argument(
+        "--num-samples",
+        type=positive,
+        default=1000,
+        help="latents per example for log p(x) (1000)",
+    )
+    _add_examples(parser, "1000", 1000)
+    parser.add_argument("--out", type=_PATH, help="an HTML page, with pictures, too")
 
 
 def _add_sample(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="RUN", type=_PATH, help=_RUN)
     parser.add_argument(
-        "path", metavar="RUN", type=_PATH, help="a folder of kvae train"
-    )
-    parser.add_argument("--num", type=_positive, default=64, help="how many (64)")
-    parser.add_argument(
-        "--seed", type=_seed, default=0, help="same seed, same samples (0)"
+        "--num", type=positive, default=64, help="number of samples (64)"
     )
     parser.add_argument(
-        "--condition", help="of a conditional model: a label, 7 or its name, or several"
+        "--seed", type=seed, default=0, help="the same seed gives the same samples (0)"
     )
     parser.add_argument(
-        "--temperature", type=_spread, default=1.0, help="of the prior (1)"
+        "--condition",
+        help="for a conditional model: a label by its number or name, or several",
     )
     parser.add_argument(
-        "--draw-pixels", dest="mean", action="store_false", help="draws, not means"
+        "--temperature",
+        type=spread,
+        default=1.0,
+        help="factor of the prior's spread; below 1, samples are more typical (1)",
     )
-    parser.add_argument("--out", type=_PATH, help="a .png, or a .npy for the numbers")
+    parser.add_argument(
+        "--draw-pixels",
+        dest="mean",
+        action="store_false",
+        help="draw from p(x|z) instead of taking its mean",
+    )
+    parser.add_argument(
+        "--out", type=_PATH, help="a .png file, or .npy for the numbers"
+    )
 
 
 def _add_complete(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="RUN", type=_PATH, help=_RUN)
     parser.add_argument(
-        "path", metavar="RUN", type=_PATH, help="a folder of kvae train"
+        "images", metavar="IMAGE", type=_PATH, nargs="+", help="image files"
     )
-    parser.add_argument("images", metavar="IMAGE", type=_PATH, nargs="+")
     parser.add_argument(
         "--mask",
         help="what is hidden: left-half, right-half, top-half, bottom-half, any-half, "
-        "rectangle, random, or an image, white where visible (the run's own)",
+        "rectangle, random, or an image that is white where it is visible (the run's "
+        "own masks)",
     )
-    parser.add_argument("--num", type=_positive, default=8, help="of each image (8)")
-    parser.add_argument("--seed", type=_seed, default=0, help="of the draws (0)")
-    parser.add_argument("--out", type=_PATH, help="a .png, or a .npy for the numbers")
+    parser.add_argument(
+        "--num", type=positive, default=8, help="completions of each image (8)"
+    )
+    parser.add_argument(
+        "--seed", type=seed, default=0, help="the same seed gives the same answers (0)"
+    )
+    parser.add_argument(
+        "--out", type=_PATH, help="a .png file, or .npy for the numbers"
+    )
 
 
 def _add_encode(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "path", metavar="RUN", type=_PATH, help="a folder of kvae train, or a .keras"
+        "path", metavar="RUN", type=_PATH, help=f"{_RUN}, or a .keras file"
     )
     parser.add_argument(
-        "--out", type=_PATH, required=True, help="folder to make, or to go on with"
+        "--out", type=_PATH, required=True, help="the folder to create or to resume"
     )
     parser.add_argument(
-        "--data", help="digits, a TFDS name, a .npy, ... (what the run was trained on)"
+        "--data", help="the data, as for kvae train (those that the run was trained on)"
     )
-    parser.add_argument("--data-dir", help="where TFDS keeps its data")
+    parser.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
     parser.add_argument(
-        "--part", choices=("train", "validation", "test"), help="one part alone (all)"
+        "--part", choices=("train", "validation", "test"), help="only one part (all)"
     )
     parser.add_argument(
         "--format",
         dest="file_format",
         choices=("parquet", "tfrecord"),
         default="parquet",
-        help="of the files (parquet)",
+        help="format of the files (parquet)",
     )
     for flag, default, words in (
         ("--shard-size", 65536, "examples per file"),
         ("--batch-size", 512, "examples per pass"),
-        ("--num-samples", 1, "latents per example of the ELBO"),
+        ("--num-samples", 1, "latents per example for the ELBO"),
     ):
         parser.add_argument(
-            flag, type=_positive, default=default, help=f"{words} ({default})"
+            flag, type=positive, default=default, help=f"{words} ({default})"
         )
-    parser.add_argument("--seed", type=_seed, default=0, help="of those latents (0)")
     parser.add_argument(
-        "--skip-unreadable",
-        action="store_true",
-        help="pass over damaged images of a folder",
+        "--seed", type=seed, default=0, help="seed of those latents (0)"
     )
     parser.add_argument(
-        "--no-scores", dest="scores", action="store_false", help="leave the ELBO out"
+        "--skip-unreadable", action="store_true", help="skip damaged images of a folder"
     )
-
-
-def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "path", metavar="RUN", type=_PATH, help="a folder of kvae train"
+        "--no-scores", dest="scores", action="store_false", help="omit the ELBO"
     )
-    parser.add_argument("--data-dir", help="where TFDS keeps its data")
-
-
-def _add_examples(parser: argparse.ArgumentParser, num: int | None) -> None:
-    words = "how many test examples, the first ones"
-    parser.add_argument(
-        "--examples", type=_positive, default=num, help=f"{words} ({num or 'all'})"
-    )
-
-
-def _add_importance(parser: argparse.ArgumentParser, samples: int) -> None:
-    parser.add_argument(
-        "--num-samples",
-        type=_positive,
-        default=samples,
-        help=f"latents per example for log p(x) ({samples})",
-    )
-    _add_examples(parser, 1000)
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
+    _add_run(parser)
+    parser.add_argument("--out", type=_PATH, help="the folder to create (RUN/export)")
     parser.add_argument(
         "--precisions",
         default="float32",
         metavar="P,P",
-        help="of the .tflite files: float32,float16,int8_dynamic,int8 (float32)",
+        help="of the .tflite files: float32, float16, int8_dynamic, int8 (float32)",
     )
     parser.add_argument(
         "--all",
         action="store_true",
         dest="everything",
-        help="every precision, batch size 1 too, and files with every endpoint",
+        help="all precisions, files for batch size 1, and files with every endpoint",
     )
-    parser.add_argument("--licence", help="of the weights, for the model cards")
+    parser.add_argument("--license", help="license of the weights, for the model cards")
     parser.add_argument(
-        "--serving", action="store_true", help="warm-up and configuration of a server"
+        "--serving",
+        action="store_true",
+        help="add warm-up requests and a server configuration",
     )
+    _add_verbose(parser)
 
 
 def _add_explore(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "path", metavar="DIR", type=_PATH, help="a folder of kvae export"
+        "path", metavar="DIR", type=_PATH, help="a run, or a folder of kvae export"
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
+    parser.add_argument(
+        "--litertjs",
+        type=_PATH,
+        metavar="PATH",
+        help="folder of the LiteRT.js packages",
     )
     parser.add_argument(
-        "--litertjs", type=_PATH, metavar="PATH", help="folder of the npm packages"
+        "--fetch",
+        action="store_true",
+        help="install LiteRT.js from npm without asking, into DIR/explore",
     )
     parser.add_argument(
-        "--fetch", action="store_true", help="install them by npm, into DIR/explore"
+        "--port", type=port, default=0, help="port of the page (a free one)"
     )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="RUN", type=_PATH, help=_RUN)
+    parser.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
+
+
+def _add_examples(
+    parser: argparse.ArgumentParser, shown: str, default: int | None = None
+) -> None:
     parser.add_argument(
-        "--port", type=_port, default=0, help="of the page (a free one)"
+        "--examples",
+        type=positive,
+        default=default,
+        help=f"number of test examples, from the first one ({shown})",
     )
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    words = (
-        "any key of a recipe (kvae train --keys), for example encoder.units=512; repeat"
-    )
     parser.add_argument(
-        "--set", action="append", dest="settings", metavar="KEY=VALUE", help=words
+        "--set",
+        action="append",
+        dest="settings",
+        metavar="KEY=VALUE",
+        help="set any key of the recipe, such as encoder.units=512; may be repeated; "
+        "kvae train --keys lists the keys",
     )
 
 
-class _Change(argparse.Action):
-    """Collects what replaces a key of the recipe, by the name that the key has there."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        key = {"size": "image_size"}.get(self.dest, self.dest)
-        value = self.const if self.nargs == 0 else values
-        namespace.changes = {**namespace.changes, key: value}
+def _add_quiet(parser: argparse.ArgumentParser, default: Any) -> None:
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", default=default, help="show only warnings"
+    )
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(
-            f"expected a whole number from 1; got {text!r}"
-        )
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"expected a port up to 65535; got {text!r}")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**31:
-        raise argparse.ArgumentTypeError(
-            f"expected a whole number below 2**31; got {text!r}"
-        )
-    return int(text)
-
-
-def _spread(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number from 0; got {text!r}")
-    return value
+def _add_verbose(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="show the table of all checks of the export",
+    )

@@ -7,7 +7,7 @@ import traceback
 
 
 def explain(error: Exception) -> int:
-    """Prints what went wrong, and says whose mistake it was."""
+    """Prints what went wrong, and whether it is a mistake of the user or a bug."""
     # By name, because the library itself may be what cannot be imported.
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if kinds & {"UserError", "MissingExtra", "ExportRefused", "FileExistsError"}:
@@ -18,8 +18,7 @@ def explain(error: Exception) -> int:
         return 1
     traceback.print_exception(error)
     print(
-        "kvae: this is a fault of kvae, not of yours; please report it with the lines "
-        "above.",
+        "kvae: this is a bug in kvae. Please report it with the lines above.",
         file=sys.stderr,
     )
     return 1

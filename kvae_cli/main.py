@@ -3,10 +3,10 @@
     kvae quickstart
     kvae train mnist --out runs/mnist
 
-Exit status: 0 done; 1 something failed; 2 a mistake in what was asked for, with one
-sentence on standard error; 130 interrupted; 143 stopped by SIGTERM, training saved.
+Exit status: 0 success; 1 something failed; 2 the command was wrong, with one sentence on
+standard error; 130 interrupted; 143 stopped by SIGTERM, with training saved.
 
-`import kvae` brings TensorFlow, which takes seconds. This package imports only the
+`import kvae` imports TensorFlow, which takes seconds. This package imports only the
 standard library before it has read the arguments, so help and refusals come at once.
 """
 
@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from kvae_cli.arguments import parser
 from kvae_cli.errors import explain
@@ -39,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser().parse_args(argv)
         if arguments.verb == "verify":
             return _verify(arguments.path)
+        if arguments.verb == "train" and not _says_what(arguments):
+            parser().parse_args(["train", "--help"])
         _show_log(arguments.quiet)
         with _quiet_import():
             from kvae.training.commands.verbs import VERBS
@@ -59,11 +62,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return explain(error)
 
 
-def _verify(path: pathlib.Path) -> int:
-    """Repeats the checks of an export in a process that admits neither kvae nor keras.
+def _says_what(arguments: Any) -> bool:
+    """Whether `kvae train` was given anything at all."""
+    given = {key: value for key, value in vars(arguments).items() if value}
+    return bool(set(given) - {"verb", "quiet"})
 
-    It goes around the library, because the checks need one runtime only and are meant
-    for machines that have nothing more.
+
+def _verify(path: pathlib.Path) -> int:
+    """Repeats the checks of an export in a process that can import neither kvae nor Keras.
+
+    It bypasses the library, because the checks need only one runtime and are meant for
+    machines that have nothing else.
     """
     if not path.is_dir():
         print(f"kvae: there is no folder {path}.", file=sys.stderr)
@@ -93,8 +102,8 @@ def _show_log(quiet: bool) -> None:
 def _quiet_import() -> Iterator[None]:
     """Keeps TensorFlow's greetings off standard error, and shows them after a failure.
 
-    TF_CPP_MIN_LOG_LEVEL does not reach what is logged while TensorFlow is loaded. A
-    user who sets it wants to see the log.
+    TF_CPP_MIN_LOG_LEVEL has no effect on what TensorFlow logs while it is loaded. If the
+    user has set it, everything is shown.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
         yield

@@ -73,8 +73,8 @@ INSTEAD = {
         "kvae compare runs/mnist runs/mnist-2 --examples 50 --out compared.html",
         "a thousand latents for each example take a minute",
     ),
-    "kvae export runs/mnist --out exported-all --all --serving --licence CC0-1.0": (
-        "kvae export runs/mnist --out exported-all --serving --licence CC0-1.0",
+    "kvae export runs/mnist --out exported-all --all --serving --license CC0-1.0": (
+        "kvae export runs/mnist --out exported-all --serving --license CC0-1.0",
         "sixteen LiteRT files take minutes; tests/export makes each kind",
     ),
 }

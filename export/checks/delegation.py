@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from kvae.export.checks.verification import without_greetings
+
 
 def outside_xnnpack(path: Path, batch: int = 1) -> dict[str, list[str]]:
     """Names the operations that XNNPACK leaves out, for each signature of a file.
@@ -44,7 +46,8 @@ def _outside(content: bytes, batch: int) -> list[str]:
         signature = detail["shape_signature"]
         if len(signature) and signature[0] == -1:
             interpreter.resize_tensor_input(detail["index"], [batch, *signature[1:]])
-    interpreter.allocate_tensors()
+    with without_greetings():
+        interpreter.allocate_tensors()
     operations: list[dict[str, Any]] = interpreter._get_ops_details()
     nodes = [op for op in operations if op["op_name"] != "DELEGATE"]
     maker = {int(t): i for i, op in enumerate(nodes) for t in op["outputs"]}

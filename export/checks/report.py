@@ -45,6 +45,24 @@ class ExportReport:
         lists = {k: list(v) for k, v in fields.items() if isinstance(v, tuple)}
         return {**fields, **lists, "directory": str(self.directory), "ok": self.ok}
 
+    def summary(self) -> str:
+        """The outcome in one line: how many checks passed, and the worst of them."""
+        passed = sum(row["ok"] for row in self.rows)
+        text = f"{passed} of {len(self.rows)} checks passed"
+        compared = [row for row in self.rows if row["limit"] and "max" in row]
+        if compared:
+            worst = max(
+                compared, key=lambda row: row["max"] / (row["limit"] * row["unit"])
+            )
+            limit = worst["limit"] * worst["unit"]
+            text += f", worst {worst['max']:.1e} of {limit:.1e}"
+        left = [
+            *(f"no {name} in LiteRT" for name in self.refused),
+            *(f"{path} not checked" for path in self.skipped),
+            *self.problems,
+        ]
+        return "; ".join([text, *left])
+
     def table(self) -> str:
         """The comparison as text, one line per output, then files and problems."""
         parts = [table(list(self.rows))] if self.rows else []

@@ -14,6 +14,7 @@ a checksum too, can take nothing out. Exit status: 0 all equal, 1 a difference o
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import importlib.abc
 import importlib.machinery
@@ -21,7 +22,8 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -240,6 +242,24 @@ def saved_model_runner(path: Path) -> Runner:
     return run
 
 
+@contextlib.contextmanager
+def without_greetings() -> Iterator[None]:
+    """Keeps the INFO lines that LiteRT itself writes off standard error."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            file.seek(0)
+            for line in file:
+                if not line.startswith(b"INFO:"):
+                    os.write(2, line)
+
+
 def litert_runner(path: Path) -> Runner:
     """Loads a .tflite file and returns a function that runs one of its signatures."""
     from ai_edge_litert.interpreter import Interpreter
@@ -248,7 +268,7 @@ def litert_runner(path: Path) -> Runner:
     runners: dict[str, Any] = {}
 
     def run(signature: str, inputs: dict[str, Any]) -> dict[str, Any]:
-        if signature not in runners:
+        if first := signature not in runners:
             runners[signature] = interpreter.get_signature_runner(signature)
         details = runners[signature].get_input_details()
         # A fixed-batch `generate` has no num; scalars have an axis of one on a device.
@@ -256,7 +276,8 @@ def litert_runner(path: Path) -> Runner:
             k: np.reshape(inputs[k], (1,)) if np.ndim(inputs[k]) == 0 else inputs[k]
             for k in details
         }
-        outputs = runners[signature](**given)
+        with without_greetings() if first else contextlib.nullcontext():
+            outputs = runners[signature](**given)
         return {k: np.array(v) for k, v in outputs.items()}
 
     run.signatures = sorted(interpreter.get_signature_list())  # type: ignore[attr-defined]

@@ -1,8 +1,11 @@
 """The command line, as a user meets it."""
 
 import json
+import logging
+import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -13,10 +16,11 @@ import pytest
 
 import kvae_cli.main
 from kvae.training.commands import verbs
+from kvae.training.run.run_directory import RunDirectory
 from kvae_cli import main
 
 ROOT = pathlib.Path(__file__).parents[2]
-QUICK = "--epochs 1 --set encoder.units=[8] --set decoder.units=[8]".split()
+QUICK = "digits --epochs 1 --set encoder.units=[8] --set decoder.units=[8]".split()
 
 VERBS = [*verbs.VERBS, "verify"]  # the last goes around the library
 
@@ -96,15 +100,19 @@ def test_a_real_process_is_quiet_and_exits_with_2(tmp_path: pathlib.Path) -> Non
     ("arguments", "sentence"),
     [
         ("", "the following arguments are required: VERB"),
+        ("train --epochs 3", "say what to train on: a recipe (digits, "),
         ("train --epochs x", "argument --epochs: invalid int value: 'x'"),
-        ("train --latent-dim 0", "latent_dim must be a whole number, at least 1"),
-        ("train --set epoch=3", "no key 'epoch'. Did you mean epochs?"),
-        ("train --set epochs", "--set takes key=value"),
+        (
+            "train digits --latent-dim 0",
+            "latent_dim must be a whole number, at least 1",
+        ),
+        ("train digits --set epoch=3", "no key 'epoch'. Did you mean epochs?"),
+        ("train digits --set epochs", "--set takes key=value"),
         ("train --data none.npy", "there is no file none.npy"),
         ("train --data ./none", "there is no file or folder ./none"),
         ("train --data mnst", "no data set 'mnst'. Did you mean"),
         ("train --data mnist --data-dir none", "there is no folder none"),
-        ("train --likelihood bernouli", "no likelihood 'bernouli'"),
+        ("train digits --likelihood bernouli", "no likelihood 'bernouli'"),
         ("evaluate none", "there is no run none"),
         ("evaluate none --num-samples 0", "expected a whole number from 1"),
         ("sample none --seed -1", "expected"),
@@ -159,11 +167,67 @@ def test_train_evaluate_sample(command: Command, tmp_path: pathlib.Path) -> None
     assert (run / "samples-64-seed-0.png").exists()
 
 
+def test_the_version_comes_without_tensorflow() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "kvae_cli", "--version"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert re.fullmatch(
+        r"kvae \S+ \(Python [\d.]+, TensorFlow [\d.]+, Keras [\d.]+\)\n", done.stdout
+    )
+
+
+def test_train_alone_prints_its_help(command: Command) -> None:
+    for arguments in (["train"], ["-q", "train"]):
+        status, out, _ = command(*arguments)
+        assert status == 0
+        assert "usage: kvae train [RECIPE] [options]" in out
+
+
+def test_quiet_works_before_and_after_the_verb(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels = []
+    monkeypatch.setitem(
+        verbs.VERBS,
+        "quickstart",
+        lambda **_: levels.append(logging.getLogger("kvae").level),
+    )
+    for arguments in (["-q", "quickstart"], ["quickstart", "-q"], ["quickstart"]):
+        assert command(*arguments)[0] == 0
+    assert levels == [logging.WARNING, logging.WARNING, logging.INFO]
+
+
+def test_ctrl_c_says_how_to_resume(tmp_path: pathlib.Path) -> None:
+    """A real process, interrupted in the middle; the line that it prints works."""
+    arguments = ["train", *QUICK, "--epochs", "100000", "--out", "run"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KVAE_COMMAND": "./run kvae"}
+    command = [sys.executable, "-m", "kvae_cli", *arguments]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("epoch "):
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+        assert process.wait(60) == 130
+    assert "Resume with: ./run kvae train --resume run\n" in rest
+    assert rest.endswith("kvae: interrupted.\n")
+    resumed = RunDirectory.open(tmp_path / "run", finished=False)
+    assert list(resumed.checkpoints.glob("*.npz"))
+
+
 @pytest.mark.parametrize(
     ("error", "status", "words"),
     [
         (KeyboardInterrupt(), 130, "interrupted"),
-        (RuntimeError("ours"), 1, "this is a fault of kvae"),
+        (RuntimeError("ours"), 1, "this is a bug in kvae"),
         (FileExistsError("it is there"), 2, "kvae: it is there"),
     ],
 )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from kvae.core.atomic import write_text
+from kvae.core.command import command_name
 from kvae.core.errors import UserError, user_errors
 from kvae.core.extras import require
 from kvae.core.inputs import Inputs
@@ -19,7 +22,7 @@ from kvae.training.commands.encode_run import encode
 from kvae.training.commands.evaluate_runs import compare, evaluate, report, show_metrics
 from kvae.training.commands.output_paths import changed_data, new_file
 from kvae.training.config.config import Config, describe_keys
-from kvae.training.config.load_recipe import load_recipe
+from kvae.training.config.load_recipe import load_recipe, recipe_names
 from kvae.training.run.completion_runs import (
     inputs_for_test,
     read_images,
@@ -33,19 +36,25 @@ from kvae.training.run.runner import resume as resume_run
 from kvae.training.run.runner import train as train_run
 
 
-def quickstart(out: pathlib.Path, settings: list[str] | None = None) -> None:
-    """Trains on the digits, evaluates, draws samples and exports.
+def quickstart(
+    out: pathlib.Path, settings: list[str] | None = None, verbose: bool = False
+) -> None:
+    """Trains on bundled digits, evaluates, samples, and exports.
 
     Args:
-        out: the folder to make.
+        out: the folder to create.
         settings: "key=value" changes to the recipe.
+        verbose: print all checks of the export.
     """
-    run = train_run(load_recipe("digits", settings=settings), out)
+    with _resumable(out):
+        run = train_run(load_recipe("digits", settings=settings), out)
     show_metrics(run.metrics["test"], run.data.name)
-    _export(run, out / "export")
-    print(f"\nEverything lies in {out}; look at {out / 'samples.png'}, and next try:")
-    print(f"  kvae sample {out} --seed 1 --out more.png")
-    print("  kvae train mnist --out runs/mnist")
+    _export(run, out / "export", verbose)
+    command = command_name()
+    print(f"\nRun saved to {out}. Look at {out / 'samples.png'}. Next, try:")
+    print(f"  {command} sample {out} --seed 1 --out more.png")
+    print(f"  {command} explore {out}")
+    print(f"  {command} train mnist --out runs/mnist")
 
 
 def train(
@@ -56,28 +65,35 @@ def train(
     resume: pathlib.Path | None = None,
     keys: bool = False,
 ) -> None:
-    """Trains a model by a recipe or on a data source, or goes on with a run.
+    """Trains a model from a recipe or a data source, or resumes a run.
 
     Args:
-        recipe: a name or path; None uses the defaults for `changes["data"]`, or the
-            digits recipe.
+        recipe: a name or path; None uses the defaults for `changes["data"]`.
         changes: values by key of the configuration; None leaves the recipe's.
         settings: "key=value" changes, applied last.
-        out: the folder to make; runs/NAME if None.
-        resume: the folder of an interrupted run, which has its own recipe.
+        out: the folder to create; runs/NAME if None.
+        resume: the folder of a run, which has its own recipe.
         keys: only list every key of a recipe, with its default and meaning.
+
+    Raises:
+        UserError: if nothing says what to train on.
     """
     if keys:
         print(describe_keys())
         return
     if resume is not None:
-        _tell(_resumed(resume, recipe, changes, settings, out))
+        with _resumable(resume):
+            _tell(_resumed(resume, recipe, changes, settings, out))
         return
-    if recipe is None and changes.get("data") is None:
-        recipe = "digits"
+    given = [text.partition("=")[0].strip() for text in settings or []]
+    if recipe is None and changes.get("data") is None and "data" not in given:
+        raise UserError(
+            f"say what to train on: a recipe ({', '.join(recipe_names())}), or --data."
+        )
     config = load_recipe(recipe, changes, settings)
     out = out or pathlib.Path("runs") / _name(recipe, config)
-    _tell(train_run(config, out))
+    with _resumable(out):
+        _tell(train_run(config, out))
 
 
 def sample(
@@ -89,7 +105,7 @@ def sample(
     out: pathlib.Path | None = None,
     condition: str | None = None,
 ) -> None:
-    """Draws new examples from a run's model.
+    """Draws new examples from a trained model.
 
     Args:
         path: of the run.
@@ -110,7 +126,7 @@ def sample(
         wanted = read_condition(vae, directory, condition)
         x = vae.sample(num, seed, wanted, temperature, mean)
     save_examples(out, x, directory.pixel_range())
-    print(f"{num} samples lie in {out}")
+    print(f"Saved {num} samples to {out}")
 
 
 def complete(
@@ -121,13 +137,13 @@ def complete(
     seed: int = 0,
     out: pathlib.Path | None = None,
 ) -> None:
-    """Completes images with a run's model.
+    """Fills in the hidden part of images.
 
     Args:
         path: of the run.
         images: files of the size that the model takes.
-        mask: the name of a family, or an image, white where visible; the run's own masks
-            if None.
+        mask: the name of a family, or an image that is white where it is visible; the
+            run's own masks if None.
         num: completions of each image.
         seed: of masks and completions.
         out: a .png or .npy file; in the run if None.
@@ -140,7 +156,10 @@ def complete(
     vae = directory.load_model()
     pixel_range = directory.pixel_range()
     if not is_image(vae.data_shape):
-        raise UserError(f"the model of {path} takes no images, but {vae.data_shape}.")
+        raise UserError(
+            f"the model of {path} takes examples of shape {vae.data_shape}, which are "
+            "not images."
+        )
     if vae.condition is not None and not is_completing(vae):
         raise UserError(
             f"the model of {path} is conditioned on {vae.condition}, which kvae complete "
@@ -151,7 +170,7 @@ def complete(
         wanted = read_mask(mask, len(x), vae.data_shape)
     with user_errors():
         save_completions(out, vae, x, wanted, num, seed, pixel_range)
-    print(f"{num} completions of each of {len(x)} images lie in {out}")
+    print(f"Saved {num} completions of each of {len(x)} images to {out}")
 
 
 def export(
@@ -160,19 +179,21 @@ def export(
     out: pathlib.Path | None = None,
     precisions: str = "float32",
     everything: bool = False,
-    licence: str | None = None,
+    license: str | None = None,
     serving: bool = False,
+    verbose: bool = False,
 ) -> None:
-    """Exports a run's model for servers and phones, and proves the files equal.
+    """Exports a model for servers and phones, and checks the files against Keras.
 
     Args:
         path: of the run.
         data_dir: where TFDS keeps its data now; None is where it was.
-        out: the folder to make; RUN/export if None.
+        out: the folder to create; RUN/export if None.
         precisions: of the .tflite files, separated by commas.
         everything: all precisions, batch size 1 too, and files with every endpoint.
-        licence: of the weights, for the model cards.
+        license: of the weights, for the model cards.
         serving: warm-up requests and configuration of a model server too.
+        verbose: print all checks.
     """
     chosen = tuple(PRECISIONS) if everything else tuple(precisions.split(","))
     unknown = [name for name in chosen if name not in PRECISIONS]
@@ -184,10 +205,11 @@ def export(
     _export(
         run,
         out or run.directory.path / "export",
+        verbose,
         precisions=chosen,
         batches=(None, 1) if everything else (None,),
         whole_model=everything,
-        licence=licence,
+        licence=license,
         serving=serving,
     )
 
@@ -240,23 +262,40 @@ def _resumed(
 ) -> Run:
     if recipe or settings or out or set(changes) - {"data_dir"}:
         raise UserError(
-            f"--resume goes on with {path} as it began, by its own config.toml; give "
-            "nothing with it but --data-dir."
+            f"--resume continues {path} with its own config.toml; the only other options "
+            "are --data-dir and, for a finished run, --epochs."
         )
     return resume_run(path, changed_data(changes.get("data_dir")))
+
+
+@contextlib.contextmanager
+def _resumable(path: pathlib.Path) -> Iterator[None]:
+    """Says how to resume a run that is interrupted while the block runs."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        run = RunDirectory(path.expanduser())
+        if any(run.checkpoints.glob("*.npz")):
+            print(
+                f"Resume with: {command_name()} train --resume {path}", file=sys.stderr
+            )
+        raise
 
 
 def _tell(run: Run) -> None:
     if run.metrics:  # else another worker tells
         show_metrics(run.metrics["test"], run.data.name)
-        print(f"\nThe run lies in {run.directory.path}")
+        print(f"\nRun saved to {run.directory.path}")
 
 
-def _export(run: Run, out: pathlib.Path, **options: Any) -> None:
+def _export(run: Run, out: pathlib.Path, verbose: bool, **options: Any) -> None:
     test = Inputs.of(inputs_for_test(run.data, run.config)).to_dict()
     examples = {key: value[:640] for key, value in test.items()}
     report = export_model(run.vae, out, examples, **options)
-    print(f"\nExported to {out}; the files compute what Keras computes:\n{report}")
+    table = run.directory.path / f"{out.name}-checks.txt"
+    write_text(table, f"{report}\n")
+    print(f"\nExported to {out}: {report.summary()}")
+    print(report if verbose else f"All checks are in {table}")
 
 
 def _name(recipe: str | None, config: Config) -> str:

@@ -10,20 +10,21 @@ import keras
 import rich.console
 import rich.progress
 
-_SHOWN = ("elbo", "rate", "distortion")
+WIDTH = 80
+"""Columns of the narrowest terminal; no line is longer while its numbers allow it."""
 
 
 class Progress(keras.callbacks.Callback):
-    """A bar with nats on a terminal; elsewhere one line per epoch.
+    """Prints one line per epoch, and on a terminal a moving line below them.
 
     Args:
-        epochs: how many there will be.
+        epochs: the number of epochs.
         steps: batches per epoch.
         batch_size: examples per batch.
-        console: where to; standard error if None.
+        console: where to print; standard error if None.
     """
 
-    # Logs come as tensors and are read only when the bar is drawn: reading them after
+    # Logs come as tensors and are read only when the line is drawn: reading them after
     # each batch would wait for each batch.
     async_safe = True
 
@@ -45,14 +46,14 @@ class Progress(keras.callbacks.Callback):
         self._drawn = self._last = 0.0
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Shows the bar."""
+        """Shows the moving line."""
         if not self.console.is_terminal:
             return
         self._bar = rich.progress.Progress(
             rich.progress.TextColumn(
                 "epoch {task.fields[epoch]}/{task.fields[epochs]}"
             ),
-            rich.progress.BarColumn(bar_width=24),
+            rich.progress.BarColumn(bar_width=16),
             rich.progress.TextColumn("{task.fields[nats]}"),
             rich.progress.TextColumn("{task.fields[speed]}"),
             rich.progress.TimeRemainingColumn(),
@@ -81,32 +82,23 @@ class Progress(keras.callbacks.Callback):
             self._task,
             completed=self._epoch * self.steps + batch + 1,
             epoch=self._epoch + 1,
-            nats=describe(logs or {}),
+            nats="".join(_numbers(logs or {}, ("elbo",))),
             speed=f"{rate:,.0f} examples/s",
         )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Says where the epoch ended."""
-        logs = logs or {}
+        """Prints how the epoch ended."""
         seconds = time.monotonic() - self._last
-        line = f"epoch {epoch + 1}/{self.epochs}  {seconds:.1f} s  {describe(logs)}"
-        validation = {
-            k.removeprefix("val_"): v for k, v in logs.items() if k[:4] == "val_"
-        }
-        if validation:
-            line += f"  validation {describe(validation, ('elbo',))}"
-        if self._bar is None:
-            self.console.print(line, soft_wrap=True)
-        else:
+        self.console.print(
+            epoch_line(epoch + 1, self.epochs, logs or {}, seconds), soft_wrap=True
+        )
+        if self._bar is not None:
             self._bar.update(
-                self._task,
-                completed=(epoch + 1) * self.steps,
-                epoch=epoch + 1,
-                nats=describe(logs),
+                self._task, completed=(epoch + 1) * self.steps, epoch=epoch + 1
             )
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Takes the bar away; `close` does the same after an error."""
+        """Removes the moving line; `close` does the same after an error."""
         self.close()
 
     def close(self) -> None:
@@ -116,12 +108,40 @@ class Progress(keras.callbacks.Callback):
             self._bar = None
 
 
-def describe(logs: dict[str, Any], names: tuple[str, ...] = _SHOWN) -> str:
-    """Formats metrics in nats: 'ELBO -91.20 rate 24.10 distortion 67.10 nats'."""
+def epoch_line(epoch: int, epochs: int, logs: dict[str, Any], seconds: float) -> str:
+    """Formats one epoch, in nats per example.
+
+        epoch 12/120  ELBO -91.20  rate 24.10  distortion 67.10  val -92.35  3.1 s
+
+    Where this exceeds 80 columns, the distortion is omitted: it is minus the sum of the
+    other two.
+
+    Args:
+        epoch: its number, from 1.
+        epochs: the number of epochs.
+        logs: metrics by name, as Keras gives them to callbacks.
+        seconds: how long the epoch took.
+    """
+    begin = f"epoch {epoch:{len(str(epochs))}}/{epochs}"
+    names: tuple[str, ...] = ("elbo", "rate", "distortion", "val_elbo")
+    if "elbo" not in logs:  # a deterministic code
+        names = ("loss", "distortion", "val_loss")
+    for chosen in (names, tuple(name for name in names if name != "distortion")):
+        line = "  ".join([begin, *_numbers(logs, chosen), f"{seconds:.1f} s"])
+        if len(line) <= WIDTH:
+            break
+    return line
+
+
+_TITLES = {"elbo": "ELBO", "val_elbo": "val", "val_loss": "val"}
+
+
+def _numbers(logs: dict[str, Any], names: tuple[str, ...]) -> list[str]:
     values = [(name, float(logs[name])) for name in names if name in logs]
-    words = [
-        f"{'ELBO' if name == 'elbo' else name} "
-        + (f"{value:.2f}" if math.isfinite(value) else str(value))
-        for name, value in values
-    ]
-    return " ".join([*words, "nats"]) if words else ""
+    return [f"{_TITLES.get(name, name)} {_number(value)}" for name, value in values]
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value) or abs(value) >= 1e7:
+        return f"{value:.3e}"
+    return f"{value:.2f}" if abs(value) < 1e4 else f"{value:.0f}"

@@ -20,6 +20,7 @@ from kvae.core.atomic import (
     write_json,
     write_text,
 )
+from kvae.core.command import command_name
 from kvae.core.errors import UserError, is_damage
 from kvae.training.config.config import Config, differences
 from kvae.training.config.toml import parse_toml, read_toml, to_toml
@@ -59,8 +60,9 @@ class RunDirectory:
         exists = run.config_file.exists() or run._config_text() is not None
         if exists and not run.is_finished():
             raise UserError(
-                f"{path} holds a run that did not finish; go on with kvae train "
-                f"--resume {path}, choose another --out, or remove it."
+                f"{path} holds a run that did not finish; resume it with "
+                f"{command_name()} train --resume {path}, choose another --out, or "
+                "remove it."
             )
         of_a_start = {run.checkpoints, run.facts_file}  # of a run killed before it was
         if path.is_dir() and not of_a_start.issuperset(path.iterdir()):
@@ -102,8 +104,8 @@ class RunDirectory:
             write_text(run.config_file, text)  # killed between the two files
         if finished and not run.model_file.is_file():
             raise UserError(
-                f"{path} holds no model.keras, so its training did not finish; go on "
-                f"with kvae train --resume {path}."
+                f"{path} holds no model.keras, so its training did not finish; resume it "
+                f"with {command_name()} train --resume {path}."
             )
         return run
 

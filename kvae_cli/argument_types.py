@@ -1,0 +1,112 @@
+"""The parser of the command, and the kinds of values that it takes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import platform
+from typing import Any, NoReturn
+
+_PACKAGES = (("TensorFlow", "tensorflow"), ("Keras", "keras"))
+
+
+class Parser(argparse.ArgumentParser):
+    """States a mistake in one sentence, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Prints the message and exits with status 2."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help.\n")
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Leaves room for long option names."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+
+
+class Version(argparse.Action):
+    """Prints the versions that numbers depend on, without importing the packages."""
+
+    def __init__(self, option_strings: list[str], dest: str, **kwargs: Any) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, **kwargs)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """Prints the versions and exits."""
+        others = [f"{name} {_installed(package)}" for name, package in _PACKAGES]
+        python = f"Python {platform.python_version()}"
+        print(f"kvae {_installed('keras-vae')} ({', '.join([python, *others])})")
+        parser.exit()
+
+
+def _installed(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+class Change(argparse.Action):
+    """Collects the changed keys of the recipe by their names there."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Adds one change to `namespace.changes`."""
+        key = {"size": "image_size"}.get(self.dest, self.dest)
+        value = self.const if self.nargs == 0 else values
+        namespace.changes = {**namespace.changes, key: value}
+
+
+def positive(text: str) -> int:
+    """Reads a whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number from 1; received {text!r}"
+        )
+    return int(text)
+
+
+def port(text: str) -> int:
+    """Reads a port; 0 is a free one."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(
+            f"expected a port up to 65535; received {text!r}"
+        )
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """Reads a whole number below 2**31."""
+    if not text.isdecimal() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number below 2**31; received {text!r}"
+        )
+    return int(text)
+
+
+def spread(text: str) -> float:
+    """Reads a number from 0."""
+    return _number(text, "a number from 0")
+
+
+def minutes(text: str) -> float:
+    """Reads a number above 0."""
+    value = _number(text, "a number of minutes above 0")
+    if value == 0:
+        raise argparse.ArgumentTypeError("expected a number of minutes above 0")
+    return value
+
+
+def _number(text: str, expected: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected {expected}; received {text!r}")
+    return value
