@@ -17,12 +17,15 @@ import numpy as np
 import kvae
 for path in sorted(pathlib.Path(sys.argv[1]).glob("*.keras")):
     data = dict(np.load(path.with_suffix(".npz")))
-    wanted = {name: data.pop(name) for name in ("rate", "distortion", "mean")}
+    wanted = {k: data.pop(k) for k in ("rate", "distortion", "mean", "drawn")}
     model = keras.saving.load_model(path)
     data = {name: keras.ops.convert_to_tensor(v) for name, v in data.items()}
     inputs = kvae.core.inputs.Inputs(**data)
     found = kvae.model.endpoints.score(model, inputs, [3, 0])
     found["mean"] = kvae.model.endpoints.reconstruct(model, inputs)["x"]
+    found["drawn"] = kvae.model.endpoints.generate(
+        model, len(inputs.x), [3, 0], condition=inputs.condition
+    )["x"]
     same = [np.array_equal(found[k], wanted[k], equal_nan=True) for k in wanted]
     print(f"{path.stem}\\t{all(same)}", flush=True)
 """
@@ -47,6 +50,9 @@ def test_every_part_loads_in_a_fresh_process_after_importing_kvae_alone(tmp_path
         wanted = endpoints.score(case.model, case.inputs, [3, 0])
         del wanted["elbo"]
         wanted["mean"] = endpoints.reconstruct(case.model, case.inputs)["x"]
+        wanted["drawn"] = endpoints.generate(
+            case.model, 7, [3, 0], condition=case.inputs.condition
+        )["x"]
         assert np.isfinite(wanted["distortion"]).all()
         np.savez(path.with_suffix(".npz"), **wanted, **case.data)
     lines = small.fresh_python(LOAD, tmp_path).splitlines()

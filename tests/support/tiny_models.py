@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import tensorflow as tf
 
 import kvae
-from kvae.core.inputs import Inputs
 from kvae.networks import mlp
-from kvae.noise import Noise
 
 DIM = 3
 DATA_SHAPE = (4,)
@@ -42,10 +39,3 @@ def tiny_vae(posterior=None, prior=None, objective=None, condition=False, **opti
         seed=0,
         **options,
     )
-
-
-def loss_at(vae, data):
-    """The loss of a batch under noise that never changes: comparable between steps."""
-    inputs = Inputs(**{k: tf.constant(v) for k, v in data.items()})
-    parts = vae.objective.parts(vae, inputs, Noise(tf.constant([3, 4])), False)
-    return float(tf.reduce_mean(parts.data_term + parts.kl_term))
