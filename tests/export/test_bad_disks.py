@@ -20,6 +20,8 @@ import kvae.export
 from kvae.export import WriteError
 from kvae.export.writing import staged, write_new
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import sys, kvae, kvae.export, numpy
 x = numpy.zeros((8, 6), "float32")

@@ -19,10 +19,13 @@ from kvae.model import endpoints
 SCRIPT = Path(__file__).parents[2] / "examples" / "beam_encode.py"
 BLOCK, SEED = 100, 7
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("apache_beam") is None,
-    reason='needs Apache Beam: pip install "keras-vae[beam]"',
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("apache_beam") is None,
+        reason='needs Apache Beam: pip install "keras-vae[beam]"',
+    ),
+]
 
 
 def test_the_pipeline_computes_what_the_model_computes(

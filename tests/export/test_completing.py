@@ -15,6 +15,8 @@ import kvae.export
 from kvae.export.checks.verification import litert_runner, saved_model_runner
 from kvae.masks import Half, given_visible
 
+pytestmark = pytest.mark.slow
+
 SEED = np.array([9, 0], np.int32)
 FILES = ("model", "model_float16", "model_int8_dynamic")
 

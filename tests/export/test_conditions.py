@@ -14,6 +14,8 @@ import kvae
 import kvae.export
 from kvae.export.checks.verification import litert_runner
 
+pytestmark = pytest.mark.slow
+
 CLASSES = (0, 3, 4)
 
 

@@ -30,6 +30,8 @@ from kvae.model.endpoints import decode
 from kvae.training.commands import verbs
 from kvae_cli import main
 
+pytestmark = pytest.mark.slow
+
 
 def make_packages(folder: Path) -> Path:
     """Something in the place of the npm packages; no browser runs it."""

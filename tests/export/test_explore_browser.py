@@ -47,7 +47,10 @@ def missing() -> str:
     return ""
 
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "all is there")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(missing()), reason=missing() or "all is there"),
+]
 
 
 def drive(directory: Path, folder: Path) -> dict[str, Any]:

@@ -125,6 +125,7 @@ def verify_status(directory: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_command_needs_no_library(exported: Any, tmp_path: Path) -> None:
     done = verify_status(exported[0])
     assert (done.returncode, done.stderr) == (0, "")
@@ -300,6 +301,7 @@ def test_the_directory_checks_itself_without_the_library(exported: Any) -> None:
     assert re.search(r"saved_model/1\s+score\.elbo\s+real .* ok", done.stdout)
 
 
+@pytest.mark.slow
 def test_the_checking_process_admits_no_keras(tmp_path: Path) -> None:
     program = f"""
 import sys; sys.path.insert(0, {str(Path(verification.__file__).parent)!r})
@@ -317,6 +319,7 @@ assert not [m for m in sys.modules if m.split(".")[0] in verification.FORBIDDEN]
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_difference_leaves_nothing_behind(
     vae: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -384,6 +387,7 @@ def test_verify_of_something_else(tmp_path: Path) -> None:
     assert "isn't a finished export" in report.problems[0]
 
 
+@pytest.mark.slow
 def test_the_name_appears_only_after_the_checks(
     vae: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,8 @@ from kvae.export.signatures import Signatures
 from kvae.export.targets.litert_conversion import convert
 from kvae.networks import conv_decoder, conv_encoder, mlp
 
+pytestmark = pytest.mark.slow
+
 DIM, ENTRIES = 3, 4
 PARTS = {
     "full normal": lambda: {"posterior": kvae.posteriors.FullNormal(DIM)},

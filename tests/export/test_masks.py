@@ -14,6 +14,8 @@ import kvae.export
 from kvae.export.checks.verification import litert_runner
 from kvae.networks import masked_encoder, mlp
 
+pytestmark = pytest.mark.slow
+
 ENTRIES, DIM = 6, 2
 
 

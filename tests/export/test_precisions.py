@@ -19,6 +19,8 @@ from kvae.export.signatures import Signatures
 from kvae.export.targets.litert_conversion import convert
 from kvae.networks import conv_decoder, conv_encoder, mlp
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def bundle(

@@ -13,6 +13,7 @@ import kvae.export
 from kvae.export.checks.parity_cases import real_inputs
 
 
+@pytest.mark.slow
 def test_a_batch_larger_than_usual_is_compared_whole(tmp_path: Path) -> None:
     model = tiny_models.tiny_vae()
     x = tiny_models.pixels(300)

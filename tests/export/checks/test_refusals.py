@@ -46,6 +46,7 @@ def test_refusal_names_part_operation_and_way_out(full: Any, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_no_part_is_blamed_that_converts() -> None:
     vae = kvae.VAE(
         mlp((4,), (8,)),
@@ -60,6 +61,7 @@ def test_no_part_is_blamed_that_converts() -> None:
     assert said.startswith("the model does not convert")
 
 
+@pytest.mark.slow
 def test_the_other_endpoints_still_convert(full: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.tflite"
     names = ("decode", "generate", "encode", "reconstruct")
@@ -85,6 +87,7 @@ def test_wrong_choices_are_refused(
         write(full, tmp_path / "a.bin")
 
 
+@pytest.mark.slow
 def test_wrong_precisions_are_refused(vae: Any, tmp_path: Path) -> None:
     for wrong in (("int4",), "int8", ()):
         with pytest.raises(ValueError, match="precisions is a tuple of float32"):

@@ -29,6 +29,7 @@ from support import loopback_server
 
 from kvae.export.serving.client import Client, ServingError
 
+pytestmark = pytest.mark.slow
 SERVER = shutil.which("tensorflow_model_server")
 
 

@@ -38,6 +38,7 @@ def test_both_directions_bracket_the_truth(correlated, vae):
     assert np.all((0.4 < np.diag(spread)) & (np.diag(spread) < 2.0))
 
 
+@pytest.mark.slow
 def test_the_bracket_closes_with_more_temperatures(vae):
     gaps = [
         bidirectional_monte_carlo(
@@ -48,6 +49,7 @@ def test_the_bracket_closes_with_more_temperatures(vae):
     assert gaps[0] > 3 * max(gaps[1], 0.05)
 
 
+@pytest.mark.slow
 def test_an_example_depends_on_its_position_alone(vae, x):
     few = {"num_chains": 4, "num_steps": 5, "num_leapfrog": 4}
     whole = annealed_importance_sampling(vae, x[:4], **few)
@@ -76,6 +78,7 @@ def test_simulated_conditions_are_checked(vae):
         bidirectional_monte_carlo(model, 3, condition=labels(2))
 
 
+@pytest.mark.slow
 def test_one_chain_does_not_know_its_error(vae, x):
     found = annealed_importance_sampling(vae, x[:2], num_chains=1, num_steps=10)
     assert np.isnan(found.monte_carlo_error)
