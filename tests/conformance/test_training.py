@@ -54,7 +54,13 @@ def test_an_example_s_elbo_does_not_depend_on_the_batch_it_comes_in(kind, specim
 
 
 @EVERY
-@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
+@pytest.mark.parametrize(
+    "jit_compile",
+    [
+        pytest.param(False, id="graph"),
+        pytest.param(True, id="xla", marks=pytest.mark.slow),
+    ],
+)
 def test_compiled_equals_eager(kind, specimen, jit_compile):
     case = randomised(kind, specimen)
 

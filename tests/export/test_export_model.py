@@ -1,4 +1,4 @@
-"""The default export: complete, equal to Keras, and absent if it is not."""
+"""Export and its checks, in one file: its tests share one export of one model."""
 
 from __future__ import annotations
 
