@@ -8,25 +8,32 @@ import zipfile
 from typing import Any
 
 import keras
+from keras.src.models import functional, sequential
 
 from kvae.core.errors import UserError, is_damage
 
 _MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 _LARGEST = 16 << 30  # bytes a file may unpack to
-_MODULES = (
-    "keras",
-    "keras.activations",
-    "keras.constraints",
-    "keras.dtype_policies",
-    "keras.initializers",
-    "keras.layers",
-    "keras.models",
-    "keras.optimizers",
-    "keras.optimizers.schedules",
-    "keras.regularizers",
-    "keras.src.models.functional",
-    "keras.src.models.sequential",
-)
+_LARGEST_CONFIG = 2 << 20  # of config.json; the largest preset has 28 kB
+_MODELS = (keras.Model, keras.dtype_policies.DTypePolicy)
+# What may be named, by module: its classes of these kinds.
+_CLASSES: dict[str, tuple[Any, Any]] = {
+    "keras": (keras, _MODELS),
+    "keras.constraints": (keras.constraints, keras.constraints.Constraint),
+    "keras.dtype_policies": (keras.dtype_policies, _MODELS),
+    "keras.initializers": (keras.initializers, keras.initializers.Initializer),
+    "keras.layers": (keras.layers, keras.layers.Layer),
+    "keras.models": (keras.models, _MODELS),
+    "keras.optimizers": (keras.optimizers, keras.optimizers.Optimizer),
+    "keras.optimizers.schedules": (
+        keras.optimizers.schedules,
+        keras.optimizers.schedules.LearningRateSchedule,
+    ),
+    "keras.regularizers": (keras.regularizers, keras.regularizers.Regularizer),
+    "keras.src.models.functional": (functional, _MODELS),
+    "keras.src.models.sequential": (sequential, _MODELS),
+}
+_NO_ACTIVATIONS = {"get", "serialize", "deserialize"}
 _VALUES = {"__keras_tensor__", "__tensor__", "__numpy__", "__tuple__", "__bytes__"}
 # Layers that run code from the file, or open other files that it names.
 _REFUSED = {
@@ -102,6 +109,11 @@ def _read_config(path: pathlib.Path) -> dict[str, Any]:
                     f"{path} would unpack to more than {_LARGEST >> 30} GiB; it is not "
                     "loaded."
                 )
+            if archive.getinfo("config.json").file_size > _LARGEST_CONFIG:
+                raise UserError(
+                    f"{path} is not a file that kvae train wrote: its config.json has "
+                    f"more than {_LARGEST_CONFIG >> 20} MiB; it is not loaded."
+                )
             if (bad := archive.testzip()) is not None:
                 raise UserError(
                     f"{path} is damaged: the checksum of {bad} is wrong; restore it "
@@ -147,15 +159,19 @@ def _is_ours(value: dict[str, Any]) -> bool:
     registered = value.get("registered_name")
     if not isinstance(name, str) or name in _REFUSED:
         return False
-    if name == "function":  # an activation or initialiser of Keras, by name
-        return module == "builtins" and isinstance(value.get("config"), str)
+    if name == "function":  # an activation of Keras, by name
+        chosen = value.get("config")
+        known = isinstance(chosen, str) and chosen not in _NO_ACTIVATIONS
+        return module == "builtins" and known and chosen in vars(keras.activations)
     if registered not in (None, name):
-        known = keras.saving.get_registered_object(registered)
-        return (
-            isinstance(registered, str)
-            and registered.startswith("kvae>")
-            and getattr(known, "__module__", "").split(".")[0] == "kvae"
-        )
+        if not isinstance(registered, str) or not registered.startswith("kvae>"):
+            return False
+        part = keras.saving.get_registered_object(registered)
+        return getattr(part, "__module__", "").split(".")[0] == "kvae"
     if name in _VALUES and module in (None, "builtins"):
         return True
-    return module in _MODULES
+    if not isinstance(module, str) or module not in _CLASSES:
+        return False
+    public, kinds = _CLASSES[module]
+    cls = vars(public).get(name)  # None for a name with dots
+    return isinstance(cls, type) and issubclass(cls, kinds)

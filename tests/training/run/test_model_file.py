@@ -3,6 +3,7 @@
 import io
 import json
 import pathlib
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -92,6 +93,43 @@ HOSTILE = {
         "config": "get_file",
         "registered_name": "get_file",
     },
+    "class behind a dot": {
+        "module": "keras",
+        "class_name": "layers.TFSMLayer",
+        "config": {"filepath": "evil"},
+        "registered_name": None,
+    },
+    "function for a class": {
+        "module": "keras.layers",
+        "class_name": "concatenate",
+        "config": {},
+        "registered_name": None,
+    },
+    "function that is not an activation": {
+        "module": "builtins",
+        "class_name": "function",
+        "config": "get_file",
+        "registered_name": "function",
+    },
+    "maker of activations": {
+        "module": "builtins",
+        "class_name": "function",
+        "config": "deserialize",
+        "registered_name": "function",
+    },
+    "class of another kind": {
+        "module": "keras",
+        "class_name": "Variable",
+        "config": {},
+        "registered_name": None,
+    },
+    "list for a registered name": {
+        "module": "keras",
+        "class_name": "Model",
+        "config": {},
+        "registered_name": ["kvae>VAE"],
+    },
+    "list for a module": {"module": ["keras"], "class_name": "Model", "config": {}},
     "old format": {"class_name": "Dense", "config": {"units": 3}},
     "nameless": {"class_name": ["Dense"], "config": {}},
 }
@@ -157,6 +195,22 @@ def test_weights_that_do_not_fit_are_named(
     path = rewrite(good, tmp_path / "a.keras", change)
     with pytest.raises(UserError, match="is damaged and cannot be loaded"):
         load_model_file(path)
+
+
+def test_a_large_configuration_is_refused_before_it_is_read(
+    good: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """It takes a few bytes to make Python hold a hundred times as many."""
+
+    def change(config: dict[str, Any]) -> None:
+        config["config"]["note"] = [[]] * 10**6
+
+    path = rewrite(good, tmp_path / "a.keras", change)
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"its config\.json has more than 2 MiB"):
+        load_model_file(path)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
 
 
 def test_strange_archives_are_named(good: pathlib.Path, tmp_path: pathlib.Path) -> None:
