@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,8 @@ import tensorflow as tf
 from kvae.core.checks import check_count
 from kvae.core.inputs import Inputs
 
+_MOST = 16  # graphs that a model keeps
+
 
 class CompiledFunctions:
     """Holds the graphs of a model's methods, which are made at first use.
@@ -21,7 +24,9 @@ class CompiledFunctions:
     """
 
     def __init__(self) -> None:
-        self._functions: dict[tuple[Any, ...], Callable[..., Any]] = {}
+        self._functions: collections.OrderedDict[
+            tuple[Any, ...], Callable[..., Any]
+        ] = collections.OrderedDict()
 
     def get(
         self, function: functools.partial[Any], jit_compile: bool = False
@@ -29,7 +34,7 @@ class CompiledFunctions:
         """Returns the compiled form of a function with some arguments bound.
 
         Two partials with the same function and bound arguments share one graph. With
-        `jit_compile`, XLA compiles it once per shape.
+        `jit_compile`, XLA compiles it once per shape. The last 16 graphs stay.
         """
         bound = (function.args, tuple(sorted(function.keywords.items())))
         key = (function.func, *bound, jit_compile)
@@ -42,6 +47,9 @@ class CompiledFunctions:
                 reduce_retracing=True,
                 jit_compile=jit_compile,
             )
+        self._functions.move_to_end(key)
+        while len(self._functions) > _MOST:
+            self._functions.popitem(last=False)
         return self._functions[key]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CompiledFunctions:

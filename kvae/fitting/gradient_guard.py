@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.core.checks import is_number
 from kvae.core.types import Tensor
 
 _LOG = logging.getLogger("kvae")
@@ -27,7 +28,7 @@ class GradientGuard:
     """
 
     def __init__(self, optimizer: Any, limit: float) -> None:
-        if not limit > 0:
+        if not is_number(limit) or limit <= 0:
             raise ValueError(
                 f"max_gradient_norm must be above 0; received {limit!r}. Take a few times "
                 "the norm of a usual step, 1000 for example."

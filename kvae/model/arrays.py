@@ -176,9 +176,9 @@ class ArrayMethods(keras.Model):
         Returns:
             elbo: (N,) nats per example.
         """
-        num_samples = check_count("num_samples", num_samples)
-        function = functools.partial(_elbo, num_samples=num_samples)
-        return self._map(function, x, batch_size, _key(seed))
+        # A tensor, so that one graph serves any number.
+        num_samples = tf.constant(check_count("num_samples", num_samples))
+        return self._map(_elbo, x, batch_size, _key(seed), num_samples)
 
     # === How they run ===
 
@@ -269,7 +269,11 @@ def _reconstruct(model: Any, batch: dict[str, Tensor], first: Tensor) -> Tensor:
 
 
 def _elbo(
-    model: Any, batch: dict[str, Tensor], first: Tensor, key: Tensor, num_samples: int
+    model: Any,
+    batch: dict[str, Tensor],
+    first: Tensor,
+    key: Tensor,
+    num_samples: Tensor,
 ) -> Tensor:
     return endpoints.score(model, Inputs(**batch), key, num_samples, first)["elbo"]
 

@@ -126,7 +126,7 @@ def score(
     model: Any,
     inputs: Inputs,
     seed: Tensor,
-    num_samples: int = 1,
+    num_samples: int | Tensor = 1,
     first: Tensor | int = 0,
 ) -> dict[str, Tensor]:
     """Estimates how well the model explains each example: low ELBO means unusual.

@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.core.arrays import read_examples
+from kvae.core.checks import check_count, check_seed
 from kvae.core.inputs import Inputs, check_arrays, count_observed
 from kvae.core.types import Draw, LossParts, Params, Sampler, Tensor
 from kvae.corruptions import Corruption
@@ -151,10 +152,10 @@ class VAE(ArrayMethods):
         self.objective = ELBO() if objective is None else objective
         self.corruption = corruption
         check_fit(self)
-        self.seed = seed
+        self.seed = None if seed is None else check_seed(seed)
         self._input_shapes: dict[str, list[int | None]] | None = None
 
-        first = np.random.randint(2**31) if seed is None else seed
+        first = np.random.randint(2**31) if self.seed is None else self.seed
         self.noise_seed = self._counter("noise_seed", first)
         self.step = self._counter("step", 0)
         self._evaluated = self._counter("evaluated", 0)
@@ -261,7 +262,7 @@ class VAE(ArrayMethods):
         self,
         inputs: Inputs,
         noise: Noise,
-        num_samples: int,
+        num_samples: int | Tensor,
         training: bool = False,
         sampler: Sampler | None = None,
         prior: Params | None = None,
@@ -414,7 +415,7 @@ class VAE(ArrayMethods):
                 draws other noise from the same seed.
 
         Raises:
-            ValueError: if a loss or metrics are given, the limit is not above 0, or the
+            ValueError: if a loss or metrics are given, a number is out of range, or the
                 arguments cannot be used with the model's distribution strategy.
         """
         weighted = kwargs.get("weighted_metrics") or kwargs.get("loss_weights")
@@ -423,6 +424,8 @@ class VAE(ArrayMethods):
                 "a VAE has no target to compare with, so compile takes neither loss nor "
                 "metrics. Choose likelihood= and objective= when building the model."
             )
+        if "steps_per_execution" in kwargs:
+            check_count("steps_per_execution", kwargs["steps_per_execution"])
         super().compile(optimizer=optimizer, **kwargs)
         check_compile_arguments(self.distribute_strategy, self.optimizer, kwargs)
         limit = max_gradient_norm

@@ -31,12 +31,16 @@ class Noise:
     first_sample: Tensor | int = 0
 
     def normal(
-        self, num_samples: int, batch: Tensor, dim: int, dtype: str = "float32"
+        self,
+        num_samples: int | Tensor,
+        batch: Tensor,
+        dim: int,
+        dtype: str = "float32",
     ) -> Tensor:
         """Draws the base noise of `num_samples` latents for each example.
 
         Args:
-            num_samples: K.
+            num_samples: K, an int, or in evaluation a scalar int32 tensor too.
             batch: B, an int or a scalar tensor.
             dim: D, normals per draw (`Posterior.noise_dim`).
             dtype: "float32" or "float64".

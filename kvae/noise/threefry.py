@@ -87,7 +87,7 @@ def _quantiles() -> np.ndarray:
 def counter_normal(
     key: Tensor,
     example: Tensor,
-    num_samples: int,
+    num_samples: int | Tensor,
     dim: int,
     first_sample: Tensor | int = 0,
     dtype: str = "float32",

@@ -34,6 +34,18 @@ def test_equal_partials_share_a_graph_and_other_ones_do_not():
     assert functions.get(functools.partial(double, offset=1.0), True) is not one
 
 
+def test_the_last_few_graphs_stay():
+    functions = CompiledFunctions()
+    first = functions.get(functools.partial(double, offset=0.0))
+    second = functools.partial(double, offset=1.0)
+    kept = functions.get(second)
+    for offset in range(2, 40):
+        functions.get(functools.partial(double, offset=float(offset)))
+        assert functions.get(second) is kept  # used again, so it stays
+    assert functions.get(functools.partial(double, offset=0.0)) is not first
+    assert len(functions._functions) == 16
+
+
 @pytest.mark.parametrize(
     "twin", [copy.deepcopy, lambda f: pickle.loads(pickle.dumps(f))]
 )

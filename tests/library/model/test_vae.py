@@ -156,6 +156,36 @@ def test_for_data_keeps_what_is_given():
     assert isinstance(model.likelihood, kvae.likelihoods.Bernoulli)
 
 
+def test_one_graph_serves_every_number_of_samples(vae):
+    vae.elbo(X, num_samples=2)
+    graphs = dict(vae.compiled_functions._functions)
+    values = [vae.elbo(X, num_samples=k) for k in range(3, 8)]
+    assert vae.compiled_functions._functions == graphs
+    assert all(not np.array_equal(values[0], other) for other in values[1:])
+
+
+@pytest.mark.parametrize("seed", [1.7, 2**40 + 5, -1, "1", True])
+def test_a_seed_that_would_be_read_as_another_is_refused(seed):
+    with pytest.raises(ValueError, match="seed must be an integer from 0"):
+        small.vae(seed=seed)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"steps_per_execution": -1},
+        {"steps_per_execution": 0},
+        {"steps_per_execution": 1.5},
+        {"max_gradient_norm": np.nan},
+        {"max_gradient_norm": 1e39},
+        {"max_gradient_norm": 0},
+    ],
+)
+def test_numbers_that_would_train_nothing_are_refused(arguments):
+    with pytest.raises(ValueError, match=f"{next(iter(arguments))} must be"):
+        small.vae().compile(**arguments)
+
+
 @pytest.mark.parametrize(
     ("x", "message"),
     [
