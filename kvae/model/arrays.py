@@ -59,7 +59,7 @@ class ArrayMethods(keras.Model):
         Returns:
             posterior: a TFP distribution with batch (N,) and event `latent_shape`.
         """
-        params = self._map(_posterior_params, x, batch_size)
+        params = self.map_arrays(posterior_params, x, batch_size)
         flat = self.posterior.distribution(
             tf.nest.map_structure(tf.convert_to_tensor, params)
         )
@@ -80,7 +80,7 @@ class ArrayMethods(keras.Model):
         Returns:
             z: (N, *latent_shape), an array of an array.
         """
-        return self._map(_embed, x, batch_size)
+        return self.map_arrays(_embed, x, batch_size)
 
     def decode(self, z: Any, condition: Any = None) -> Any:
         """Makes p(x|z).
@@ -148,7 +148,7 @@ class ArrayMethods(keras.Model):
 
     def reconstruct(self, x: Any, batch_size: int = 512) -> Any:
         """Reconstructs x: the mean of p(x|z) at the posterior mean, (N, *data_shape)."""
-        return self._map(_reconstruct, x, batch_size)
+        return self.map_arrays(_reconstruct, x, batch_size)
 
     def complete(
         self, x: Any, mask: Any = None, num: int = 8, seed: int = 0, **options: Any
@@ -178,7 +178,7 @@ class ArrayMethods(keras.Model):
         """
         # A tensor, so that one graph serves any number.
         num_samples = tf.constant(check_count("num_samples", num_samples))
-        return self._map(_elbo, x, batch_size, _key(seed), num_samples)
+        return self.map_arrays(_elbo, x, batch_size, _key(seed), num_samples)
 
     # === How they run ===
 
@@ -195,7 +195,10 @@ class ArrayMethods(keras.Model):
             return expected.broadcast(given, num)
         return check_condition(expected, given, self.built)
 
-    def _map(self, function: Any, x: Any, batch_size: int, *args: Any) -> Any:
+    def map_arrays(
+        self, function: Any, x: Any, batch_size: int = 512, *args: Any
+    ) -> Any:
+        """Runs a function of one batch over arrays, a data set, or tensors."""
         if isinstance(x, tf.data.Dataset):
             return self._map_dataset(function, x, *args)
         if _holds_tensors(x):
@@ -251,15 +254,16 @@ def _holds_tensors(x: Any) -> bool:
 # === One batch of each method, in the form that map_batches calls ===
 
 
-def _posterior_params(
+def posterior_params(
     model: Any, batch: dict[str, Tensor], first: Tensor
 ) -> dict[str, Tensor]:
+    """Computes the parameters of q(z|x) as the posterior takes them, latents flat."""
     del first
     return model.posterior_params(Inputs(**batch))
 
 
 def _embed(model: Any, batch: dict[str, Tensor], first: Tensor) -> Tensor:
-    params = _posterior_params(model, batch, first)
+    params = posterior_params(model, batch, first)
     return endpoints.shaped(model, model.posterior.mean(params))
 
 

@@ -657,7 +657,8 @@ class VAE(ArrayMethods):
         self._input_shapes["x"] = [None, *self.data_shape]
         if (condition := self.condition) is not None:
             self._input_shapes["condition"] = [None, *condition.shape]
-        with tf.init_scope():
+        eager = tf.executing_eagerly()  # there, `init_scope` would only stop tapes
+        with contextlib.nullcontext() if eager else tf.init_scope():
             noise = Noise(tf.zeros(2, tf.int32))
             parts = self.objective.parts(self, self._blank(), noise, training=False)
         for name in self._reported(parts):

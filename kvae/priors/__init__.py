@@ -6,6 +6,7 @@ from kvae.priors.conditional_gaussian_mixture import (
 )
 from kvae.priors.conditional_normal import ConditionalNormal as ConditionalNormal
 from kvae.priors.fit_mixture import fit_mixture as fit_mixture
+from kvae.priors.flow_matching import FlowMatching as FlowMatching
 from kvae.priors.gaussian_mixture import GaussianMixture as GaussianMixture
 from kvae.priors.hierarchical import Hierarchical as Hierarchical
 from kvae.priors.masked_autoregressive_flow import (

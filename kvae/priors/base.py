@@ -6,6 +6,8 @@ import abc
 import math
 from typing import Any
 
+import tensorflow as tf
+
 from kvae.core.checks import check_latent_shape
 from kvae.core.part import Part
 from kvae.core.types import Params, Tensor
@@ -88,6 +90,27 @@ class Prior(Part):
     def log_prob(self, params: Params, z: Tensor) -> Tensor:
         """Computes log p(z) in nats: z of (K, B, D) gives (K, B)."""
         return self.distribution(params).log_prob(z)
+
+    def start_fit(self, z: Tensor) -> None:
+        """Sees latents of the data once before `kvae.fit_prior` fits this prior to them.
+
+        Args:
+            z: (N, D) draws from q(z|x).
+        """
+        del z
+
+    def fit_loss(self, z: Tensor, seed: Tensor) -> Tensor:
+        """What `kvae.fit_prior` minimizes: by default the mean of -log p(z), nats.
+
+        Args:
+            z: (B, D) draws from q(z|x).
+            seed: (2,) int32, of anything random.
+
+        Returns:
+            loss: scalar.
+        """
+        del seed
+        return -tf.reduce_mean(self.log_prob(self(None), z[None]))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -41,5 +41,16 @@ SPECIMENS = [
         partners={"posterior": (qs.PowerSpherical, {"latent_dim": 3})},
         space="the unit sphere",
     ),
+    Specimen(
+        ps.FlowMatching,
+        {
+            "latent_dim": 3,
+            "num_steps": 24,
+            "width": 8,
+            "num_blocks": 1,
+            "density_steps": 24,
+        },
+        exact_kl=False,
+    ),
     Specimen(ps.Hierarchical, {"latent_dims": (2, 1), "units": (8,)}, exact_kl=False),
 ]

@@ -14,7 +14,7 @@ import numpy as np
 
 import kvae
 from kvae.core.atomic import (
-    make_folder,
+    WriteError,
     remove_litter,
     replacing,
     write_json,
@@ -72,7 +72,10 @@ class RunDirectory:
             )
         if path.exists() and not path.is_dir():
             raise UserError(f"{path} exists and is no folder; choose another --out.")
-        make_folder(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteError(f"{path} cannot be made: {error.strerror}") from error
         return run
 
     @classmethod

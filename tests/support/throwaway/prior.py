@@ -25,8 +25,7 @@ class DataWide(Prior):
         return {"scale": self.s * tf.ones(self.latent_dim, self.maths_dtype)}
 
     def distribution(self, params):
-        normal = tfd.Normal(tf.zeros_like(params["scale"]), params["scale"])
-        return tfd.Independent(normal, 1)
+        return tfd.MultivariateNormalDiag(scale_diag=params["scale"])
 
     def sample(self, params, noise, temperature=1.0):
         return temperature * params["scale"] * noise

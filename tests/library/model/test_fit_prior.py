@@ -1,0 +1,73 @@
+"""A fitted prior puts samples where the data are, and leaves the networks alone."""
+
+import keras
+import numpy as np
+import pytest
+from support.tiny_models import pixels, tiny_vae
+
+import kvae
+
+
+@pytest.fixture(scope="module")
+def data():
+    """(400, 4) around the points 2 and -2 of every axis."""
+    rng = np.random.default_rng(0)
+    sign = np.where(rng.random((400, 1)) < 0.3, 1.0, -1.0)
+    return (2.0 * sign + 0.3 * rng.normal(size=(400, 4))).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def trained(data):
+    keras.utils.set_random_seed(0)
+    model = kvae.VAE(
+        kvae.networks.mlp((4,), (32,)),
+        kvae.networks.mlp((2,), (32,), role="decoder"),
+        kvae.posteriors.DiagonalNormal(2),
+        kvae.likelihoods.Normal((4,)),
+        seed=0,
+    )
+    model.compile(keras.optimizers.Adam(0.01))
+    model.fit(data, epochs=40, verbose=0)
+    return model
+
+
+@pytest.mark.parametrize(
+    "prior",
+    ["mixture", pytest.param("real_nvp", marks=pytest.mark.slow), "flow_matching"],
+)
+def test_the_bound_rises_and_the_clusters_have_their_shares(trained, data, prior):
+    options = {} if prior == "mixture" else {"epochs": 300, "learning_rate": 5e-3}
+    if prior == "flow_matching":
+        options |= {"width": 32, "num_blocks": 1}
+    better = kvae.fit_prior(trained, data, prior, **options)
+    gained = better.elbo(data, num_samples=8) - trained.elbo(data, num_samples=8)
+    assert gained.mean() > 2 * gained.std() / np.sqrt(len(data))
+    np.testing.assert_array_equal(better.reconstruct(data), trained.reconstruct(data))
+    samples = better.sample(400, seed=0)
+    near = np.abs(np.abs(samples) - 2).max(axis=1) < 1.0
+    assert near.mean() > 0.9
+    share = (samples.mean(axis=1) > 0).mean()
+    error = np.sqrt(0.3 * 0.7 / 400)
+    assert abs(share - (data.mean(axis=1) > 0).mean()) < 5 * error
+    np.testing.assert_array_equal(samples, better.sample(400, seed=0))
+
+
+@pytest.mark.slow
+def test_the_same_seed_fits_the_same_prior(trained, data):
+    given = {"prior": "real_nvp", "epochs": 2, "seed": 3}
+    first, again = (kvae.fit_prior(trained, data, **given) for _ in range(2))
+    np.testing.assert_array_equal(first.sample(4, seed=1), again.sample(4, seed=1))
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match=r"fit_prior knows flow_matching, .*'gan'"):
+        kvae.fit_prior(tiny_vae(), pixels(), "gan")
+    sphere = tiny_vae(
+        kvae.posteriors.PowerSpherical(3), kvae.priors.UniformSphere(3), condition=False
+    )
+    with pytest.raises(ValueError, match="on the unit sphere"):
+        kvae.fit_prior(sphere, pixels())
+    conditional = tiny_vae(condition=True)
+    x = {"x": pixels(), "condition": np.eye(2, dtype="float32")[np.arange(32) % 2]}
+    with pytest.raises(ValueError, match=r"RealNVP is p\(z\) and this model is given"):
+        kvae.fit_prior(conditional, x, "real_nvp")
