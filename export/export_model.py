@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import kvae
+from kvae.core.atomic import check_new, staged
 from kvae.export.checks import verification
 from kvae.export.checks.parity_cases import ROWS, record
 from kvae.export.checks.report import ExportReport
@@ -23,7 +24,6 @@ from kvae.export.checks.verify import run_checks
 from kvae.export.errors import ParityFailed
 from kvae.export.model_checks import (
     check_built,
-    check_new,
     check_trained,
     require_serving,
 )
@@ -32,7 +32,6 @@ from kvae.export.signatures import Signatures
 from kvae.export.targets import TARGETS
 from kvae.export.targets.float32_copy import as_float32
 from kvae.export.targets.target import Choices, Target, Task
-from kvae.export.writing import staged
 
 
 def export(

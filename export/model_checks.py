@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import kvae
-from kvae.core.atomic import WriteError
 
 
 def check_built(vae: Any) -> None:
@@ -40,35 +37,6 @@ def check_trained(vae: Any) -> None:
             "the model was never trained: its weights are random. Call fit first, or "
             "say allow_untrained=True if the weights came from elsewhere."
         )
-
-
-def check_new(path: Any) -> Path:
-    """Makes sure that a path is free and that its parent can be written.
-
-    Args:
-        path: of what is to be written.
-
-    Returns:
-        path: absolute; its parent exists.
-
-    Raises:
-        FileExistsError: if something is there; it is never overwritten.
-        WriteError: if the parent cannot be made or written.
-    """
-    path = Path(path).absolute()
-    if os.path.lexists(path):
-        raise FileExistsError(f"{path} exists. Choose a new name, or remove it first.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(
-            f"{path.parent} cannot be made ({error.strerror}). Choose another place."
-        ) from error
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise WriteError(
-            f"{path.parent} cannot be written to. Choose a directory that can."
-        )
-    return path
 
 
 def require_litert() -> None:

@@ -26,7 +26,6 @@ LAYERS: list[set[str]] = [
     {"evaluation"},
     {"reports"},
     {"export.errors", "export.model_checks", "export.signatures"},
-    {"export.writing"},
     {"export.checks"},
     {"export.targets"},
     {"export.serving"},

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.atomic import write_new
 from kvae.export.checks.verification import litert_runner, load_cases
 from kvae.export.errors import ExportRefused, ParityFailed
 from kvae.export.model_checks import require_litert
 from kvae.export.signatures import Signature
 from kvae.export.targets.litert_conversion import archive
-from kvae.export.writing import write_new
 
 NUM = 16
 """Samples on the page; as many as an export records, so all of them are compared."""

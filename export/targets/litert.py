@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from kvae.core.atomic import check_new, write_new
 from kvae.export.checks.cost import measure
 from kvae.export.checks.delegation import outside_xnnpack
 from kvae.export.checks.verification import compare, limits_of, load_cases
 from kvae.export.errors import ExportRefused
 from kvae.export.model_checks import (
     check_built,
-    check_new,
     check_trained,
     require_litert,
 )
@@ -20,7 +20,6 @@ from kvae.export.targets.card import attach_card, make_card
 from kvae.export.targets.float32_copy import as_float32
 from kvae.export.targets.litert_conversion import PRECISIONS, check_runs, convert
 from kvae.export.targets.target import Choices, Converted, Target, Task
-from kvae.export.writing import explained, write_new
 
 _NOT_IN_INT8 = ("generate", "score", "complete")
 """In integers a seed would give other latents, nats would have 256 levels, and what is
@@ -80,18 +79,21 @@ class LiteRT(Target):
         trial = task.stage / "trial.tflite"
         write_new(trial, content)
         try:
-            run = self.run(trial)
-            rows = compare(run, file, load_cases(task.stage / "parity.npz"))
-            file["cost"] = measure(task.model, run, file, task.x)
-            file["outside_xnnpack"] = outside_xnnpack(trial)
+            card = self._measure(task, file, trial)
         finally:
             trial.unlink()
-        support = task.model.likelihood.support
-        license = task.choices.license
-        card = make_card(task.about, file, support, license, rows, file["cost"])
         content = attach_card(content, card)
         write_new(task.stage / path, content)
         return file | {"bytes": len(content)}
+
+    def _measure(self, task: Task, file: dict[str, Any], trial: Path) -> dict[str, Any]:
+        """Notes in the entry of a file what it costs, and makes its card."""
+        run = self.run(trial)
+        rows = compare(run, file, load_cases(task.stage / "parity.npz"))
+        file["cost"] = measure(task.model, run, file, task.x)
+        file["outside_xnnpack"] = outside_xnnpack(trial)
+        support, license = task.model.likelihood.support, task.choices.license
+        return make_card(task.about, file, support, license, rows, file["cost"])
 
 
 def litert(
@@ -141,8 +143,7 @@ def litert(
     endpoints = Signatures(as_float32(vae))
     content = convert(endpoints, signatures, precision, batch, x)
     check_runs(endpoints, signatures, content, batch)
-    with explained(path):
-        write_new(path, content)
+    write_new(path, content)
     return path
 
 

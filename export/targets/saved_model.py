@@ -7,12 +7,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from kvae.core.atomic import staged
 from kvae.export.checks.verification import limits_of
-from kvae.export.model_checks import check_built, check_new, check_trained
+from kvae.export.model_checks import check_built, check_trained
 from kvae.export.signatures import Signature, Signatures
 from kvae.export.targets.float32_copy import as_float32
 from kvae.export.targets.target import Converted, Target, Task
-from kvae.export.writing import staged
 
 
 class SavedModel(Target):
@@ -74,7 +74,6 @@ def saved_model(
         raise FileExistsError(
             f"{path} exists. Leave version out to get the next free one."
         )
-    check_new(path)
     with staged(path) as stage:
         write_archive(Signatures(as_float32(vae)).choose(), stage)
     return path

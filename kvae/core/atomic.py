@@ -1,4 +1,4 @@
-"""Files that are either complete or absent."""
+"""Files and folders that are either complete or absent."""
 
 from __future__ import annotations
 
@@ -10,12 +10,43 @@ import os
 import pathlib
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from typing import Any
+
+import tensorflow as tf
+
+# What TensorFlow's own writers raise for a full or forbidden disk.
+_OF_TENSORFLOW = (
+    tf.errors.ResourceExhaustedError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.OutOfRangeError,
+)
 
 
 class WriteError(OSError):
     """A file could not be written; the previous file is unchanged."""
+
+
+@contextlib.contextmanager
+def explained(path: pathlib.Path) -> Iterator[None]:
+    """Turns what the system refuses in this block into one sentence.
+
+    Args:
+        path: what is being written. If the block fails, it removes what it wrote.
+
+    Raises:
+        WriteError: with the reason of the system.
+    """
+    try:
+        yield
+    except (FileExistsError, WriteError):
+        raise
+    except (OSError, *_OF_TENSORFLOW) as error:
+        raise WriteError(
+            f"{path} was not written, and what was there before is unchanged: "
+            f"{_reason(path, error)}. Free some space, or choose another place."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -37,18 +68,109 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     beside = path.with_name(partial_prefix(path.stem) + path.suffix)
     try:
-        beside.touch()
-        with being_written(beside):
-            yield beside
-            with beside.open("rb+") as file:
-                os.fsync(file.fileno())
-            beside.replace(path)
-        _flush_folder(path.parent)
-    except OSError as error:
-        raise WriteError(_explain(path, error)) from error
+        with explained(path):
+            beside.touch()
+            with being_written(beside):
+                yield beside
+                with beside.open("rb+") as file:
+                    os.fsync(file.fileno())
+                beside.replace(path)
+            _flush_folder(path.parent)
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def staged(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a hidden directory beside `path`, which gets its name if the block succeeds.
+
+    A block that fails leaves nothing. A process that is killed leaves the hidden
+    directory at most, `.NAME.PID.partial.*`, which the next one removes.
+
+    Args:
+        path: of the directory; must not exist.
+
+    Yields:
+        stage: where to write.
+
+    Raises:
+        FileExistsError: if the name is taken, or was taken meanwhile.
+        WriteError: with the reason of the system.
+    """
+    path = check_new(path)
+    with explained(path):
+        remove_litter(path.parent, path.name)
+        prefix = f"{partial_prefix(path.name)}."
+        stage = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+        try:
+            with being_written(stage):
+                yield stage
+                stage.chmod(0o755)
+                check_new(path)  # a rename would take an empty directory's place
+                os.rename(stage, path)
+        except BaseException:
+            shutil.rmtree(stage, ignore_errors=True)
+            raise
+
+
+def write_new(path: pathlib.Path, content: bytes) -> None:
+    """Writes a file that must not exist; its name appears once all of it is on the disk.
+
+    Raises:
+        FileExistsError: if the name is taken.
+        WriteError: with the reason of the system.
+    """
+    prefix = f"{partial_prefix(path.name)}."
+    with explained(path):
+        descriptor, partial = tempfile.mkstemp(prefix=prefix, dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(partial, 0o644)
+            os.link(partial, path)  # unlike a rename it never replaces a file
+        finally:
+            os.unlink(partial)
+
+
+def check_new(path: Any) -> pathlib.Path:
+    """Makes sure that a path is free and that its parent can be written.
+
+    Args:
+        path: of what is to be written.
+
+    Returns:
+        path: absolute; its parent exists.
+
+    Raises:
+        FileExistsError: if something is there; it is never overwritten.
+        WriteError: if the parent cannot be made or written.
+    """
+    path = pathlib.Path(path).absolute()
+    if os.path.lexists(path):
+        raise FileExistsError(f"{path} exists. Choose a new name, or remove it first.")
+    make_folder(path.parent)
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise WriteError(
+            f"{path.parent} cannot be written to. Choose a directory that can."
+        )
+    return path
+
+
+def make_folder(path: pathlib.Path) -> None:
+    """Makes a folder and those above it, unless they are there.
+
+    Raises:
+        WriteError: with the reason of the system.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(
+            f"{path} cannot be made ({error.strerror}). Choose another place."
+        ) from error
 
 
 def partial_prefix(name: str) -> str:
@@ -132,13 +254,12 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _explain(path: pathlib.Path, error: OSError) -> str:
+def _reason(path: pathlib.Path, error: Exception) -> str:
     # h5py reports a full disk without errno, so the disk itself is asked.
     with contextlib.suppress(OSError):
         free = shutil.disk_usage(path.parent).free
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) or free < 1 << 20:
-            return (
-                f"the disk is full: {path} could not be written. The previous file, if "
-                "any, is unchanged. Free some space or choose another --out."
-            )
-    return f"{path} could not be written: {error.strerror or error}"
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        if full or free < 1 << 20:
+            return "the disk is full"
+    # TensorFlow's errors end with the reason of the system.
+    return getattr(error, "strerror", None) or str(error).rpartition("; ")[2]

@@ -14,7 +14,7 @@ import numpy as np
 
 import kvae
 from kvae.core.atomic import (
-    WriteError,
+    make_folder,
     remove_litter,
     replacing,
     write_json,
@@ -72,10 +72,7 @@ class RunDirectory:
             )
         if path.exists() and not path.is_dir():
             raise UserError(f"{path} exists and is no folder; choose another --out.")
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise WriteError(f"{path} cannot be made: {error.strerror}") from error
+        make_folder(path)
         return run
 
     @classmethod

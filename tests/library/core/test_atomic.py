@@ -64,7 +64,7 @@ def test_a_device_that_is_really_full(
 
 
 def test_a_missing_folder_is_named(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(WriteError, match="could not be written: No such file"):
+    with pytest.raises(WriteError, match="was not written.*: No such file"):
         write_text(tmp_path / "none" / "a.txt", "x")
 
 

@@ -25,7 +25,8 @@ class DataWide(Prior):
         return {"scale": self.s * tf.ones(self.latent_dim, self.maths_dtype)}
 
     def distribution(self, params):
-        return tfd.MultivariateNormalDiag(scale_diag=params["scale"])
+        normal = tfd.Normal(tf.zeros_like(params["scale"]), params["scale"])
+        return tfd.Independent(normal, 1)
 
     def sample(self, params, noise, temperature=1.0):
         return temperature * params["scale"] * noise

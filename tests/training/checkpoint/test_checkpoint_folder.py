@@ -105,7 +105,7 @@ def test_a_write_that_fails_half_way_leaves_the_last_good_one(
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
-        with pytest.raises(WriteError, match="could not be written"):
+        with pytest.raises(WriteError, match="was not written"):
             folder.save(Position(1, 0), [np.ones(100_000)], {})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

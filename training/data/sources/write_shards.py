@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import math
 import pathlib
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from kvae.core.atomic import (
-    WriteError,
-    being_written,
-    partial_prefix,
-    remove_litter,
-    replacing,
-)
+from kvae.core.atomic import replacing, staged
 from kvae.core.errors import UserError
 
 _PARTS = ("train", "test", "validation")
@@ -31,8 +24,8 @@ def write_shards(
     """Writes examples that come a few at a time as a folder for `load_data`.
 
     Memory is that of one shard. The folder appears whole: what is written stands beside
-    it, as `.NAME.PID.partial`, until all of it is there. Only a process that is killed
-    leaves that behind; remove it then.
+    it, as `.NAME.PID.partial.*`, until all of it is there. Only a process that is killed
+    leaves that behind, and the next one removes it.
 
     Args:
         folder: to make.
@@ -58,24 +51,9 @@ def write_shards(
             f"write_shards takes train and optionally test and validation, and rows from "
             f"1; received {', '.join(parts) or 'no parts'} and rows={rows}."
         )
-    remove_litter(folder.parent, folder.name)
-    beside = folder.with_name(partial_prefix(folder.name))
-    if beside.exists():
-        raise UserError(f"{beside} exists: another process is writing {folder}.")
-    try:
-        beside.mkdir(parents=True)
-        with being_written(beside):
-            for part, batches in parts.items():
-                _write_part(beside, part, batches, rows)
-            beside.rename(folder)
-    except WriteError:
-        raise
-    except OSError as error:
-        raise WriteError(
-            f"{folder} could not be written: {error.strerror or error}"
-        ) from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    with staged(folder) as beside:
+        for part, batches in parts.items():
+            _write_part(beside, part, batches, rows)
     return folder
 
 
