@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import kvae
+from kvae.core.extras import require
 
 
 def check_built(vae: Any) -> None:
@@ -45,13 +46,8 @@ def require_litert() -> None:
     Raises:
         ImportError: naming the command that installs it.
     """
-    try:
-        import ai_edge_litert.interpreter  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "LiteRT files are run before they count as written, and that needs "
-            'ai-edge-litert. Install it: pip install "keras-vae[mobile]"'
-        ) from error
+    purpose = "running a LiteRT file, without which none counts as written,"
+    require("ai_edge_litert.interpreter", purpose, "mobile")
 
 
 def require_serving() -> None:
@@ -60,10 +56,5 @@ def require_serving() -> None:
     Raises:
         ImportError: naming the command that installs them.
     """
-    try:
-        import tensorflow_serving.apis.predict_pb2  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "TF Serving's messages come with tensorflow-serving-api. Install it: "
-            'pip install "keras-vae[serving]"'
-        ) from error
+    purpose = "what a TF Serving server and its clients exchange"
+    require("tensorflow_serving.apis.predict_pb2", purpose, "serving")

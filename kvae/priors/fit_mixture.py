@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.extras import require
 from kvae.priors.conditional_gaussian_mixture import ConditionalGaussianMixture
 from kvae.priors.gaussian_mixture import GaussianMixture
 
@@ -42,13 +43,7 @@ def fit_mixture(
 
     Source: the "ex-post density estimation" of Ghosh et al. 2020, arXiv:1903.12436.
     """
-    try:
-        from sklearn.mixture import GaussianMixture as Estimator
-    except ImportError:
-        raise ImportError(
-            "fit_mixture needs scikit-learn, which is not installed. Run: "
-            'pip install "keras-vae[train]"'
-        ) from None
+    mixture = require("sklearn.mixture", "fit_mixture")
     if vae.posterior.space != GaussianMixture.space:
         raise ValueError(
             f"fit_mixture fits normals on R^D; the latents of this model lie on "
@@ -56,7 +51,9 @@ def fit_mixture(
         )
     key = tf.constant([seed, 0x317], tf.int32)
     z = np.asarray(vae.encode(x).sample(seed=key), "float64")
-    em = Estimator(num_components, covariance_type="diag", random_state=seed)
+    em = mixture.GaussianMixture(
+        num_components, covariance_type="diag", random_state=seed
+    )
     if vae.condition is None or not vae.condition.classes:
         return GaussianMixture.from_parameters(*_fit(em, z))
     given, labels = np.asarray(x["condition"]), vae.condition.classes

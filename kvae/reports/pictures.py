@@ -10,6 +10,8 @@ import numpy as np
 from kvae.core.extras import require
 from kvae.core.inputs import Inputs
 
+LINE = 0.8
+"""How light the lines between images are, from 0 to 1."""
 _MISSING = (0.35, 0.55, 0.85)
 
 
@@ -40,12 +42,11 @@ def image_grid(images: np.ndarray, low: float = 0.0, high: float = 1.0) -> np.nd
     shown = np.clip((images - low) / max(high - low, 1e-12), 0.0, 1.0)
     shown = np.broadcast_to(shown, (*shown.shape[:-1], 3))
     shown = np.where(np.isnan(shown), _MISSING, shown)
-    picture = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1, 3), 0.8)
-    for r in range(rows):
-        for c in range(columns):
-            top, left = r * (height + 1) + 1, c * (width + 1) + 1
-            picture[top : top + height, left : left + width] = shown[r, c]
-    return picture
+    # Each cell has its line above and on the left; the last lines are added at the end.
+    cells = np.full((rows, columns, height + 1, width + 1, 3), LINE)
+    cells[:, :, 1:, 1:] = shown
+    sheet = cells.swapaxes(1, 2).reshape(rows * (height + 1), columns * (width + 1), 3)
+    return np.pad(sheet, ((0, 1), (0, 1), (0, 0)), constant_values=LINE)
 
 
 def value_range(images: np.ndarray) -> tuple[float, float]:

@@ -12,9 +12,8 @@ from kvae.core.atomic import replacing
 from kvae.core.errors import UserError
 from kvae.core.extras import require
 from kvae.core.inputs import Inputs
+from kvae.reports.pictures import LINE, image_grid
 
-_SCALE = 3
-_GAP = 0.15
 _COLUMNS = 8
 _ROWS = 40  # classes of a data set of many are not all shown
 
@@ -43,10 +42,11 @@ def save_grid(
     """
     image_module = require("matplotlib.image", "drawing pictures")
     low, high = pixel_range
-    scaled = np.clip((np.asarray(images, "float32") - low) / (high - low), 0.0, 1.0)
-    if scaled.ndim == 3:
-        scaled = scaled[..., None]
-    pixels = _tile(np.repeat(scaled, 3 // scaled.shape[-1], axis=-1), columns)
+    rows = math.ceil(len(images) / columns)
+    blank = np.float32(low + LINE * (high - low))  # cells that are left over
+    cells = np.full((rows * columns, *images.shape[1:]), blank, "float32")
+    cells[: len(images)] = images
+    pixels = image_grid(cells.reshape(rows, columns, *images.shape[1:]), low, high)
     factor = max(1, 640 // max(pixels.shape[:2]))
     large = pixels.repeat(factor, axis=0).repeat(factor, axis=1)
     with replacing(path) as beside:
@@ -163,16 +163,3 @@ def _limit(axis: Any, values: list[float]) -> None:
     if finite and max(finite) > min(finite):
         margin = 0.05 * (max(finite) - min(finite))
         axis.set_ylim(min(finite) - margin, max(finite) + margin)
-
-
-def _tile(images: np.ndarray, columns: int) -> np.ndarray:
-    count, height, width, channels = images.shape
-    gap = max(1, round(min(height, width) * _GAP / _SCALE))
-    rows = -(-count // columns)
-    sheet = np.ones((rows * columns, height + gap, width + gap, channels), "float32")
-    sheet[:, :, :] = 0.5
-    sheet[:count, :height, :width] = images
-    sheet = sheet.reshape(rows, columns, height + gap, width + gap, channels)
-    return sheet.swapaxes(1, 2).reshape(
-        rows * (height + gap), columns * (width + gap), channels
-    )[:-gap, :-gap]

@@ -99,13 +99,9 @@ def test_reconstructions_stand_beside_their_originals(run: Run) -> None:
     picture = np.asarray(
         Image.open(run.directory.path / "reconstructions.png").convert("L")
     )
-    cells = 8
-    pitch = round(picture.shape[1] / (cells * 9 - 1)) * 9  # 8 pixels and a gap of 1
-    size = pitch * 8 // 9
-    first = picture[:size, :size]
-    original = np.repeat(
-        np.repeat(run.data.test[0, ..., 0], size // 8, 0), size // 8, 1
-    )
+    zoom = picture.shape[1] // (8 * 9 + 1)  # 8 cells, each a line and 8 pixels
+    first = picture[zoom : 9 * zoom, zoom : 9 * zoom]
+    original = np.repeat(np.repeat(run.data.test[0, ..., 0], zoom, 0), zoom, 1)
     np.testing.assert_allclose(first / 255, original, atol=1 / 255)
 
 
