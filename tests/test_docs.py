@@ -119,8 +119,16 @@ CHECKS: dict[str, Callable[[Names], None]] = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("document", CHECKS)
+@pytest.mark.parametrize(
+    "document",
+    [
+        # The first minutes of every user are never left out.
+        document
+        if document == "README.md"
+        else pytest.param(document, marks=pytest.mark.slow)
+        for document in CHECKS
+    ],
+)
 def test_python_runs_as_printed(
     document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,6 +100,7 @@ def test_the_likelihood_is_that_of_the_clean_x():
     assert logs["distortion"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_seed_repeats_the_training():
     x = small.binary(30)
     twins = [small.vae(corruption=SaltAndPepper(0.2)) for _ in range(2)]

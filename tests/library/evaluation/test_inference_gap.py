@@ -52,6 +52,7 @@ def test_an_unfinished_optimisation_says_so(correlated, x):
     assert "Raise num_steps" in result.warning
 
 
+@pytest.mark.slow
 def test_too_few_samples_for_log_p_say_so():
     weights = np.random.default_rng(0).normal(size=(35, 30))
     model = LinearGaussian(weights, np.zeros(35), 0.5)

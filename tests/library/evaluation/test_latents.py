@@ -42,6 +42,7 @@ def test_a_model_that_uses_everything_is_told_to_widen(vae, correlated):
     assert "Try a larger latent_dim" in usage.verdict
 
 
+@pytest.mark.slow
 def test_wide_spheres_are_not_called_collapsed():
     dim = 128
     vae = VAE(

@@ -30,6 +30,7 @@ def test_the_true_posterior_needs_one_sample(exact):
     np.testing.assert_allclose(result.per_example_ess, 4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_more_samples_come_closer_from_below(correlated, x):
     vae = correlated.vae(correlated.best_scale() * 0.7)
     truth = correlated.log_prob(x).mean()

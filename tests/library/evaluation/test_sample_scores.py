@@ -128,6 +128,7 @@ def test_a_few_hundred_examples_are_enough_to_tell_classes_apart(digits):
     assert int(network.name.split("_")[-2]) > 75
 
 
+@pytest.mark.slow
 def test_the_classifier_is_repeatable_and_leaves_the_global_seed_alone(digits):
     x, y = digits
     np.random.seed(0)
@@ -137,6 +138,7 @@ def test_the_classifier_is_repeatable_and_leaves_the_global_seed_alone(digits):
     np.testing.assert_allclose(one(x[:5]), two(x[:5]), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_sample_quality_says_what_the_features_are(digits):
     x, y = digits
     vae = VAE(

@@ -10,6 +10,8 @@ import kvae
 from kvae.fitting.joined_steps import joins_steps
 from kvae.networks import conv_decoder, conv_encoder
 
+pytestmark = pytest.mark.slow
+
 X = small.binary()
 
 

@@ -1,7 +1,10 @@
 import json
 import pathlib
 
+import pytest
 from support import small
+
+pytestmark = pytest.mark.slow
 
 
 def test_two_replicas_train_and_report_as_one_process_does():

@@ -2,7 +2,10 @@
 
 import pathlib
 
+import pytest
 from support import loopback_workers
+
+pytestmark = pytest.mark.slow
 
 
 def test_two_workers_train_and_report_as_one_process_does():

@@ -91,14 +91,15 @@ def test_gradient_is_that_of_minus_half_log_mean_square():
     )
 
 
-def test_masked_entries_and_weightless_examples_do_not_count():
+@pytest.mark.parametrize("hidden", [np.nan, 1e3])
+def test_masked_entries_and_weightless_examples_do_not_count(hidden):
     part, (params, x) = optimal(), batch()
     mask = np.random.default_rng(1).integers(0, 2, x.shape)
     weight = np.array([1.0, 0.0, 2.0, 1.0, 1.0])
     gap = np.where(mask, x, 0) - params["loc"].numpy()
     counted = np.broadcast_to(mask * weight[:, None], gap.shape)
     expected = np.sqrt(np.sum(counted * gap**2) / np.sum(counted))
-    best = part.calibrate(params, np.where(mask, x, np.nan), mask, weight)
+    best = part.calibrate(params, np.where(mask, x, hidden), mask, weight)
     np.testing.assert_allclose(best["scale"].numpy().ravel()[0], expected)
 
 

@@ -117,6 +117,7 @@ def test_arrays_go_on_bit_for_bit(tmp_path: pathlib.Path, case: str) -> None:
     assert len(list((tmp_path / "cut" / "checkpoints").glob("*.npz"))) == 2
 
 
+@pytest.mark.slow
 def test_arrays_come_as_often_as_without_and_in_order_if_so_asked(
     tmp_path: pathlib.Path,
 ) -> None:
@@ -145,6 +146,7 @@ def test_arrays_come_as_often_as_without_and_in_order_if_so_asked(
 
 
 @pytest.mark.parametrize("kind", ["endless", "begun anew each epoch"])
+@pytest.mark.slow
 def test_data_sets_go_on_bit_for_bit(tmp_path: pathlib.Path, kind: str) -> None:
     def run(folder: str, *more: Any) -> tuple[kvae.VAE, Any]:
         vae = make(steps_per_execution=3)
@@ -166,6 +168,7 @@ def test_data_sets_go_on_bit_for_bit(tmp_path: pathlib.Path, kind: str) -> None:
     assert again.history == history.history
 
 
+@pytest.mark.slow
 def test_early_stopping_and_learning_rates_remember(tmp_path: pathlib.Path) -> None:
     """The rate is so high that the best epoch is soon over; the moments must agree."""
 
@@ -202,6 +205,7 @@ def test_early_stopping_and_learning_rates_remember(tmp_path: pathlib.Path) -> N
     assert third.history == history.history
 
 
+@pytest.mark.slow
 def test_mixed_float16_keeps_its_loss_scale(tmp_path: pathlib.Path) -> None:
     def run(folder: str, *more: Any) -> kvae.VAE:
         vae = make()

@@ -4,7 +4,10 @@ import pathlib
 import signal
 import time
 
+import pytest
 from support import loopback_workers
+
+pytestmark = pytest.mark.slow
 
 SCRIPT = pathlib.Path(__file__).with_name("train_with_checkpoints.py")
 

@@ -12,6 +12,8 @@ from kvae.training import Run, load_recipe, train
 from kvae.training.commands.run_reports import compare_runs, first_test_inputs
 from kvae_cli import main
 
+pytestmark = pytest.mark.slow
+
 QUICK = ["validation=100", "encoder.units=[16]", "decoder.units=[16]"]
 
 

@@ -11,6 +11,8 @@ from kvae.core.errors import UserError
 from kvae.training import Config, RunDirectory, load_recipe, open_run, resume, train
 from kvae.training.data.sources import ExamplesOnDisk
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 QUICK = {
     "epochs": 2,

@@ -18,6 +18,8 @@ from kvae.core.extras import MissingExtra
 from kvae.training import UserError, encode_shards
 from kvae.training.encoding import shard_files
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[3]
 NUM = 203
 

@@ -71,6 +71,7 @@ def test_a_run_is_no_folder_of_data(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert located("run") == "run"
 
 
+@pytest.mark.slow
 def test_a_run_without_its_record_has_a_report(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
 ) -> None:
@@ -108,6 +109,7 @@ def test_a_run_whose_data_have_changed_is_refused(run: Run) -> None:
     assert open_run(path).data.describe()["train"] == before["train"]
 
 
+@pytest.mark.slow
 def test_labels_that_nothing_is_conditioned_on_are_written_as_they_are(
     run: Run, tmp_path: pathlib.Path
 ) -> None:

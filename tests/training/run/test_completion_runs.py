@@ -13,6 +13,8 @@ from kvae.training.run.completion_runs import read_images, read_mask
 from kvae.training.run.runner import measure_test
 from kvae_cli import main
 
+pytestmark = pytest.mark.slow
+
 QUICK = ["epochs=2", "encoder.filters=[8]", "encoder.units=[16]", "validation=100"]
 
 

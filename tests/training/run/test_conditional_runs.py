@@ -13,6 +13,8 @@ from kvae.training import Run, load_recipe, open_run, train
 from kvae.training.data.pipeline import training_batches
 from kvae_cli import main
 
+pytestmark = pytest.mark.slow
+
 QUICK = ["epochs=2", "encoder.units=[16]", "decoder.units=[16]", "validation=100"]
 
 

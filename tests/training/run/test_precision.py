@@ -9,6 +9,8 @@ from kvae.training import load_recipe
 from kvae.training.run.build_model import build_model
 from kvae.training.run.runner import load_run_data
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = ["epochs=12", "binarise=dynamic", "likelihood=bernoulli", "latent_dim=4"]
 
 

@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).parents[3]
 QUICK = ["epochs=2", "encoder.units=[16]", "decoder.units=[16]", "validation=100"]
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_random_moments_ends_the_same() -> None:
     """Real processes and SIGKILL; the benchmark does it twenty times."""
     script = ROOT / "benchmarks" / "kill.py"
