@@ -12,9 +12,9 @@ import tensorflow as tf
 from kvae.core.inputs import Inputs
 from kvae.core.types import Tensor
 from kvae.masks import visible_part
-from kvae.maths import without_float64
+from kvae.maths.precision import without_float64
 from kvae.model import endpoints
-from kvae.networks import declared_inputs
+from kvae.networks.call import declared_inputs
 from kvae.objectives import is_completing
 
 NAMES = ("decode", "generate", "encode", "reconstruct", "score", "complete")

@@ -10,9 +10,9 @@ import keras
 import tensorflow as tf
 
 from kvae.core.inputs import Inputs
-from kvae.maths import without_float64
+from kvae.maths.precision import without_float64
 from kvae.model import endpoints
-from kvae.networks import call_network
+from kvae.networks.call import call_network
 from kvae.noise import Noise
 
 _OPERATION = re.compile(r"'?tf\.(\w+)'? op is neither a custom op nor a flex op")

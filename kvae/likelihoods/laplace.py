@@ -11,7 +11,7 @@ import tensorflow_probability as tfp
 from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.positive import Positive
-from kvae.maths import accelerated_zeros
+from kvae.maths.stable import accelerated_zeros
 
 tfd = tfp.distributions
 

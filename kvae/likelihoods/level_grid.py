@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from kvae.core.checks import is_count
 from kvae.core.types import Tensor
-from kvae.maths import nearest_level, soft_lower_bound
+from kvae.maths import soft_lower_bound
+from kvae.maths.discretized_logistic import nearest_level
 
 _OFF_GRID = 0.01  # of a step; x / 255.0 in float32 is off by less than 0.0001
 _MIN_LOG_SCALE = -7.0  # in half ranges, as in the published code of PixelCNN++

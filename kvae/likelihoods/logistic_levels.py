@@ -12,8 +12,8 @@ from kvae.maths import (
     discretized_logistic_log_prob,
     discretized_logistic_mean,
     discretized_logistic_mode,
-    nearest_level,
 )
+from kvae.maths.discretized_logistic import nearest_level
 
 tfd = tfp.distributions
 

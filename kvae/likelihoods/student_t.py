@@ -12,7 +12,9 @@ import tensorflow_probability as tfp
 from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.positive import Positive
-from kvae.maths import accelerated_zeros, log_gamma_half_step, softplus
+from kvae.maths import softplus
+from kvae.maths.counts import log_gamma_half_step
+from kvae.maths.stable import accelerated_zeros
 
 tfd = tfp.distributions
 

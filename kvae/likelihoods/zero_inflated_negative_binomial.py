@@ -12,7 +12,8 @@ from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.count_support import ADVICE, COUNTS, bounded_log_mean, is_count
 from kvae.likelihoods.positive import Positive
-from kvae.maths import accelerated_zeros, negative_binomial_log_prob, softplus
+from kvae.maths import negative_binomial_log_prob, softplus
+from kvae.maths.stable import accelerated_zeros
 
 tfd = tfp.distributions
 

@@ -7,12 +7,8 @@ from kvae.maths.continuous_bernoulli import (
 from kvae.maths.continuous_bernoulli import (
     continuous_bernoulli_mean as continuous_bernoulli_mean,
 )
-from kvae.maths.continuous_bernoulli import langevin as langevin
-from kvae.maths.continuous_bernoulli import log_sinhc as log_sinhc
-from kvae.maths.counts import log_gamma_half_step as log_gamma_half_step
 from kvae.maths.counts import negative_binomial_log_prob as negative_binomial_log_prob
 from kvae.maths.counts import poisson_log_prob as poisson_log_prob
-from kvae.maths.counts import stirling_error as stirling_error
 from kvae.maths.discretized_logistic import (
     discretized_logistic_log_prob as discretized_logistic_log_prob,
 )
@@ -22,20 +18,9 @@ from kvae.maths.discretized_logistic import (
 from kvae.maths.discretized_logistic import (
     discretized_logistic_mode as discretized_logistic_mode,
 )
-from kvae.maths.discretized_logistic import nearest_level as nearest_level
 from kvae.maths.flow_distribution import flow_distribution as flow_distribution
 from kvae.maths.normal_cdf import normal_cdf as normal_cdf
 from kvae.maths.normals_at_points import normals_at_points as normals_at_points
-from kvae.maths.precision import float64_exists as float64_exists
 from kvae.maths.precision import maths_dtype as maths_dtype
-from kvae.maths.precision import without_float64 as without_float64
-from kvae.maths.stable import accelerated_zeros as accelerated_zeros
 from kvae.maths.stable import soft_lower_bound as soft_lower_bound
 from kvae.maths.stable import softplus as softplus
-from kvae.maths.sylvester import householder_product as householder_product
-from kvae.maths.sylvester import sylvester_forward as sylvester_forward
-from kvae.maths.sylvester import sylvester_inverse as sylvester_inverse
-from kvae.maths.triangular import diagonal as diagonal
-from kvae.maths.triangular import diagonal_part as diagonal_part
-from kvae.maths.triangular import strictly_lower as strictly_lower
-from kvae.maths.triangular_solve import solve_in_order as solve_in_order

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from kvae.core.inputs import check_finite
 from kvae.core.types import Tensor
-from kvae.networks import OneHot, declared_inputs
+from kvae.networks import OneHot
+from kvae.networks.call import declared_inputs
 
 _SHOWN = 12  # classes named in a message
 

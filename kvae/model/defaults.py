@@ -10,7 +10,8 @@ import numpy as np
 from kvae.core.inputs import check_finite
 from kvae.likelihoods import Bernoulli, Likelihood, Normal
 from kvae.model.conditions import list_classes
-from kvae.networks import OneHot, conv_decoder, conv_encoder, mlp, takes_one_tensor
+from kvae.networks import OneHot, conv_decoder, conv_encoder, mlp
+from kvae.networks.call import takes_one_tensor
 from kvae.posteriors import DiagonalNormal
 from kvae.priors import ConditionalNormal
 

@@ -50,7 +50,7 @@ from kvae.model.part_kinds import (
     check_kinds,
     warn_of_head,
 )
-from kvae.networks import call_network, declared_inputs
+from kvae.networks.call import call_network, declared_inputs
 from kvae.noise import Noise
 from kvae.objectives import ELBO, Objective, batch_mean, global_count
 from kvae.posteriors import Posterior

@@ -1,14 +1,10 @@
 """Encoder and decoder bodies, and the layers they are made of."""
 
 from kvae.networks.affine_coupling import AffineCoupling as AffineCoupling
-from kvae.networks.call import call_network as call_network
-from kvae.networks.call import declared_inputs as declared_inputs
-from kvae.networks.call import takes_one_tensor as takes_one_tensor
 from kvae.networks.conv import conv_decoder as conv_decoder
 from kvae.networks.conv import conv_encoder as conv_encoder
 from kvae.networks.crop import Crop as Crop
 from kvae.networks.depth_to_space import DepthToSpace as DepthToSpace
-from kvae.networks.levels import check_levels as check_levels
 from kvae.networks.made import MADE as MADE
 from kvae.networks.masked_dense import MaskedDense as MaskedDense
 from kvae.networks.mlp import mlp as mlp

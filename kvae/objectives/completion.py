@@ -11,7 +11,7 @@ import tensorflow as tf
 from kvae.core.inputs import Inputs
 from kvae.core.types import LossParts
 from kvae.masks import MaskFamily, as_family, visible_part, visible_shape
-from kvae.networks import declared_inputs
+from kvae.networks.call import declared_inputs
 from kvae.noise import Noise
 from kvae.objectives.base import Objective
 from kvae.objectives.wrapper import Wrapper

@@ -10,7 +10,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from kvae.core.types import Params, Tensor
-from kvae.maths import diagonal, diagonal_part, softplus, strictly_lower
+from kvae.maths import softplus
+from kvae.maths.triangular import diagonal, diagonal_part, strictly_lower
 from kvae.posteriors.base import Posterior
 
 tfd = tfp.distributions

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from kvae.core.checks import is_count
 from kvae.core.types import Params, Tensor
-from kvae.maths import softplus, solve_in_order
+from kvae.maths import softplus
+from kvae.maths.triangular_solve import solve_in_order
 from kvae.networks import MADE
 from kvae.posteriors.flow import FlowPosterior
 

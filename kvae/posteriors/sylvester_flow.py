@@ -9,13 +9,12 @@ import tensorflow as tf
 
 from kvae.core.checks import is_count
 from kvae.core.types import Params, Tensor
-from kvae.maths import (
-    diagonal,
+from kvae.maths.sylvester import (
     householder_product,
-    strictly_lower,
     sylvester_forward,
     sylvester_inverse,
 )
+from kvae.maths.triangular import diagonal, strictly_lower
 from kvae.posteriors.flow import FlowPosterior
 
 _BOUND = 0.99  # of the entries on the diagonals: each slope stays above 1 - 0.99^2

@@ -11,7 +11,7 @@ import tensorflow_probability as tfp
 
 from kvae.core.types import Draw, Params, Tensor
 from kvae.maths import softplus
-from kvae.networks import check_levels
+from kvae.networks.levels import check_levels
 from kvae.posteriors.flow import FlowPosterior
 
 tfd = tfp.distributions

@@ -9,7 +9,8 @@ import keras
 from kvae import posteriors, priors
 from kvae.model.defaults import choose_parts
 from kvae.model.vae import VAE
-from kvae.networks import TakeFirst, declared_inputs
+from kvae.networks import TakeFirst
+from kvae.networks.call import declared_inputs
 from kvae.objectives import ELBO
 from kvae.schedules import LinearWarmup
 

@@ -9,7 +9,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from kvae.core.types import Tensor
-from kvae.networks import NormalNetwork, check_levels
+from kvae.networks import NormalNetwork
+from kvae.networks.levels import check_levels
 from kvae.priors.flow import FlowPrior
 
 tfd = tfp.distributions

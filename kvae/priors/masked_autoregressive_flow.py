@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from kvae.core.types import Tensor
-from kvae.maths import solve_in_order
+from kvae.maths.triangular_solve import solve_in_order
 from kvae.networks import MADE
 from kvae.priors.flow import FlowPrior
 

@@ -16,7 +16,7 @@ from kvae.core.checks import is_count
 from kvae.core.inputs import Inputs
 from kvae.core.types import Params, Tensor
 from kvae.maths import choose_component
-from kvae.networks import declared_inputs
+from kvae.networks.call import declared_inputs
 from kvae.priors.base import Prior
 
 tfd = tfp.distributions

@@ -4,7 +4,7 @@ import tensorflow as tf
 from support.likelihood_checks import assert_draws_follow_cdf, doubles, entries
 
 from kvae.likelihoods import ContinuousBernoulli
-from kvae.maths import langevin, log_sinhc
+from kvae.maths.continuous_bernoulli import langevin, log_sinhc
 
 # Through zero, on both sides of where the series ends (1 in logits), far out.
 LOGITS = np.array([0.0, 1e-300, 1e-12, -1e-6, 1e-3, 0.1, -0.99999, 1.00001, 3.0, -20.0])

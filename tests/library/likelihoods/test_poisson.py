@@ -10,7 +10,7 @@ from support.likelihood_checks import (
 )
 
 from kvae.likelihoods import Poisson
-from kvae.maths import stirling_error
+from kvae.maths.counts import stirling_error
 
 COUNTS = np.array([0, 1, 2, 9, 10, 11, 300, 10**5, 10**7])
 

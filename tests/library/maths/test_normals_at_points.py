@@ -5,7 +5,8 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from kvae.maths import normals_at_points, without_float64
+from kvae.maths import normals_at_points
+from kvae.maths.precision import without_float64
 
 
 @pytest.fixture

@@ -5,7 +5,11 @@ import pytest
 import tensorflow as tf
 from support.density_laws import autodiff_log_det, normals
 
-from kvae.maths import householder_product, sylvester_forward, sylvester_inverse
+from kvae.maths.sylvester import (
+    householder_product,
+    sylvester_forward,
+    sylvester_inverse,
+)
 
 
 def make_step(bound, dtype="float64"):

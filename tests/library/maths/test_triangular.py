@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 from support.density_laws import assert_gradient, normals
 
-from kvae.maths import diagonal, diagonal_part, solve_in_order, strictly_lower
+from kvae.maths.triangular import diagonal, diagonal_part, strictly_lower
+from kvae.maths.triangular_solve import solve_in_order
 
 
 @pytest.mark.parametrize("dim", [1, 2, 5])

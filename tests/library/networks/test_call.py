@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kvae.networks import call_network, mlp
+from kvae.networks import mlp
+from kvae.networks.call import call_network
 
 X = tf.ones((4, 3))
 LABEL = tf.constant([0, 1, 1, 0])
