@@ -1,4 +1,4 @@
-"""Completing examples of which a part is visible."""
+"""Completions of examples of which a part is visible."""
 
 from kvae.completion.candidates import candidates as candidates
 from kvae.completion.candidates import fill_hidden as fill_hidden

@@ -16,8 +16,8 @@ from kvae.noise import Noise
 from kvae.objectives import is_completing
 
 PRIOR_SHARE = 0.25
-"""The part of the candidates that comes from the prior. Where an encoder never saw a
-masked example, q(z | visible) can be confidently wrong; with these no weight exceeds
+"""The fraction of candidates that comes from the prior. If an encoder never saw a masked
+example, q(z | visible) can be confidently wrong. With these candidates no weight exceeds
 p(x_visible | z) / PRIOR_SHARE."""
 
 _PRIOR_TAG = 2
@@ -25,14 +25,14 @@ _PRIOR_TAG = 2
 
 @dataclasses.dataclass(frozen=True)
 class Candidates:
-    """Latents that may explain what is visible, of one batch.
+    """Latents that may explain what is visible in one batch.
 
     Attributes:
         z: (K, B, D).
-        log_weights: (K, B) nats, normalised over K.
+        log_weights: (K, B) nats, normalized over K.
         likelihood: parameters of p(x|z), each (K, B, ...).
-        condition: what the decoder is given, (B, ...) or None.
-        log_visible: (B,) nats, estimate of log p(x_visible), or None where the model
+        condition: the condition of the decoder, (B, ...) or None.
+        log_visible: (B,) nats, an estimate of log p(x_visible), or None if the model
             has no such density.
     """
 
@@ -44,12 +44,12 @@ class Candidates:
 
     @property
     def effective_sample_size(self) -> Tensor:
-        """(B,) from 1 to K."""
+        """Returns the effective sample size (B,), from 1 to K."""
         return tf.exp(-tf.reduce_logsumexp(2.0 * self.log_weights, axis=0))
 
 
 def candidates(model: Any, inputs: Inputs, noise: Noise, num: int) -> Candidates:
-    """Draws latents given the visible part of each example, with their weights.
+    """Draws latents given the visible part of each example, with weights.
 
     Args:
         model: a `kvae.VAE`.
@@ -58,7 +58,7 @@ def candidates(model: Any, inputs: Inputs, noise: Noise, num: int) -> Candidates
         num: K.
 
     Returns:
-        candidates: weighted so that they stand for p(z | visible).
+        candidates: a weighted sample that represents p(z | visible).
     """
     if not is_completing(model):
         return _weighted(model, inputs, noise, num)
@@ -105,9 +105,9 @@ def resample(log_weights: Tensor, noise: Noise, num: int) -> Tensor:
     """Chooses candidates, each with its weight as the probability.
 
     Args:
-        log_weights: (K, B) nats, normalised over K.
+        log_weights: (K, B) nats, normalized over K.
         noise: of this pass.
-        num: how many to choose, independently.
+        num: how many to choose, independently of one another.
 
     Returns:
         index: (num, B) int32 in 0 ... K - 1.
@@ -120,7 +120,7 @@ def resample(log_weights: Tensor, noise: Noise, num: int) -> Tensor:
 
 
 def pick(values: Tensor, index: Tensor) -> Tensor:
-    """Takes candidates: values (K, B, ...) at an index (num, B) are (num, B, ...)."""
+    """Picks candidates: values (K, B, ...) at an index (num, B) give (num, B, ...)."""
     others = list(range(2, len(values.shape)))
     by_example = tf.transpose(values, [1, 0, *others])
     taken = tf.gather(by_example, tf.transpose(index), batch_dims=1)
@@ -128,7 +128,7 @@ def pick(values: Tensor, index: Tensor) -> Tensor:
 
 
 def fill_hidden(model: Any, params: Params, seed: Tensor | None) -> Tensor:
-    """Takes x from p(x|z): parameters (num, B, ...) give (num, B, *data_shape).
+    """Computes x from p(x|z): parameters (num, B, ...) give (num, B, *data_shape).
 
     Args:
         model: a `kvae.VAE`.

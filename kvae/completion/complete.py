@@ -1,4 +1,4 @@
-"""Drawing what is hidden from what is visible."""
+"""Draws of what is hidden, given what is visible."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kvae.core.types import Tensor
 from kvae.noise import Noise
 from kvae.objectives import is_completing
 
-_CHOICE_TAG = 1  # folded into the noise, for what is drawn beside the candidates
+_CHOICE_TAG = 1  # folded into the noise, for draws other than the candidates
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Completions:
     """Several completions of each example.
 
     Attributes:
-        x: (N, num, *data_shape) completions; their visible entries are those given.
-        log_weights: (N, num) nats, log of the normalised importance weight of the latent
-            behind each completion, log(1 / num) each where no weighting is needed. The
-            completions have been drawn by these weights: do not weight them again.
-        effective_sample_size: (N,) how many candidates counted, from 1 to their number;
-            near 1 all completions come from one latent, and more candidates help.
+        x: (N, num, *data_shape) completions. Their visible entries are those of the input.
+        log_weights: (N, num) nats, log of the normalized importance weight of the latent
+            behind each completion, or log(1 / num) if no weighting is needed. The
+            completions were drawn with these weights, so don't weight them again.
+        effective_sample_size: (N,) how many candidates counted, from 1 to their number.
+            Near 1, all completions come from one latent, and more candidates help.
     """
 
     x: np.ndarray
@@ -48,39 +48,40 @@ def complete(
     diverse: bool = False,
     batch_size: int = 512,
 ) -> Completions:
-    """Draws what is hidden given what is visible; visible entries stay as they are.
+    """Draws what is hidden given what is visible. Visible entries don't change.
 
     A model trained with `objectives.Completion` draws z from its p(z | visible). For any
-    other model latents are drawn from r, a mixture of q(z | visible) and of the prior,
-    and resampled by importance,
+    other model, latents are drawn from r, a mixture of q(z | visible) and the prior, and
+    resampled by importance,
 
         w_k = p(x_visible | z_k) p(z_k) / r(z_k | x_visible),  k = 1 .. num_candidates
 
-    which gives draws of p(z | visible) as the number of candidates grows. Then x_hidden
-    is taken from p(x | z).
+    which gives draws from p(z | visible) as the number of candidates grows. Then x_hidden
+    comes from p(x | z).
 
     Args:
         vae: a `kvae.VAE`, trained on complete data or with masks.
-        x: (N, *data_shape); hidden entries may hold anything, NaN too. Or a dict with "x"
-            and optionally "condition" and "mask".
+        x: (N, *data_shape). Hidden entries may have any value, also NaN. Or a dict with
+            "x" and optionally "condition" and "mask".
         mask: in the shape of x, 1 or True where visible; or a `kvae.masks` family or its
-            name, such as "left_half", of which a mask is drawn for each example. What a
-            mask in x hides stays hidden.
+            name, such as "left_half", from which a mask is drawn for each example. What
+            a mask in x hides stays hidden.
         num: completions of each example.
         seed: of masks and draws.
-        num_candidates: latents among which to choose; not used by a model trained with
-            `objectives.Completion`.
-        mean: show the mean of p(x|z) for what is hidden, the usual picture, instead of a
+        num_candidates: latents among which to choose. A model trained with
+            `objectives.Completion` doesn't use it.
+        mean: use the mean of p(x|z) for what is hidden, the usual picture, instead of a
             draw.
-        diverse: put the completions of each example in an order in which each is the
-            farthest from those before it, so the first few show the most.
-        batch_size: examples per pass, at most; does not change the result if `mean`.
+        diverse: order the completions of each example so that each is the farthest from
+            those before it. The first few then show the most variety.
+        batch_size: the maximum number of examples per pass. It does not change the result
+            if `mean`.
 
     Returns:
         completions: with the weights behind them.
 
     Raises:
-        ValueError: if the data or the mask do not fit the model, an example has no
+        ValueError: if the data or the mask don't fit the model, an example has no
             visible entry, or the model gives a visible part probability 0.
     """
     num = check_count("num", num)
@@ -103,7 +104,7 @@ def complete(
 
 
 def farthest_first(points: np.ndarray) -> np.ndarray:
-    """Orders points so that each is the farthest from all before it; the first leads.
+    """Orders points so that each is the farthest from all before it, from the first on.
 
     Args:
         points: (num, ...).
@@ -139,7 +140,7 @@ def _completions(
         found = candidates(model, inputs, noise, num_candidates)
         index = resample(found.log_weights, noise.fold(_CHOICE_TAG), num)
         weights = pick(found.log_weights, index)
-        # Decoded anew: picking among the parameters would move far more numbers.
+        # Decoded again, because picking among the parameters would move more numbers.
         z = pick(found.z, index)
         params = model.likelihood_params(z, found.condition)
     seed = None if mean else tf.stack([key[0], first + 1])

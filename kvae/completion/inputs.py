@@ -1,4 +1,4 @@
-"""What is completed, checked, and cut into batches that fit."""
+"""The inputs of completions, checked and cut into batches that fit into memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kvae.core.inputs import Inputs, check_mask
 from kvae.masks import as_family
 from kvae.objectives import is_completing
 
-_ENTRIES = 1 << 22  # data entries decoded at once; bounds the memory of a batch
+_ENTRIES = 1 << 22  # data entries decoded at once, which bounds the memory of a batch
 
 
 def masked_inputs(
@@ -26,16 +26,16 @@ def masked_inputs(
     Args:
         vae: a `kvae.VAE`.
         x: as for `complete`.
-        mask: as for `complete`; what the mask in x hides stays hidden. None takes the
-            one in x alone.
+        mask: as for `complete`. What the mask in x hides stays hidden. None uses only
+            the mask in x.
         seed: of a mask drawn from a family.
-        allow_empty: let in examples without a visible entry.
+        allow_empty: accept examples without a visible entry.
 
     Returns:
         inputs: numpy arrays, all with a mask.
 
     Raises:
-        ValueError: if x or the mask do not fit, or an example has no visible entry.
+        ValueError: if x or the mask don't fit, or an example has no visible entry.
     """
     inputs = Inputs.of(x)
     check_seed(seed)
@@ -43,9 +43,9 @@ def masked_inputs(
         mask = inputs.mask
     if mask is None:
         raise ValueError(
-            "what is visible must be said: pass mask=, in the shape of x with 1 where an "
-            'entry is visible, or the name of a family such as "left_half". '
-            "kvae.masks.nan_as_missing makes a mask of NaN."
+            "a mask is missing: pass mask=, in the shape of x with 1 where an entry is "
+            'visible, or the name of a family such as "left_half". '
+            "kvae.masks.nan_as_missing makes a mask from NaN."
         )
     if hasattr(mask, "__array__") or isinstance(mask, (list, tuple)):
         mask = np.asarray(mask)
@@ -59,18 +59,18 @@ def masked_inputs(
     inputs = dataclasses.replace(inputs, mask=mask)
     if is_completing(vae) and inputs.condition is not None:
         raise ValueError(
-            "a model trained with objectives.Completion is given the visible part; pass x "
-            "and mask without a condition."
+            "a model trained with objectives.Completion makes its condition from the "
+            "visible part; pass x and mask without a condition."
         )
     inputs = vae.check_inputs(inputs)
     seen = inputs.mask.reshape(len(inputs.x), -1).any(axis=1)
     if not allow_empty and not seen.all():
         raise ValueError(
-            f"{int((~seen).sum())} examples have no visible entry, the first is example "
-            f"{int(np.argmin(seen))}: there is nothing to complete. Leave them out, or "
-            "draw new ones with vae.sample(num)."
+            f"{int((~seen).sum())} examples have no visible entry, so there is nothing to "
+            f"complete; the first is example {int(np.argmin(seen))}. Remove them, or draw "
+            "new ones with vae.sample(num)."
         )
-    # Whatever the hidden entries hold, the model computes with a value of the support.
+    # Whatever the hidden entries are, the model computes with a value in the support.
     known = inputs.mask.astype(bool)
     filled = np.where(known, inputs.x, np.asarray(vae.likelihood.filler))
     inputs = dataclasses.replace(
@@ -107,6 +107,6 @@ def check_possible(log_weights: np.ndarray) -> None:
     if bad.any():
         raise ValueError(
             f"the model gives the visible part of {int(bad.sum())} examples probability 0 "
-            f"at every latent drawn, or its outputs are not numbers; the first is example "
-            f"{int(np.argmax(bad))}. Are they data of the kind it was trained on?"
+            f"at every drawn latent, or its outputs are NaN; the first is example "
+            f"{int(np.argmax(bad))}. Are they the kind of data it was trained on?"
         )

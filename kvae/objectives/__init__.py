@@ -1,6 +1,6 @@
-"""Objectives: what is minimised.
+"""Objectives, which training minimizes.
 
-To add one: subclass Objective, list it here, add a specimen.
+To add one, subclass Objective, list it here, and add a specimen.
 """
 
 from kvae.objectives.base import Objective as Objective

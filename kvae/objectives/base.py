@@ -15,21 +15,21 @@ from kvae.noise import Noise
 
 
 class Objective(Part):
-    """The scalar that training minimises, from named parts.
+    """The scalar that training minimizes, in named terms.
 
-    Subclassing guide: give `parts`. Start from `model.draw(...)`, which runs the networks
-    and returns every density; return per-example terms in nats. The model averages
-    the KL term and adds it to its losses. Weights that change in training (a KL weight, a
-    discriminator) are Keras weights, never Python numbers, which are frozen when the
-    graph is traced. Parts that do not fit raise in `parts`: the model calls it once,
-    eagerly, when it is built.
+    Subclassing guide: implement `parts`. Start from `model.draw(...)`, which runs the
+    networks and returns every density, and return terms per example in nats. The model
+    averages the KL term and adds it to its losses. Make weights that change in training
+    (a KL weight, a discriminator) Keras weights, because Python numbers are frozen when
+    the graph is traced. If the model's parts don't fit the objective, raise in `parts`:
+    the model calls it once, eagerly, when it is built.
 
     Args:
         **kwargs: passed to `keras.layers.Layer`.
     """
 
     makes_condition: bool = False
-    """Whether it makes the model's condition of x itself, so that data come without."""
+    """Whether the objective makes the model's condition from x, so that data have none."""
 
     monitor: str = "elbo"
     """The metric that tells the best epoch, as Keras' callbacks monitor it."""
@@ -44,20 +44,20 @@ class Objective(Part):
 
     @property
     def exact_rate(self) -> bool:
-        """Whether `rate` is the closed form; else it is estimated from the latents."""
+        """Whether `rate` is the closed form and not an estimate from the latents."""
         return False
 
     @abc.abstractmethod
     def parts(
         self, model: Any, inputs: Inputs, noise: Noise, training: bool
     ) -> LossParts:
-        """Computes the loss of each example, in named parts.
+        """Computes the loss of each example, in named terms.
 
         Args:
-            model: the `kvae.VAE` under training.
-            inputs: one batch; a term that looks at the batch as a whole heeds
-                `inputs.sample_weight` and is repeated for every example, so that
-                `batch_mean` gives it once.
+            model: the `kvae.VAE` that is trained.
+            inputs: one batch. A term that depends on the batch as a whole must respect
+                `inputs.sample_weight` and be repeated for every example, so that
+                `batch_mean` counts it once.
             noise: source of all randomness of this pass.
             training: whether this is a training step.
 
@@ -70,7 +70,7 @@ class Objective(Part):
 
             rate = mean_k( log q(z_k|x) - log p(z_k) )
 
-        Override where the objective takes the closed form.
+        Override this if the objective uses the closed form.
         """
         del model
         return tf.reduce_mean(draw.log_posterior - draw.log_prior, axis=0)
@@ -87,7 +87,7 @@ class Objective(Part):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        """Makes an objective from `get_config`, with the objects its arguments hold."""
+        """Makes an objective from `get_config`, with the objects in its arguments."""
         return cls(
             **{
                 key: keras.saving.deserialize_keras_object(value, custom_objects)
@@ -105,9 +105,9 @@ def batch_mean(
 
         mean = sum_local(weight * value) / count
 
-    Keras adds up the gradients of all replicas, so this local share is what keeps the
-    loss the same for any batch size, ragged last batch or number of replicas. As in
-    Keras' own losses the weights multiply the sum and not the count.
+    Keras adds up the gradients of all replicas. With this local share, the loss is the
+    same for any batch size, number of replicas, and size of the last batch. As in Keras'
+    own losses, the weights multiply the sum and not the count.
 
     Args:
         values: (B,) nats.

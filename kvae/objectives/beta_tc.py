@@ -1,4 +1,4 @@
-"""The KL term in three parts, with a weight on each."""
+"""The KL term split into three terms, each with a weight."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ tfd = tfp.distributions
 
 @keras.saving.register_keras_serializable(package="kvae")
 class BetaTC(Objective):
-    """Weighs the total correlation of the aggregate posterior apart from the other rate.
+    """Weights the total correlation of the aggregate posterior separately.
 
         rate = mutual_information + total_correlation + dimension_wise_kl
         mutual_information = E log q(z|x) - log q(z)
@@ -31,20 +31,20 @@ class BetaTC(Objective):
                + gamma dimension_wise_kl
 
     q(z) is the mixture of q(z|x) over the whole data set, estimated from one batch (of
-    one replica): the three parts are biased, their sum is not. All three are reported.
-    Examples with a `sample_weight` of zero still count as members of the mixture.
+    one replica). The three terms are biased, but their sum is not. All three are reported
+    as metrics. Examples with a `sample_weight` of zero still belong to the mixture.
 
     Args:
         dataset_size: N, the number of training examples.
         beta: weight of the total correlation, a number or a schedule.
         alpha: weight of the mutual information.
         gamma: weight of the dimension-wise KL.
-        estimator: of q(z), "stratified" (unbiased for q(z), not for its logarithm) or
-            "weighted" (biased, every example of the batch alike).
+        estimator: the estimator of q(z): "stratified" (unbiased for q(z), but not for its
+            logarithm) or "weighted" (biased; treats all examples of the batch alike).
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
-        ValueError: if an argument is out of range; when the model is built, if the
+        ValueError: if an argument is out of range, or, when the model is built, if the
             posterior's dimensions are not independent.
 
     Source: Chen et al. 2018, "Isolating sources of disentanglement in variational
@@ -94,7 +94,7 @@ class BetaTC(Objective):
     def parts(
         self, model: Any, inputs: Inputs, noise: Noise, training: bool
     ) -> LossParts:
-        """Computes distortion and the three parts of the rate, each (B,) nats."""
+        """Computes distortion and the three terms of the rate, each (B,) nats."""
         draw = model.draw(inputs, noise, 1, training)
         information, correlation, dimension_wise = self.decompose(model, draw)
         distortion = -draw.log_likelihood[0]
@@ -125,14 +125,14 @@ class BetaTC(Objective):
             draw: from `model.draw`, of a batch of B examples.
 
         Returns:
-            parts: mutual information, total correlation and dimension-wise KL, each (B,)
-                nats; they add up to log q(z|x) - log p(z).
+            parts: mutual information, total correlation, and dimension-wise KL, each (B,)
+                nats. They add up to log q(z|x) - log p(z).
         """
         posterior = model.posterior.distribution(draw.posterior)
         if not isinstance(posterior, tfd.Independent):
             raise ValueError(
-                "BetaTC needs a posterior whose dimensions are independent given x; "
-                f"{type(model.posterior).__name__} is none. Use DiagonalNormal, or the "
+                "BetaTC needs a posterior whose dimensions are independent given x. Those "
+                f"of {type(model.posterior).__name__} aren't. Use DiagonalNormal, or the "
                 "objective FactorVAE, which takes any posterior."
             )
         # Row i, column j: the latent of example i under the posterior of example j.
@@ -148,11 +148,11 @@ class BetaTC(Objective):
         )
 
     def _shares(self, batch: Tensor, dtype: Any) -> Tensor:
-        """The share of posterior j in q(z) at the latent of example i, (B, B)."""
+        """Computes the share of posterior j in q(z) at the latent of example i, (B, B)."""
         size = tf.cast(self.dataset_size, dtype)
         if self.estimator == "weighted":
             return tf.ones((batch, batch), dtype) / (size * tf.cast(batch, dtype))
-        # Stratified: example i itself is 1 of N; one of the M others stands for the
+        # Stratified: example i itself is 1 of N, and one of the M others represents the
         # remainder, so that the shares of a row add up to one.
         others = tf.cast(tf.maximum(batch - 1, 1), dtype)
         own = tf.eye(batch, dtype=dtype)

@@ -1,4 +1,4 @@
-"""Capacity: the rate is pulled to a target that grows."""
+"""An objective that pulls the rate to a growing target."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from kvae.objectives.wrapper import Wrapper
 
 @keras.saving.register_keras_serializable(package="kvae")
 class Capacity(Wrapper):
-    """Pulls the rate of each example to a capacity, which a schedule lets grow.
+    """Pulls the rate of each example to a capacity, which usually grows by a schedule.
 
         loss = distortion + beta * |KL(q(z|x) || p(z)) - nats|
 
-    beta is the wrapped ELBO's, gamma in the paper (which takes 1000).
+    beta is that of the wrapped ELBO. The paper calls it gamma and uses 1000.
 
     Args:
-        objective: an `ELBO`; its beta and its way to compute the KL are used.
+        objective: an `ELBO`, whose beta and way to compute the KL are used.
         nats: the capacity C, a number of at least 0 or a schedule, for example
-            `kvae.schedules.LinearWarmup(steps=100_000, end=25.0)`. A schedule's value is
-            reported as the metric `nats`.
+            `kvae.schedules.LinearWarmup(steps=100_000, end=25.0)`. The metric `nats`
+            reports the value of a schedule.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -62,7 +62,7 @@ class Capacity(Wrapper):
     def parts(
         self, model: Any, inputs: Inputs, noise: Noise, training: bool
     ) -> LossParts:
-        """Computes the ELBO's parts, with the distance from the capacity as KL term."""
+        """Computes the ELBO's terms, with the distance from the capacity as KL term."""
         parts, _ = self.wrapped_parts(model, inputs, noise, training)
         distance = tf.abs(parts.rate - self._nats.at(model, parts.rate.dtype))
         return dataclasses.replace(

@@ -1,4 +1,4 @@
-"""The conditional objective: what is hidden, given what is visible."""
+"""An objective for hidden entries, given visible ones."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ MASK_TAG = 0x3A5C
 
 @keras.saving.register_keras_serializable(package="kvae")
 class Completion(Wrapper):
-    """Trains p(hidden | z, visible): a fresh mask for each example in each step.
+    """Trains p(hidden | z, visible), with a new mask for each example in each step.
 
         loss = -E_q[log p(x_hidden | z, x_visible)] + KL(q(z|x) || p(z|x_visible))
 
-    The visible part (`kvae.masks.visible_part`) is the model's condition: the decoder and
+    The visible part (`kvae.masks.visible_part`) is the model's condition. The decoder and
     the encoder must take it, and the prior may. The wrapped objective sees only the
-    hidden entries, so every bound it reports is one on log p(x_hidden | x_visible). In
-    evaluation the mask of example i is the same each time.
+    hidden entries, so every bound that it reports is a bound on
+    log p(x_hidden | x_visible). In evaluation, the mask of example i is always the same.
 
-    Data are given as they are, `fit(x)`. Inputs that carry a condition already, as
-    `kvae.masks.given_visible` makes them, keep their masks. Entries that a mask beside
-    the data calls missing are neither visible nor asked for.
+    Pass plain data: `fit(x)`. Inputs that already have a condition, as
+    `kvae.masks.given_visible` makes them, keep their masks. If you pass a mask with the
+    data, the entries that it marks as missing are neither visible nor predicted.
 
     Args:
         objective: the objective of the conditional model; the plain `ELBO` if None.
@@ -42,7 +42,7 @@ class Completion(Wrapper):
 
     Raises:
         TypeError: if `objective` is not an objective.
-        ValueError: if `masks` is not a family or a name of one.
+        ValueError: if `masks` is neither a family nor the name of one.
 
     Source: Sohn, Lee, Yan 2015, "Learning structured output representation using deep
         conditional generative models"; masks drawn at random: Ivanov, Figurnov, Vetrov
@@ -76,15 +76,15 @@ class Completion(Wrapper):
                 raise ValueError(
                     f"Completion needs a model whose {name} takes the visible part as "
                     f"its condition, of shape {shape}. Build it with "
-                    "kvae.presets.completing_vae, or give the network a condition_shape."
+                    "kvae.presets.completing_vae, or pass condition_shape to the network."
                 )
         if inputs.condition is not None:
             came = tuple(inputs.condition.shape[1:])
             if came != shape:
                 raise ValueError(
                     f"Completion conditions on the visible part, of shape {shape}; "
-                    f"received a condition of shape {came}. Leave the condition out, or "
-                    "make it with kvae.masks.given_visible."
+                    f"received a condition of shape {came}. Omit the condition, or make "
+                    "it with kvae.masks.given_visible."
                 )
             return inputs
         x = tf.cast(inputs.x, model.maths_dtype)
@@ -106,7 +106,7 @@ class Completion(Wrapper):
 
 
 def is_completing(model: Any) -> bool:
-    """Says whether a model was trained to give p(hidden | visible)."""
+    """Returns whether a model was trained for p(hidden | visible)."""
     objective = model.objective
     while isinstance(objective, Wrapper) and not isinstance(objective, Completion):
         objective = objective.objective

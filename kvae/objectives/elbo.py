@@ -23,24 +23,24 @@ _LOG = logging.getLogger("kvae")
 
 @keras.saving.register_keras_serializable(package="kvae")
 class ELBO(Objective):
-    """Minimises distortion + beta * rate.
+    """Minimizes distortion + beta * rate.
 
         loss = -E_q[log p(x|z)] + beta * KL(q(z|x) || p(z))
 
-    With beta = 1 this is minus the evidence lower bound on log p(x). Whatever beta is,
-    the metrics `rate`, `distortion` and `elbo` are unweighted.
+    With beta = 1 this is minus the evidence lower bound on log p(x). The metrics `rate`,
+    `distortion`, and `elbo` are unweighted for any beta.
 
     Args:
-        beta: weight of the rate, at least 0. A number becomes a Keras weight: assign
-            `objective.beta = 2.0` at any time, also between epochs. A schedule, such as
-            `kvae.schedules.LinearWarmup(steps=1000)` or any Keras learning-rate
-            schedule, is evaluated at the model's saved step counter, and its value is
-            reported as the metric `beta`.
+        beta: weight of the rate, at least 0. A number becomes a Keras weight: you can
+            assign `objective.beta = 2.0` at any time, also between epochs. A schedule,
+            such as `kvae.schedules.LinearWarmup(steps=1000)` or any Keras learning-rate
+            schedule, is evaluated at the model's saved step counter, and the metric
+            `beta` reports its value.
         num_samples: K, latents drawn per example for the expectation.
-        kl: "exact" uses the closed form and refuses a posterior and prior that have none;
+        kl: "exact" uses the closed form, and raises if posterior and prior have none.
             "sampled" averages log q(z|x) - log p(z) over the same latents. None uses the
-            closed form if there is one, else the latents, and says so; `kl` is then
-            "sampled".
+            closed form if there is one. Otherwise it uses the latents, sets `kl` to
+            "sampled", and logs this.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -65,7 +65,7 @@ class ELBO(Objective):
             )
         if kl not in ("exact", "sampled", None):
             raise ValueError(
-                f'ELBO expects kl to be "exact", "sampled" or None; received {kl!r}.'
+                f'ELBO expects kl to be "exact", "sampled", or None; received {kl!r}.'
             )
         self.num_samples = num_samples
         self.kl = kl
@@ -82,7 +82,7 @@ class ELBO(Objective):
 
     @property
     def exact_rate(self) -> bool:
-        """Whether `rate` is the closed form; known once the model is built."""
+        """Whether `rate` is the closed form, which is known once the model is built."""
         return self.kl != "sampled"
 
     def parts(
@@ -107,7 +107,7 @@ class ELBO(Objective):
         return self._beta.at(model, rate.dtype) * rate
 
     def rate(self, model: Any, draw: Draw) -> Tensor:
-        """Computes KL(q(z|x) || p(z)), (B,) nats, by the estimator the caller chose."""
+        """Computes KL(q(z|x) || p(z)), (B,) nats, by the chosen estimator."""
         if self.kl == "sampled":
             return super().rate(model, draw)
         posterior = model.posterior.distribution(draw.posterior)
@@ -118,7 +118,7 @@ class ELBO(Objective):
             pair = f"{type(model.posterior).__name__} || {type(model.prior).__name__}"
             if self.kl == "exact":
                 raise ValueError(
-                    f'KL({pair}) has no closed form. Say ELBO(kl="sampled") to estimate '
+                    f'KL({pair}) has no closed form. Use ELBO(kl="sampled") to estimate '
                     "it from the latents."
                 ) from None
             self.kl = "sampled"

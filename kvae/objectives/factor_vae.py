@@ -1,4 +1,4 @@
-"""The total correlation by a discriminator that is trained along."""
+"""The total correlation, estimated by a discriminator that trains with the model."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ class FactorVAE(Wrapper):
 
         loss = objective + gamma * mean_x logit(z),  z from q(z|x)
 
-    logit(z) is the discriminator's log-odds that z came from q(z) and not from the
-    product of its marginals; where it is right the mean is KL(q(z) || prod_d q(z[d])).
+    logit(z) is the discriminator's log-odds that z came from q(z) rather than from the
+    product of its marginals. If it is right, the mean is KL(q(z) || prod_d q(z[d])).
 
     One optimizer trains both in the same step. The discriminator's cross-entropy between
-    z and z' (each dimension of z shuffled over the batch on its own) reaches only the
-    discriminator, because z is held still there; the term above reaches only the
-    networks, because the discriminator is held still there. The cross-entropy enters the
-    loss with value zero, so the loss that is reported is the one above; it is reported
-    as `discriminator_loss` (log 2 = 0.693 for a blind one), the estimate as
-    `total_correlation`. Unlike in the paper the shuffled latents come from the same
-    batch, and the discriminator has the same learning rate.
+    z and z' (each dimension of z shuffled independently over the batch) trains only the
+    discriminator, because z is constant there. The term above trains only the networks,
+    because the discriminator is constant there. The cross-entropy enters the loss with
+    value zero, so the reported loss is the one above. The metric `discriminator_loss`
+    reports it (log 2 = 0.693 for a blind discriminator), and `total_correlation` reports
+    the estimate. Unlike in the paper, the shuffled latents come from the same batch, and
+    the discriminator has the same learning rate.
 
     Args:
-        objective: what the term is added to; the plain `ELBO` if None.
+        objective: the objective to which the term is added; the plain `ELBO` if None.
         gamma: weight of the total correlation, a number or a schedule.
-        discriminator: Keras network from (B, D) to features; the linear map to the
-            log-odds is added. None makes three dense layers of 256.
+        discriminator: Keras network from (B, D) to features, to which a linear map to
+            the log-odds is added. None makes three dense layers of 256 units.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
-        TypeError: if a network or objective is not one.
+        TypeError: if `discriminator` or `objective` has the wrong type.
         ValueError: if `gamma` is out of range.
 
-    Source: Kim, Mnih 2018, "Disentangling by factorising", arXiv:1802.05983.
+    Source: Kim, Mnih 2018, FactorVAE, arXiv:1802.05983.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class FactorVAE(Wrapper):
         )
 
     def _logit(self, z: Tensor, training: bool) -> Tensor:
-        """The log-odds of latents (K, B, D) to come from q(z), (K, B)."""
+        """Computes the log-odds that latents (K, B, D) come from q(z), (K, B)."""
         flat = tf.reshape(z, (-1, z.shape[-1]))
         logits = tf.cast(self._network(flat, training=training), z.dtype)
         return tf.reshape(logits, tf.shape(z)[:2])
@@ -133,7 +133,7 @@ class FactorVAE(Wrapper):
 
 
 def shuffle(z: Tensor, normals: Tensor) -> Tensor:
-    """Shuffles each dimension over the batch on its own: draws from prod_d q(z[d]).
+    """Shuffles each dimension independently over the batch: draws from prod_d q(z[d]).
 
     Args:
         z: (K, B, D) latents.

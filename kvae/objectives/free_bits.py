@@ -1,4 +1,4 @@
-"""Free bits: a rate below the floor costs nothing more."""
+"""Free bits: a rate below the floor costs nothing extra."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ tfd = tfp.distributions
 
 @keras.saving.register_keras_serializable(package="kvae")
 class FreeBits(Wrapper):
-    """Leaves each latent dimension a rate that it may use for free.
+    """Gives each latent dimension a rate that it can use for free.
 
         loss = distortion + beta * sum_d max(floor, mean_x KL(q(z[d]|x) || p(z[d])))
 
-    The mean is over the batch (of one replica), each example as much as it weighs, and
-    stands inside the maximum, so a dimension counts as a whole. Below the floor the rate
-    has no gradient, so a dimension is not switched off before the decoder can use it.
+    The mean is over the batch (of one replica), weighted by `sample_weight`. It is inside
+    the maximum, so a dimension counts as a whole. Below the floor the rate has no
+    gradient, so a dimension is not switched off before the decoder can use it.
 
     Args:
-        objective: an `ELBO`; its beta and its way to compute the KL are used.
+        objective: an `ELBO`, whose beta and way to compute the KL are used.
         floor: free nats, at least 0, for each dimension, or for all together.
-        group: "dimension" prices each dimension alone and needs a posterior and a prior
-            whose dimensions are independent; "total" prices the whole rate at once.
+        group: "dimension" has a floor for each dimension, and needs a posterior and a
+            prior whose dimensions are independent. "total" has one floor for the rate.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -67,7 +67,7 @@ class FreeBits(Wrapper):
     def parts(
         self, model: Any, inputs: Inputs, noise: Noise, training: bool
     ) -> LossParts:
-        """Computes the ELBO's parts, with the floored rate as the KL term."""
+        """Computes the ELBO's terms, with the floored rate as the KL term."""
         parts, draw = self.wrapped_parts(model, inputs, noise, training)
         rates = parts.rate[:, None]
         if self.group == "dimension":
@@ -84,15 +84,15 @@ class FreeBits(Wrapper):
         )
 
     def _rate_per_dimension(self, model: Any, draw: Draw) -> Tensor:
-        """Computes KL(q(z[d]|x) || p(z[d])), (B, D) nats, as the wrapped ELBO does it."""
+        """Computes KL(q(z[d]|x) || p(z[d])), (B, D) nats, as the wrapped ELBO does."""
         posterior = model.posterior.distribution(draw.posterior)
         prior = model.prior.distribution(draw.prior)
         for part, distribution in ((model.posterior, posterior), (model.prior, prior)):
             if not isinstance(distribution, tfd.Independent):
                 raise ValueError(
                     'FreeBits(group="dimension") needs a density that is a product over '
-                    f"latent dimensions; {type(part).__name__} is none. Say "
-                    'FreeBits(group="total") to price the whole rate at once.'
+                    f"latent dimensions. {type(part).__name__} isn't. Use "
+                    'FreeBits(group="total"), which has one floor for the whole rate.'
                 )
         if self.objective.kl != "sampled":
             return tfd.kl_divergence(posterior.distribution, prior.distribution)
@@ -106,11 +106,11 @@ class FreeBits(Wrapper):
 
 
 def check_elbo(wrapper: Wrapper) -> None:
-    """Raises unless a wrapper that prices the rate anew wraps an ELBO."""
+    """Raises unless a wrapper that changes the cost of the rate wraps an ELBO."""
     if not isinstance(wrapper.objective, ELBO):
         name = type(wrapper).__name__
         raise TypeError(
-            f"{name} prices the rate of an ELBO anew; received "
+            f"{name} changes the rate term of an ELBO; received "
             f"{type(wrapper.objective).__name__}. Wrap kvae.objectives.ELBO(...), and put "
             f"other wrappers outside, for example MMD({name}(ELBO()))."
         )

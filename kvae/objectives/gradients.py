@@ -1,4 +1,4 @@
-"""How an objective steers gradients: parts held still, and gradients scaled on the way."""
+"""Control of gradients: constant layers and scaled gradients."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from kvae.core.types import Tensor
 
 
 def stopped(layer: keras.layers.Layer) -> Any:
-    """Makes a context in which a layer's weights are constants to the gradient.
+    """Makes a context in which a layer's weights are constants for the gradient.
 
-    Only the calls inside the context are affected; the gradient with respect to their
-    inputs still flows.
+    It affects only calls inside the context. The gradient with respect to their inputs
+    still flows.
 
     Args:
-        layer: whose trainable weights are held still.
+        layer: the layer whose trainable weights are constant.
 
     Returns:
         scope: a context manager.
@@ -29,12 +29,12 @@ def stopped(layer: keras.layers.Layer) -> Any:
 
 
 def scale_gradient(tensor: Tensor, factor: Callable[[], Tensor]) -> Tensor:
-    """Returns a tensor unchanged, whose gradient is multiplied on the way back.
+    """Returns a tensor unchanged, but multiplies its gradient.
 
     Args:
         tensor: (K, B, D).
-        factor: gives the factor, (K, B), when the gradient is computed; so it may depend
-            on what is computed from the tensor later in the same pass.
+        factor: returns the factor, (K, B), when the gradient is computed. So it may
+            depend on what is computed from the tensor later in the same pass.
 
     Returns:
         tensor: the same values.

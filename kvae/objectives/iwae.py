@@ -21,28 +21,28 @@ _GRADIENTS = ("plain", "stl", "dreg")
 
 @keras.saving.register_keras_serializable(package="kvae")
 class IWAE(Objective):
-    """Minimises minus the importance-weighted bound on log p(x).
+    """Maximizes the importance-weighted bound on log p(x).
 
         w[k]  = p(x|z[k]) p(z[k]) / q(z[k]|x),  z[k] from q(z|x)
         bound = log( mean_k w[k] )
         loss  = -(1 - elbo_weight) * mean_m bound[m] - elbo_weight * mean_mk log w[m, k]
 
-    With `groups` M = 1 and `elbo_weight` 0 this is IWAE; M > 1 is MIWAE and
+    With `groups` M = 1 and `elbo_weight` 0 this is IWAE. M > 1 is MIWAE, and
     `elbo_weight` > 0 is CIWAE. `rate` and `distortion` are those of the plain ELBO, from
-    the same latents; the bound is reported as the metric `iwae_bound`.
+    the same latents. The metric `iwae_bound` reports the bound.
 
-    The gradient of decoder and prior is the plain one under every setting. "stl" and
-    "dreg" change that of q(z|x): log q is evaluated with the posterior held still, so
-    only the path through z remains. They need `posterior.log_prob` at any z: an inverse
-    autoregressive flow inverts itself for it, one pass per latent dimension. "stl" is
-    unbiased for K = 1 and biased for K > 1 (shown in the DReG paper); "dreg" multiplies
-    the path's gradient by the normalised weight once more, which is unbiased for any K,
-    and whose signal-to-noise ratio does not fall with K.
+    The gradient of decoder and prior is always the plain one. "stl" and "dreg" change
+    that of q(z|x): log q is evaluated with a constant posterior, so only the path through
+    z remains. They need `posterior.log_prob` at any z. An inverse autoregressive flow
+    inverts itself for this, with one pass per latent dimension. "stl" is unbiased for
+    K = 1 and biased for K > 1 (shown in the DReG paper). "dreg" multiplies the gradient of
+    the path by the normalized weight once more. This is unbiased for any K, and its
+    signal-to-noise ratio does not fall with K.
 
     Args:
         num_samples: K, latents in one bound.
-        gradient: "plain", "stl" (sticking the landing) or "dreg" (doubly
-            reparameterised).
+        gradient: "plain", "stl" (sticking the landing), or "dreg" (doubly
+            reparameterized).
         groups: M, independent bounds of K latents each that are averaged.
         elbo_weight: in [0, 1], the part of the ELBO in the mixture.
         **kwargs: passed to `keras.layers.Layer`.
@@ -87,15 +87,15 @@ class IWAE(Objective):
         self, model: Any, inputs: Inputs, noise: Noise, training: bool
     ) -> LossParts:
         """Computes the bound of each example, (B,) nats, as the data term."""
-        log_weights: list[Tensor] = []  # filled below, read when gradients flow back
+        log_weights: list[Tensor] = []  # filled below, read in the backward pass
         sampler = None
-        latents: list[Tensor] = []  # before their gradient is steered
+        latents: list[Tensor] = []  # before their gradient is changed
         if self.gradient != "plain":
             sampler = self._sampler(model, log_weights, latents)
         total = self.groups * self.num_samples
         draw = model.draw(inputs, noise, total, training, sampler)
         log_weights.append(draw.log_likelihood + draw.log_prior - draw.log_posterior)
-        if latents:  # a term that a wrapper adds at the latents is no part of the bound
+        if latents:  # a term that a wrapper adds at the latents isn't part of the bound
             draw = dataclasses.replace(draw, z=latents[0])
         bound = self._bound(log_weights[0])
         return LossParts(
@@ -127,12 +127,12 @@ class IWAE(Objective):
     def _sampler(
         self, model: Any, log_weights: list[Tensor], latents: list[Tensor]
     ) -> Sampler:
-        """Makes latents whose log q has a gradient through the latents alone."""
+        """Makes latents whose log q has a gradient only through the latents."""
         posterior = model.posterior
 
         def factor() -> Tensor:
-            # What arrives at z is d bound / d log w; this turns it into DReG's share,
-            # the normalised weight squared (with the ELBO's share left as it is).
+            # The gradient at z is d bound / d log w. This turns it into that of DReG, the
+            # squared normalized weight, and leaves the share of the ELBO unchanged.
             weight = tf.nn.softmax(self._grouped(log_weights[0]), axis=1)
             share = self.elbo_weight / self.num_samples
             plain = share + (1 - self.elbo_weight) * weight

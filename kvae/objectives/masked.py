@@ -1,4 +1,4 @@
-"""Training on incomplete views of the data."""
+"""An objective for incomplete views of the data."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from kvae.objectives.wrapper import Wrapper
 
 @keras.saving.register_keras_serializable(package="kvae")
 class Masked(Wrapper):
-    """Hides a fresh part of each example in each training step.
+    """Hides another part of each example in each training step.
 
         loss = the wrapped objective of x_visible, a bound on log p(x_visible)
 
     The model learns p(x) from incomplete views, and its encoder learns to infer z from
-    what is visible: what `complete` and `impute` ask of it. An encoder that has an input
-    "mask" is told which entries are visible. Nothing is hidden in evaluation.
+    visible entries, which `complete` and `impute` need. An encoder with an input named
+    "mask" sees which entries are visible. Nothing is hidden in evaluation.
 
     Args:
         objective: the objective of the visible entries; the plain `ELBO` if None.
@@ -34,7 +34,7 @@ class Masked(Wrapper):
 
     Raises:
         TypeError: if `objective` is not an objective.
-        ValueError: if `masks` is not a family or a name of one.
+        ValueError: if `masks` is neither a family nor the name of one.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Masked(Wrapper):
             if inputs.mask is not None:
                 visible *= tf.cast(inputs.mask, visible.dtype)
             inputs = dataclasses.replace(inputs, mask=visible)
-        else:  # refuses data that the family does not suit when the model is built
+        else:  # raises when the model is built if the family can't mask such data
             self._family.num_uniforms(model.data_shape)
         return self.objective.parts(model, inputs, noise, training)
 

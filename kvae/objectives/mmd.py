@@ -26,24 +26,23 @@ class MMD(Wrapper):
         loss  = objective + weight * MMD^2(q(z), p(z))
         MMD^2 = E k(z, z') + E k(u, u') - 2 E k(z, u),  z, z' from q(z), u, u' from p(z)
 
-    With C = 2 D scale^2 the kernels are, averaged over `scales`,
-    "inverse_multiquadratic" C / (C + |z - u|^2) and "gaussian" exp(-|z - u|^2 / C). The
-    estimate is the unbiased one, which may be negative, from the batch (of one replica)
-    and as many draws of the prior; examples count as much as they weigh. It is reported
-    as the metric `mmd`.
+    With C = 2 D scale^2, the kernels are "inverse_multiquadratic", C / (C + |z - u|^2), and
+    "gaussian", exp(-|z - u|^2 / C), each averaged over `scales`. The estimate is unbiased,
+    so it can be negative. It uses the batch (of one replica), weighted by `sample_weight`,
+    and as many draws from the prior. The metric `mmd` reports it.
 
     InfoVAE with its alpha and lambda is `MMD(ELBO(beta=1 - alpha), alpha + lambda - 1)`,
     WAE-MMD is `MMD(ELBO(beta=0), lambda)`.
 
     Args:
-        objective: what the term is added to; the plain `ELBO` if None.
-        weight: of the term, a number or a schedule (reported as `mmd_weight`).
+        objective: the objective to which the term is added; the plain `ELBO` if None.
+        weight: weight of the term, a number or a schedule (reported as `mmd_weight`).
         kernel: "inverse_multiquadratic" or "gaussian".
         scales: widths of the kernel, in units of the prior's scale.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `weight`, `kernel` or `scales` is out of range.
+        ValueError: if `weight`, `kernel`, or `scales` is out of range.
 
     Source: Zhao, Song, Ermon 2017, "InfoVAE", arXiv:1706.02262; Tolstikhin et al. 2018,
         "Wasserstein auto-encoders", arXiv:1711.01558.
@@ -116,17 +115,17 @@ def unbiased_mmd(
 ) -> Tensor:
     """Estimates the squared maximum mean discrepancy of two samples.
 
-        sum_{i != j} k(z_i, z_j) / (B (B - 1)) + the same of u - 2 mean_ij k(z_i, u_j)
+        sum_{i != j} k(z_i, z_j) / (B (B - 1)) + the same for u - 2 mean_ij k(z_i, u_j)
 
     Args:
-        z: (..., B, D) draws of the one distribution.
-        u: (..., B, D) draws of the other.
+        z: (..., B, D) draws from one distribution.
+        u: (..., B, D) draws from the other.
         kernel: "inverse_multiquadratic" or "gaussian".
         scales: widths, see `MMD`.
         sample_weight: (B,) how much each z counts, or None.
 
     Returns:
-        mmd: (...) estimates; 0 where fewer than two examples count.
+        mmd: (...) estimates; 0 if fewer than two examples count.
     """
     uniform = tf.ones(tf.shape(z)[-2:-1], z.dtype)
     weight = uniform if sample_weight is None else tf.cast(sample_weight, z.dtype)
@@ -152,7 +151,7 @@ def _kernel(a: Tensor, b: Tensor, kernel: str, scales: tuple[float, ...]) -> Ten
     """Evaluates the kernel of all pairs: (..., B, B)."""
     squares = tf.reduce_sum(tf.square(a), -1)[..., :, None]
     squares += tf.reduce_sum(tf.square(b), -1)[..., None, :]
-    # Cancellation may leave a distance slightly below zero.
+    # By cancellation, a distance can be slightly below zero.
     squares = tf.maximum(squares - 2.0 * tf.matmul(a, b, transpose_b=True), 0.0)
     widths = [2.0 * a.shape[-1] * scale**2 for scale in scales]
     if kernel == "gaussian":

@@ -1,4 +1,4 @@
-"""Reconstruction compared in the features of another network."""
+"""Reconstructions compared by the features of another network."""
 
 from __future__ import annotations
 
@@ -20,30 +20,32 @@ from kvae.objectives.wrapper import Wrapper, innermost
 
 @keras.saving.register_keras_serializable(package="kvae")
 class Perceptual(Wrapper):
-    """Adds the distance of x and its reconstruction in the features of a fixed network.
+    """Adds the distance between x and its reconstruction in features of a fixed network.
 
         loss = data_weight * data term + KL term
                + weight * sum_l 0.5 mean( (f_l(x) - f_l(mean of p(x|z)))^2 )
 
     The mean is over the entries of feature map l. The network is frozen (its
-    `trainable` is set to False), runs in inference mode, and is saved with the model,
-    architecture and weights. Missing entries of x are taken from the reconstruction, so
-    they add nothing by themselves. The distance is reported as `perceptual`; `rate`,
-    `distortion` and `elbo` are not touched by it.
+    `trainable` is set to False), runs in inference mode, and is saved with the model.
+    Missing entries of x are filled from the reconstruction, so they add nothing. The
+    metric `perceptual` reports the distance. `rate`, `distortion`, and `elbo` don't
+    include it.
 
     Args:
-        objective: what the term is added to; the plain `ELBO` if None.
-        feature_model: Keras model from x, (B, *data_shape), to a tensor, a list or a
-            dict of tensors; preprocessing belongs inside it.
-        weight: of the feature distance, a number or a schedule (reported as
+        objective: the objective to which the term is added; the plain `ELBO` if None.
+        feature_model: Keras model from x, (B, *data_shape), to a tensor, or a list or
+            dict of tensors. It includes any preprocessing.
+        weight: weight of the feature distance, a number or a schedule (reported as
             `perceptual_weight`).
-        data_weight: of the wrapped objective's data term, at least 0; the paper has 0.
+        data_weight: weight of the wrapped objective's data term, at least 0. The paper
+            uses 0.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
         TypeError: if `feature_model` is not a Keras model.
-        ValueError: if a weight is out of range; when the VAE is built, if the model takes
-            another input shape, or the wrapped objective is `IWAE(gradient="dreg")`.
+        ValueError: if a weight is out of range, or, when the VAE is built, if the model
+            takes another input shape or the wrapped objective is
+            `IWAE(gradient="dreg")`.
 
     Source: Hou et al. 2017, "Deep feature consistent variational autoencoder",
         arXiv:1610.00291.
@@ -61,7 +63,7 @@ class Perceptual(Wrapper):
         if not isinstance(feature_model, keras.Model):
             raise TypeError(
                 "Perceptual expects feature_model to be a Keras model from x to features; "
-                f"received {feature_model!r}. Cut one out of a classifier: "
+                f"received {feature_model!r}. You can take it from a classifier: "
                 "keras.Model(net.input, net.get_layer(name).output)."
             )
         if not 0 <= data_weight < math.inf:
@@ -96,8 +98,8 @@ class Perceptual(Wrapper):
         if not fits:
             raise ValueError(
                 f"the feature model takes inputs of shape {shape[1:]}, but examples have "
-                f"the shape {model.data_shape}. Put layers that reshape, resize or repeat "
-                "channels at its beginning."
+                f"the shape {model.data_shape}. Start the feature model with layers that "
+                "reshape, resize, or repeat channels."
             )
 
     def parts(
@@ -106,8 +108,8 @@ class Perceptual(Wrapper):
         """Adds the feature distance to the data term, (B,)."""
         if self._steers_gradients():
             raise ValueError(
-                'Perceptual cannot wrap IWAE(gradient="dreg"), which scales what flows '
-                'back from the decoder to q(z|x). Take gradient="stl" or "plain".'
+                'Perceptual cannot wrap IWAE(gradient="dreg"), which scales the gradient '
+                'from the decoder to q(z|x). Use gradient="stl" or "plain".'
             )
         parts, draw = self.wrapped_parts(model, inputs, noise, training)
         seen = model.likelihood.mean(draw.likelihood)  # (K, B, *data_shape)
@@ -157,5 +159,5 @@ class Perceptual(Wrapper):
 
 
 def _half_mean_square(gap: Tensor) -> Tensor:
-    """Averages over all axes but the first: (N, ...) to (N,)."""
+    """Averages over all axes except the first: (N, ...) to (N,)."""
     return 0.5 * tf.reduce_mean(tf.square(gap), axis=list(range(1, gap.shape.rank)))

@@ -1,4 +1,4 @@
-"""The regularised deterministic autoencoder."""
+"""The regularized deterministic autoencoder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kvae.objectives.base import Objective
 from kvae.objectives.weight import Schedule, Weight
 
 _PROBE = 0xAE
-_REGULARISERS = ("l2", "gradient_penalty", None)
+_REGULARIZERS = ("l2", "gradient_penalty", None)
 
 
 @keras.saving.register_keras_serializable(package="kvae")
@@ -24,24 +24,23 @@ class RAE(Objective):
     """Trains a deterministic code: no noise, a small code, and a smooth decoder.
 
         z    = mean of q(z|x)
-        loss = -log p(x|z) + beta / 2 |z|^2 + regulariser_weight * R
+        loss = -log p(x|z) + beta / 2 |z|^2 + regularizer_weight * R
         R    = sum of squares of the decoder's weights            ("l2")
              = | d decoder_mean / dz |^2 at the code, summed      ("gradient_penalty")
 
-    This is no variational model: a point has an infinite KL from any density, so `rate`,
-    `elbo` and `bits_per_dim` are reported as NaN, and so is `vae.elbo(x)`. What can be
-    read are `loss`, `distortion` (-log p(x|z) at the code, nats) and the metrics
-    `code_norm` (|z|^2 / 2) and `decoder_regulariser` (R). Only the posterior's mean is
-    trained. The prior does not fit the codes: to sample, fit a density to
-    `encode(x).mean()` after training.
+    This is not a variational model. A point has an infinite KL from any density, so
+    `rate`, `elbo`, `bits_per_dim`, and `vae.elbo(x)` are NaN. Use `loss`, `distortion`
+    (-log p(x|z) at the code, nats), and the metrics `code_norm` (|z|^2 / 2) and
+    `decoder_regularizer` (R). Only the posterior's mean is trained. The prior does not
+    fit the codes, so to sample, fit a density to `encode(x).mean()` after training.
 
-    The squared Jacobian norm is estimated without bias as |v' J|^2 with one normal v in
+    The squared Jacobian norm is estimated without bias as |v' J|^2, with one normal v in
     data space per example.
 
     Args:
         beta: weight of the code's norm, a number or a schedule.
-        regulariser: "l2", "gradient_penalty" or None.
-        regulariser_weight: lambda, at least 0.
+        regularizer: "l2", "gradient_penalty" or None.
+        regularizer_weight: lambda, at least 0.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -51,29 +50,29 @@ class RAE(Objective):
         arXiv:1903.12436.
     """
 
-    monitor = "loss"  # there is no ELBO to watch
+    monitor = "loss"  # there is no ELBO to monitor
     monitor_mode = "min"
 
     def __init__(
         self,
         beta: float | Schedule = 1e-2,
-        regulariser: str | None = "l2",
-        regulariser_weight: float = 1e-4,
+        regularizer: str | None = "l2",
+        regularizer_weight: float = 1e-4,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if regulariser not in _REGULARISERS:
+        if regularizer not in _REGULARIZERS:
             raise ValueError(
-                f"RAE expects regulariser to be one of {_REGULARISERS}; received "
-                f"{regulariser!r}."
+                f"RAE expects regularizer to be one of {_REGULARIZERS}; received "
+                f"{regularizer!r}."
             )
-        if not 0 <= regulariser_weight < math.inf:
+        if not 0 <= regularizer_weight < math.inf:
             raise ValueError(
-                "RAE expects regulariser_weight to be finite and >= 0; received "
-                f"{regulariser_weight!r}."
+                "RAE expects regularizer_weight to be finite and >= 0; received "
+                f"{regularizer_weight!r}."
             )
-        self.regulariser = regulariser
-        self.regulariser_weight = regulariser_weight
+        self.regularizer = regularizer
+        self.regularizer_weight = regularizer_weight
         self._beta = Weight(self, "beta", beta)
 
     @property
@@ -88,7 +87,7 @@ class RAE(Objective):
     def parts(
         self, model: Any, inputs: Inputs, noise: Noise, training: bool
     ) -> LossParts:
-        """Computes reconstruction, code norm and decoder regulariser, each (B,)."""
+        """Computes reconstruction, code norm, and decoder regularizer, each (B,)."""
 
         def code(params: Params, base: Tensor) -> tuple[Tensor, Tensor]:
             z = model.posterior.mean(params)[None]
@@ -98,11 +97,11 @@ class RAE(Objective):
         z = draw.z[0]
         distortion = -draw.log_likelihood[0]
         norm = 0.5 * tf.reduce_sum(tf.square(z), axis=-1)
-        regulariser = self._regulariser(model, z, inputs.condition, noise, training)
-        # What shapes the spread of q(z|x) has no part in the loss. A gradient of zero
-        # rather than none keeps optimizers from warning about forgotten variables.
+        regularizer = self._regularizer(model, z, inputs.condition, noise, training)
+        # Weights for the spread of q(z|x) don't affect the loss. A gradient of zero
+        # instead of None keeps optimizers from warning about forgotten variables.
         unused = tf.add_n([tf.reduce_sum(v) for v in draw.posterior.values()]) * 0.0
-        weighted = self.regulariser_weight * regulariser
+        weighted = self.regularizer_weight * regularizer
         return LossParts(
             distortion=distortion,
             rate=self.rate(model, draw),
@@ -111,26 +110,26 @@ class RAE(Objective):
             posterior_mean=z,
             metrics={
                 "code_norm": norm,
-                "decoder_regulariser": regulariser,
+                "decoder_regularizer": regularizer,
                 **self._beta.metrics(model),
             },
             draw=draw,
         )
 
     def rate(self, model: Any, draw: Draw) -> Tensor:
-        """Returns NaN, (B,): a deterministic code has no finite KL from a prior."""
+        """Returns NaN, (B,), because a deterministic code has no finite KL from a prior."""
         del model
         return tf.fill(
             tf.shape(draw.log_likelihood)[1:],
             tf.constant(np.nan, draw.log_likelihood.dtype),
         )
 
-    def _regulariser(
+    def _regularizer(
         self, model: Any, z: Tensor, condition: Any, noise: Noise, training: bool
     ) -> Tensor:
-        if self.regulariser is None:
+        if self.regularizer is None:
             return tf.zeros_like(z[:, 0])
-        if self.regulariser == "l2":
+        if self.regularizer == "l2":
             heads = model.likelihood._flatten_layers(include_self=False)
             layers = [model.decoder, *heads]
             weights = {id(w): w for layer in layers for w in layer.trainable_variables}
@@ -150,7 +149,7 @@ class RAE(Objective):
             projected = tf.reduce_sum(
                 tf.reshape(tf.cast(mean, z.dtype), tf.shape(probe)) * probe
             )
-        # Building the model runs this once where tapes are paused: zeros then, not None.
+        # Building the model runs this once while tapes are paused: zeros then, not None.
         gradient = tape.gradient(projected, z, unconnected_gradients="zero")
         return tf.reduce_sum(tf.square(gradient), axis=-1)
 
@@ -159,6 +158,6 @@ class RAE(Objective):
         return {
             **super().get_config(),
             "beta": self._beta.config(),
-            "regulariser": self.regulariser,
-            "regulariser_weight": self.regulariser_weight,
+            "regularizer": self.regularizer,
+            "regularizer_weight": self.regularizer_weight,
         }

@@ -1,4 +1,4 @@
-"""A weight of an objective: a number that can be assigned, or a schedule."""
+"""The weight of an objective: a number that can be assigned, or a schedule."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Weight:
 
     A number becomes a Keras weight of the objective, because a Python number would be
     frozen when the graph is traced. A schedule is a function of `model.step`, which is
-    saved with the model, so that a resumed run goes on where it stopped. The value of a
-    schedule is reported as a metric.
+    saved with the model, so a resumed run continues where it stopped. A metric reports
+    the value of a schedule.
 
     Args:
         owner: the objective, which holds the Keras weight.
-        name: of the argument.
+        name: the name of the argument.
         value: a finite number of at least 0, or any Keras learning-rate schedule.
-        metric: what the value of a schedule is reported as; the name if None.
+        metric: the name of the metric for a schedule; `name` if None.
 
     Raises:
         ValueError: if the value is neither.
@@ -53,20 +53,20 @@ class Weight:
         self._variable = owner.add_weight(
             name=name,
             shape=(),
-            # Keras' Constant would round the number to float32 on its way.
+            # Keras' Constant would round the number to float32.
             initializer=lambda shape, dtype: tf.fill(shape, tf.constant(value, dtype)),
             trainable=False,
             autocast=False,
         )
 
     def at(self, model: Any, dtype: Any) -> Tensor:
-        """The weight at the model's step, a scalar."""
+        """Returns the weight at the model's step, a scalar."""
         if self._variable is not None:
             return keras.ops.cast(self._variable, dtype)
         return keras.ops.cast(self.value(model.step.value), dtype)
 
     def metrics(self, model: Any) -> dict[str, Tensor]:
-        """The value to report: by name if it follows a schedule, else nothing."""
+        """Returns the value of a schedule by its metric's name; empty for a number."""
         if self._variable is not None:
             return {}
         return {self.metric: self.at(model, "float32")}
@@ -94,7 +94,7 @@ class Weight:
         self._variable.assign(value)
 
     def config(self) -> Any:
-        """The argument as `get_config` returns it."""
+        """Returns the argument as `get_config` does."""
         if self._variable is None:
             return keras.saving.serialize_keras_object(self.value)
         return self.value

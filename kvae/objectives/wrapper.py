@@ -16,11 +16,11 @@ from kvae.objectives.elbo import ELBO
 
 
 class Wrapper(Objective, abc.ABC):
-    """An objective made of another one and a change to it.
+    """An objective that changes another one.
 
-    Subclassing guide: in `parts` call `self.wrapped_parts(...)`, compute the change at
-    the latents it returns, and `dataclasses.replace` the term that changes. Leave `rate`
-    and `distortion` alone: they are what is reported.
+    Subclassing guide: in `parts`, call `self.wrapped_parts(...)`, compute the change at
+    the latents that it returns, and `dataclasses.replace` the term that changes. Don't
+    change `rate` and `distortion`, because they are the reported metrics.
 
     Args:
         objective: the objective that is changed; the plain `ELBO` if None.
@@ -48,11 +48,11 @@ class Wrapper(Objective, abc.ABC):
         return self.objective.exact_rate
 
     def attach(self, model: Any) -> None:
-        """Hands the model to the wrapped objective."""
+        """Passes the model to the wrapped objective."""
         self.objective.attach(model)
 
     def adapt(self, x: Any, seed: int = 0) -> None:
-        """Shows the training data to the wrapped objective."""
+        """Passes the training data to the wrapped objective."""
         self.objective.adapt(x, seed)
 
     def rate(self, model: Any, draw: Draw) -> Tensor:
@@ -62,12 +62,12 @@ class Wrapper(Objective, abc.ABC):
     def wrapped_parts(
         self, model: Any, inputs: Inputs, noise: Noise, training: bool
     ) -> tuple[LossParts, Draw]:
-        """Computes the wrapped objective's parts and hands out the draw behind them."""
+        """Computes the wrapped objective's terms, and returns the draw behind them too."""
         parts = self.objective.parts(model, inputs, noise, training)
         if parts.draw is None:
             raise ValueError(
                 f"{type(self).__name__} cannot wrap {type(self.objective).__name__}, which "
-                "does not hand out its latents (LossParts.draw). Wrap an ELBO."
+                "does not return its latents (LossParts.draw). Wrap an ELBO."
             )
         return parts, parts.draw
 
@@ -78,24 +78,24 @@ class Wrapper(Objective, abc.ABC):
 
 
 def normals_beside(noise: Noise, tag: int, z: Tensor, dim: int) -> Tensor:
-    """Draws standard normals beside latents: z of (K, B, D) gives (K, B, dim).
+    """Draws standard normals to go with latents: (K, B, dim) for z of (K, B, D).
 
     Args:
         noise: of this pass.
-        tag: keeps these numbers independent of those that made z.
+        tag: makes these numbers independent of those that made z.
         z: (K, B, D) latents.
         dim: normals for each latent.
 
     Returns:
         normals: (K, B, dim), in the dtype of z.
     """
-    num_samples = z.shape[0]  # in evaluation K may be known only when the graph runs
+    num_samples = z.shape[0]  # in evaluation, K may be known only when the graph runs
     num_samples = tf.shape(z)[0] if num_samples is None else num_samples
     return noise.fold(tag).normal(num_samples, tf.shape(z)[1], dim, z.dtype.name)
 
 
 def weighted_mean(values: Tensor, sample_weight: Tensor | None) -> Tensor:
-    """Averages over the examples, each as much as it weighs.
+    """Averages over the examples with their weights.
 
         mean = sum_b weight[b] values[b] / sum_b weight[b]
 
@@ -115,7 +115,7 @@ def weighted_mean(values: Tensor, sample_weight: Tensor | None) -> Tensor:
 
 
 def innermost(objective: Objective) -> Objective:
-    """The objective inside all wrappers."""
+    """Returns the objective inside all wrappers."""
     while isinstance(objective, Wrapper):
         objective = objective.objective
     return objective

@@ -1,7 +1,7 @@
-"""Models by the names of their papers, each a line of parts.
+"""Models by the names of their papers.
 
-Every preset is `preset(x, latent_dim=16, ..., **parts)` and returns a built `kvae.VAE`
-through `VAE.for_data`; `parts` are further arguments of it, such as an encoder.
+Call a preset as `preset(x, latent_dim=16, ..., **parts)`. It returns a `kvae.VAE` that
+`VAE.for_data` built. `parts` are further arguments of `for_data`, such as an encoder.
 """
 
 from kvae.presets.aggregate import beta_tc_vae as beta_tc_vae

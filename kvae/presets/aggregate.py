@@ -1,4 +1,4 @@
-"""Presets that look at the aggregate posterior q(z)."""
+"""Presets with a term of the aggregate posterior q(z)."""
 
 from __future__ import annotations
 
@@ -15,32 +15,33 @@ def info_vae(
     weight: float = 1000.0,
     **parts: Any,
 ) -> VAE:
-    """Makes an InfoVAE with the maximum mean discrepancy.
+    """Builds an InfoVAE with the maximum mean discrepancy.
 
         loss = distortion + (1 - alpha) rate + (alpha + weight - 1) MMD^2(q(z), p(z))
 
     Args:
         x: (N, ...) training examples.
         latent_dim: D, the number of latent dimensions.
-        alpha: how much mutual information is rewarded, at most 1; 1 is the MMD-VAE.
-        weight: lambda in the paper; alpha + weight must be at least 1.
+        alpha: how much mutual information is rewarded, at most 1. 1 is the MMD-VAE.
+        weight: lambda in the paper. alpha + weight must be at least 1.
         **parts: further arguments of `VAE.for_data`.
 
     Source: Zhao, Song, Ermon 2017, arXiv:1706.02262.
     """
     if alpha > 1 or alpha + weight < 1:
         raise ValueError(
-            "info_vae expects alpha <= 1 and alpha + weight >= 1, or a divergence would "
-            f"be rewarded; received alpha={alpha!r}, weight={weight!r}."
+            "info_vae expects alpha <= 1 and alpha + weight >= 1, because otherwise it "
+            f"rewards a divergence; received alpha={alpha!r}, weight={weight!r}."
         )
     objective = MMD(ELBO(1.0 - alpha), alpha + weight - 1.0)
     return VAE.for_data(x, latent_dim, objective=objective, **parts)
 
 
 def wae_mmd(x: Any, latent_dim: int = 16, weight: float = 10.0, **parts: Any) -> VAE:
-    """Makes a Wasserstein autoencoder: the KL term replaced by the MMD of q(z).
+    """Builds a Wasserstein autoencoder (MMD of q(z) instead of the KL term).
 
-    The code is random, as q(z|x) says; `MMD(RAE(0.0, None), weight)` has none.
+    The code is random, drawn from q(z|x). For a deterministic code, use
+    `MMD(RAE(0.0, None), weight)`.
 
     Source: Tolstikhin et al. 2018, arXiv:1711.01558.
     """
@@ -49,7 +50,7 @@ def wae_mmd(x: Any, latent_dim: int = 16, weight: float = 10.0, **parts: Any) ->
 
 
 def beta_tc_vae(x: Any, latent_dim: int = 16, beta: float = 6.0, **parts: Any) -> VAE:
-    """Makes a VAE whose total correlation weighs beta.
+    """Builds a beta-TCVAE (total correlation weighted by `beta`).
 
     Source: Chen et al. 2018, arXiv:1802.04942.
     """
@@ -58,7 +59,7 @@ def beta_tc_vae(x: Any, latent_dim: int = 16, beta: float = 6.0, **parts: Any) -
 
 
 def factor_vae(x: Any, latent_dim: int = 16, gamma: float = 10.0, **parts: Any) -> VAE:
-    """Makes a VAE whose total correlation, judged by a discriminator, weighs 1 + gamma.
+    """Builds a FactorVAE (total correlation, by a discriminator, weighted by 1 + `gamma`).
 
     Source: Kim, Mnih 2018, arXiv:1802.05983.
     """

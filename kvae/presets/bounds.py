@@ -9,7 +9,7 @@ from kvae.objectives import IWAE
 
 
 def iwae(x: Any, latent_dim: int = 16, num_samples: int = 5, **parts: Any) -> VAE:
-    """Makes an importance-weighted autoencoder.
+    """Builds an importance-weighted autoencoder.
 
     Source: Burda, Grosse, Salakhutdinov 2016, arXiv:1509.00519.
     """
@@ -17,7 +17,7 @@ def iwae(x: Any, latent_dim: int = 16, num_samples: int = 5, **parts: Any) -> VA
 
 
 def dreg_iwae(x: Any, latent_dim: int = 16, num_samples: int = 5, **parts: Any) -> VAE:
-    """Makes an importance-weighted autoencoder with the doubly reparameterised gradient.
+    """Builds an importance-weighted autoencoder with the doubly reparameterized gradient.
 
     Source: Tucker et al. 2019, arXiv:1810.04152.
     """
@@ -27,7 +27,7 @@ def dreg_iwae(x: Any, latent_dim: int = 16, num_samples: int = 5, **parts: Any) 
 def miwae(
     x: Any, latent_dim: int = 16, num_samples: int = 8, groups: int = 8, **parts: Any
 ) -> VAE:
-    """Makes a model trained on the mean of several importance-weighted bounds.
+    """Builds a model that trains on the mean of several importance-weighted bounds.
 
     Source: Rainforth et al. 2018, arXiv:1802.04537 (MIWAE).
     """
@@ -42,7 +42,7 @@ def ciwae(
     elbo_weight: float = 0.5,
     **parts: Any,
 ) -> VAE:
-    """Makes a model trained on a mixture of the ELBO and the importance-weighted bound.
+    """Builds a model that trains on a mixture of ELBO and importance-weighted bound.
 
     Source: Rainforth et al. 2018, arXiv:1802.04537 (CIWAE).
     """

@@ -22,11 +22,11 @@ def ladder_vae(
     warmup_steps: int = 2000,
     **parts: Any,
 ) -> VAE:
-    """Makes a VAE with two stochastic layers, inferred from the top down.
+    """Builds a ladder VAE (two stochastic layers, inferred from the top down).
 
-    The decoder, also one that is given, maps the `latent_dim` latents of the lower layer.
-    The KL weight rises from 0 to 1 over `warmup_steps`, as in the paper: without it the
-    upper layer tends to stay unused for good.
+    The decoder, also one that you pass, maps the `latent_dim` latents of the lower layer.
+    The KL weight rises from 0 to 1 over `warmup_steps`, as in the paper. Without this,
+    the upper layer often remains unused forever.
 
     Source: Sonderby et al. 2016, arXiv:1602.02282.
     """

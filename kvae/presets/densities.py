@@ -1,4 +1,4 @@
-"""Presets with another likelihood, posterior or prior."""
+"""Presets with another likelihood, posterior, or prior."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kvae.objectives import ELBO
 
 
 def sigma_vae(x: Any, latent_dim: int = 16, **parts: Any) -> VAE:
-    """Makes a VAE with the most likely scale of a normal likelihood, in closed form.
+    """Builds a sigma-VAE (normal likelihood with its most likely scale, in closed form).
 
     Source: Rybkin, Daniilidis, Levine 2021, arXiv:2006.13202.
     """
@@ -21,7 +21,7 @@ def sigma_vae(x: Any, latent_dim: int = 16, **parts: Any) -> VAE:
 
 
 def full_covariance_vae(x: Any, latent_dim: int = 16, **parts: Any) -> VAE:
-    """Makes a VAE whose posterior is a normal of full covariance.
+    """Builds a VAE whose posterior is a normal with full covariance.
 
     Source: Kingma, Welling 2019, "An introduction to variational autoencoders",
         arXiv:1906.02691.
@@ -31,7 +31,7 @@ def full_covariance_vae(x: Any, latent_dim: int = 16, **parts: Any) -> VAE:
 
 
 def iaf_vae(x: Any, latent_dim: int = 16, num_steps: int = 2, **parts: Any) -> VAE:
-    """Makes a VAE whose posterior is an inverse autoregressive flow.
+    """Builds a VAE whose posterior is an inverse autoregressive flow.
 
     Source: Kingma et al. 2016, arXiv:1606.04934.
     """
@@ -40,7 +40,7 @@ def iaf_vae(x: Any, latent_dim: int = 16, num_steps: int = 2, **parts: Any) -> V
 
 
 def sylvester_vae(x: Any, latent_dim: int = 16, **parts: Any) -> VAE:
-    """Makes a VAE whose posterior is a Sylvester flow.
+    """Builds a VAE whose posterior is a Sylvester flow.
 
     Source: van den Berg et al. 2018, arXiv:1803.05649.
     """
@@ -51,9 +51,9 @@ def sylvester_vae(x: Any, latent_dim: int = 16, **parts: Any) -> VAE:
 def vamp_vae(
     x: Any, latent_dim: int = 16, num_components: int = 500, **parts: Any
 ) -> VAE:
-    """Makes a VAE whose prior is a mixture of posteriors at learned pseudo-examples.
+    """Builds a VAE whose prior is a mixture of posteriors at learned pseudo-examples.
 
-    They start at random training examples, and stay in [0, 1] if the data do.
+    Pseudo-examples start at random training examples, and stay in [0, 1] if the data do.
 
     Source: Tomczak, Welling 2018, arXiv:1705.07120.
     """
@@ -64,17 +64,17 @@ def vamp_vae(
 def mixture_vae(
     x: Any, latent_dim: int = 16, num_components: int = 10, **parts: Any
 ) -> VAE:
-    """Makes a VAE whose prior is a learned mixture of normals.
+    """Builds a VAE whose prior is a learned mixture of normals.
 
-    Source: Dilokthanakul et al. 2016, arXiv:1611.02648, of which this is the prior, with
-        the component summed out.
+    Source: Dilokthanakul et al. 2016, arXiv:1611.02648. This is its prior, with the
+        component summed out.
     """
     prior = priors.GaussianMixture(latent_dim, num_components)
     return _sampled(x, latent_dim, prior=prior, **parts)
 
 
 def real_nvp_vae(x: Any, latent_dim: int = 16, **parts: Any) -> VAE:
-    """Makes a VAE whose prior is a flow of affine couplings.
+    """Builds a VAE whose prior is a flow of affine couplings.
 
     Source: Dinh, Sohl-Dickstein, Bengio 2017, arXiv:1605.08803; as a prior: Chen et al.
         2017, "Variational lossy autoencoder", arXiv:1611.02731.
@@ -83,9 +83,9 @@ def real_nvp_vae(x: Any, latent_dim: int = 16, **parts: Any) -> VAE:
 
 
 def hyperspherical_vae(x: Any, latent_dim: int = 16, **parts: Any) -> VAE:
-    """Makes a VAE on the unit sphere: power spherical posterior, uniform prior.
+    """Builds a VAE on the unit sphere (power spherical posterior, uniform prior).
 
-    Source: Davidson et al. 2018, arXiv:1804.00891; the power spherical for its von
+    Source: Davidson et al. 2018, arXiv:1804.00891; the power spherical instead of its von
         Mises-Fisher: De Cao, Aziz 2020, arXiv:2006.04437.
     """
     return VAE.for_data(
@@ -98,5 +98,5 @@ def hyperspherical_vae(x: Any, latent_dim: int = 16, **parts: Any) -> VAE:
 
 
 def _sampled(x: Any, latent_dim: int, **parts: Any) -> VAE:
-    """Makes a model whose KL has no closed form and is estimated from the latents."""
+    """Builds a model whose KL has no closed form and is estimated from the latents."""
     return VAE.for_data(x, latent_dim, **{"objective": ELBO(kl="sampled"), **parts})

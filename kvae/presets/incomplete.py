@@ -1,4 +1,4 @@
-"""Presets for data of which only a part is visible."""
+"""Presets for incomplete data."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ def completing_vae(
     objective: Objective | None = None,
     **parts: Any,
 ) -> VAE:
-    """Makes a model of what is hidden given what is visible: p(x|z, visible), p(z|visible).
+    """Builds a model of p(hidden | visible), with p(x|z, visible) and p(z|visible).
 
-    The encoder sees all of x; the prior and the decoder see the visible part alone. Train
-    it with `fit(x)`: masks are drawn anew in each step. Then `vae.complete(x, mask)`.
+    The encoder sees all of x. The prior and the decoder see only the visible part. Train
+    it with `fit(x)`, which draws new masks in each step, and then call
+    `vae.complete(x, mask)`.
 
     Args:
         x: (N, ...) training examples.
         latent_dim: D, the number of latent dimensions.
-        masks: a `kvae.masks` family, or its name; names say what is hidden.
+        masks: a `kvae.masks` family, or its name, which says what it hides.
         filters: channels of the networks for images, from fine to coarse.
         units: widths of their dense layers.
-        objective: of the conditional model; the plain `ELBO` if None.
+        objective: the objective of the conditional model; the plain `ELBO` if None.
         **parts: further arguments of `VAE.for_data`.
 
     Raises:
-        ValueError: if x cannot be masked so, a size is missing, or a condition is given.
+        ValueError: if the masks don't fit x, a size is missing, or a condition is given.
 
     Source: Sohn, Lee, Yan 2015, "Learning structured output representation using deep
         conditional generative models"; Doersch 2016, arXiv:1606.05908, on completing
@@ -46,8 +47,8 @@ def completing_vae(
     """
     if parts.get("condition") is not None:
         raise ValueError(
-            "completing_vae makes the condition of x itself, the visible part; received "
-            "another. Leave it out."
+            "completing_vae makes its condition, the visible part, from x; received "
+            "another condition. Omit it."
         )
     if not filters or not units:
         raise ValueError(
@@ -55,7 +56,7 @@ def completing_vae(
             f"filters={filters!r}, units={units!r}. Try filters=(32, 64), units=(256,)."
         )
     shape = np.shape(x)[1:]
-    as_family(masks).num_uniforms(shape)  # refuses a shape that it cannot mask
+    as_family(masks).num_uniforms(shape)  # raises for a shape that it can't mask
     seen = visible_shape(shape)
     latent_dim = getattr(parts.get("posterior"), "latent_dim", latent_dim)
     upwards = (*filters[::-1], max(8, filters[0] // 4))
@@ -80,12 +81,13 @@ def miwae_imputer(
     units: tuple[int, ...] = (128, 128),
     **parts: Any,
 ) -> VAE:
-    """Makes the model of MIWAE for a table with missing entries.
+    """Builds the MIWAE model for a table with missing entries.
 
-    An importance-weighted bound on the observed entries, an encoder that sees zeros for
-    what is missing, and a Student-t likelihood whose scale comes from z; its degrees of
-    freedom, from z too in the paper, are one per column here. Standardise the columns
-    first; then `fit({"x": x, "mask": mask})` and `kvae.evaluation.impute`.
+    It has an importance-weighted bound on the observed entries, an encoder that sees zeros
+    for missing ones, and a Student-t likelihood whose scale depends on z. Its degrees of
+    freedom, which depend on z in the paper, are one number per column here. Standardize
+    the columns first. Then call `fit({"x": x, "mask": mask})` and
+    `kvae.evaluation.impute`.
 
     Args:
         x: (N, D) the table; NaN where an entry is missing.

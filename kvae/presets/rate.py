@@ -1,4 +1,4 @@
-"""Presets that price the rate in another way."""
+"""Presets that change the rate term."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kvae.schedules import Cyclical, LinearWarmup
 
 
 def beta_vae(x: Any, latent_dim: int = 16, beta: float = 4.0, **parts: Any) -> VAE:
-    """Makes a VAE whose rate weighs beta.
+    """Builds a beta-VAE (KL weighted by `beta`).
 
     Source: Higgins et al. 2017, "beta-VAE", ICLR.
     """
@@ -20,7 +20,7 @@ def beta_vae(x: Any, latent_dim: int = 16, beta: float = 4.0, **parts: Any) -> V
 def annealed_vae(
     x: Any, latent_dim: int = 16, warmup_steps: int = 5000, **parts: Any
 ) -> VAE:
-    """Makes a VAE whose KL weight rises from 0 to 1 over `warmup_steps`.
+    """Builds a VAE whose KL weight rises from 0 to 1 over `warmup_steps`.
 
     Source: Bowman et al. 2016, arXiv:1511.06349; Sonderby et al. 2016, arXiv:1602.02282.
     """
@@ -35,7 +35,7 @@ def cyclical_vae(
     cycles: int = 4,
     **parts: Any,
 ) -> VAE:
-    """Makes a VAE whose KL weight rises anew in each cycle of `total_steps`.
+    """Builds a VAE whose KL weight rises again in each cycle of `total_steps`.
 
     Source: Fu et al. 2019, arXiv:1903.10145.
     """
@@ -46,7 +46,7 @@ def cyclical_vae(
 def free_bits_vae(
     x: Any, latent_dim: int = 16, floor: float = 0.25, **parts: Any
 ) -> VAE:
-    """Makes a VAE in which each latent dimension has `floor` nats for free.
+    """Builds a VAE in which each latent dimension has `floor` nats for free.
 
     Source: Kingma et al. 2016, arXiv:1606.04934.
     """
@@ -62,7 +62,7 @@ def capacity_vae(
     gamma: float = 1000.0,
     **parts: Any,
 ) -> VAE:
-    """Makes a VAE whose rate is held at a capacity that grows to `nats`.
+    """Builds a VAE whose rate is held at a capacity that grows to `nats`.
 
     Source: Burgess et al. 2018, arXiv:1804.03599.
     """

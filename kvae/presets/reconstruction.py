@@ -1,4 +1,4 @@
-"""Presets that judge or regularise the reconstruction in another way."""
+"""Presets that change the reconstruction term."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def dfc_vae(
     weight: float = 100.0,
     **parts: Any,
 ) -> VAE:
-    """Makes a deep feature consistent VAE: features instead of pixels.
+    """Builds a deep feature consistent VAE (distance of features instead of pixels).
 
     Args:
         x: (N, ...) training examples.
         latent_dim: D, the number of latent dimensions.
         feature_model: Keras model from x to one or several feature maps.
-        weight: of the feature distance, against a rate in nats; too small a weight
-            leaves the latents unused.
+        weight: weight of the feature distance, relative to a rate in nats. If it is too
+            small, the latents remain unused.
         **parts: further arguments of `VAE.for_data`.
 
     Source: Hou et al. 2017, arXiv:1610.00291.
@@ -36,12 +36,12 @@ def rae(
     x: Any,
     latent_dim: int = 16,
     beta: float = 1e-2,
-    regulariser: str | None = "l2",
+    regularizer: str | None = "l2",
     **parts: Any,
 ) -> VAE:
-    """Makes a regularised deterministic autoencoder; it has no rate and no ELBO.
+    """Builds a regularized deterministic autoencoder, without rate and ELBO.
 
     Source: Ghosh et al. 2020, arXiv:1903.12436.
     """
-    objective = RAE(beta, regulariser)
+    objective = RAE(beta, regularizer)
     return VAE.for_data(x, latent_dim, objective=objective, **parts)

@@ -41,7 +41,7 @@ SPECIMENS = [
     Specimen(obj.Completion, {"masks": "random"}, condition_shape=(8,)),
     Specimen(obj.Perceptual, {"feature_model": features()}),
     *(
-        Specimen(obj.RAE, {"regulariser": name}, deterministic=True, label=str(name))
+        Specimen(obj.RAE, {"regularizer": name}, deterministic=True, label=str(name))
         for name in ("l2", "gradient_penalty")
     ),
 ]

@@ -64,12 +64,12 @@ def refusal(posterior, prior, objective, rate):
         return "VampPrior has pseudo-examples but no pseudo-conditions"
     closed_form = posterior.exact_kl and prior.exact_kl
     if prices_a_rate(objective) and rate == "exact" and not closed_form:
-        return rf'KL\({q} \|\| {p}\) has no closed form. Say ELBO\(kl="sampled"\)'
+        return rf'KL\({q} \|\| {p}\) has no closed form. Use ELBO\(kl="sampled"\)'
     if o == "BetaTC" and not posterior.independent:
-        return f"BetaTC needs a posterior whose dimensions are independent given x; {q}"
+        return f"BetaTC needs a posterior whose dimensions are independent given x. Those of {q}"
     if o == "FreeBits" and not (posterior.independent and prior.independent):
         culprit = p if posterior.independent else q
-        return f"FreeBits.* needs a density that is a product .*; {culprit}"
+        return rf"FreeBits.* needs a density that is a product .*\. {culprit}"
     return None
 
 

@@ -154,7 +154,7 @@ def test_an_encoder_that_sees_the_mask_completes_too(x):
         ({"mask": np.full((3, 5), "1")}, "booleans or the numbers 0 and 1"),
         ({"mask": np.full((3, 5), 0.5)}, "only 1 .observed. and 0"),
         ({"mask": np.eye(5)[:3] * [1, 0, 1, 1, 1]}, "1 examples have no visible entry"),
-        ({"mask": None}, "what is visible must be said"),
+        ({"mask": None}, "a mask is missing"),
         ({"mask": "left-halves"}, "one of left_half"),
         ({"mask": "left_half"}, "Half hides parts of images"),
         ({"mask": MASK, "num": 0}, "num must be an integer of at least 1; received 0"),

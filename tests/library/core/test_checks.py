@@ -70,7 +70,7 @@ def test_a_number_is_one_in_the_dtype_that_counts():
 )
 def test_what_is_not_a_latent(z, message):
     with pytest.raises(ValueError, match=message):
-        check_latents(z, 2, "float32")
+        check_latents(z, (2,), "float32")
 
 
 def test_entries_are_checked_in_the_precision_of_the_model():

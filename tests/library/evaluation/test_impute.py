@@ -57,7 +57,7 @@ def test_nan_is_missing_where_the_user_says_so(vae, x, mask, result):
     again = impute(vae, holes, num_samples=4000, nan_as_missing=True)
     np.testing.assert_array_equal(again.single, result.single)
     assert again.multiple is None
-    with pytest.raises(ValueError, match="what is visible must be said"):
+    with pytest.raises(ValueError, match="a mask is missing"):
         impute(vae, holes)
     with pytest.raises(ValueError, match="received a mask too"):
         impute(vae, holes, mask, nan_as_missing=True)

@@ -8,7 +8,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_two_replicas_train_and_report_as_one_process_does():
-    """At one global batch size, with a ragged last batch, weights and regularisers."""
+    """At one global batch size, with a ragged last batch, weights and regularizers."""
     output = small.fresh_python(
         pathlib.Path(__file__).with_name("train_on_replicas.py")
     )

@@ -15,7 +15,7 @@ def test_terms_are_the_numpy_form(linear_gaussian, x):
     decoder = sum(
         float(np.sum(v.numpy() ** 2)) for v in linear_gaussian.decoder_variables
     )
-    np.testing.assert_allclose(parts.metrics["decoder_regulariser"], decoder)
+    np.testing.assert_allclose(parts.metrics["decoder_regularizer"], decoder)
     np.testing.assert_allclose(parts.data_term, expected + 0.01 * decoder, rtol=1e-9)
 
 
@@ -32,21 +32,21 @@ def test_gradient_penalty_is_the_jacobian_norm(linear_gaussian, x):
     means = vae.likelihood.mean(vae.likelihood_params(points)).numpy()
     expected = ((means[1:] - means[0]) ** 2).sum()  # the decoder is affine
     copies = np.repeat(x[:1], 20_000, axis=0)
-    parts = linear_gaussian.parts(RAE(regulariser="gradient_penalty"), copies)
-    found = parts.metrics["decoder_regulariser"].numpy()
+    parts = linear_gaussian.parts(RAE(regularizer="gradient_penalty"), copies)
+    found = parts.metrics["decoder_regularizer"].numpy()
     error = found.std(ddof=1) / len(copies) ** 0.5
     assert abs(found.mean() - expected) < 5 * error
     assert 5 * error < 0.1 * expected
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("regulariser", ["l2", "gradient_penalty", None])
-def test_what_is_no_elbo_is_reported_as_nan(small_vae, binary, regulariser):
-    vae = small_vae(RAE(regulariser=regulariser))
+@pytest.mark.parametrize("regularizer", ["l2", "gradient_penalty", None])
+def test_what_is_no_elbo_is_reported_as_nan(small_vae, binary, regularizer):
+    vae = small_vae(RAE(regularizer=regularizer))
     history = vae.fit(binary, epochs=2, verbose=0).history
     for name in ("rate", "elbo", "bits_per_dim"):
         assert np.isnan(history[name]).all()
-    for name in ("loss", "distortion", "code_norm", "decoder_regulariser"):
+    for name in ("loss", "distortion", "code_norm", "decoder_regularizer"):
         assert np.isfinite(history[name]).all()
     assert np.isnan(vae.elbo(binary)).all()
     assert all(np.isfinite(w).all() for w in vae.get_weights())
@@ -63,8 +63,8 @@ def test_with_mmd_it_is_a_deterministic_wasserstein_autoencoder(linear_gaussian,
     ("arguments", "message"),
     [
         ({"beta": -1}, "beta >= 0, or a schedule.*received -1"),
-        ({"regulariser": "spectral"}, "received 'spectral'"),
-        ({"regulariser_weight": -1}, ">= 0; received -1"),
+        ({"regularizer": "spectral"}, "received 'spectral'"),
+        ({"regularizer_weight": -1}, ">= 0; received -1"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments, message):

@@ -82,7 +82,9 @@ def test_an_objective_that_keeps_its_latents_cannot_be_wrapped(linear_gaussian, 
             parts = ELBO().parts(model, inputs, noise, training)
             return dataclasses.replace(parts, draw=None)
 
-    with pytest.raises(ValueError, match="cannot wrap Silent, which does not hand out"):
+    with pytest.raises(
+        ValueError, match="cannot wrap Silent, which does not return its latents"
+    ):
         linear_gaussian.parts(MMD(Silent()), x)
 
 

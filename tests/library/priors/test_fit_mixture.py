@@ -72,7 +72,7 @@ def test_with_prior_copies_the_model_and_draws_from_the_new_prior():
 def test_with_prior_refuses_a_prior_without_the_asked_for_kl():
     vae = tiny_vae(objective=kvae.objectives.ELBO(kl="exact"))
     prior = fit_mixture(vae, pixels(), num_components=2)
-    with pytest.raises(ValueError, match=r'Say ELBO\(kl="sampled"\)'):
+    with pytest.raises(ValueError, match=r'Use ELBO\(kl="sampled"\)'):
         vae.with_prior(prior)
     sampled = kvae.objectives.ELBO(kl="sampled")
     assert vae.with_prior(prior, sampled).objective is sampled
