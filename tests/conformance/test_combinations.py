@@ -66,7 +66,7 @@ def refusal(posterior, prior, objective, rate):
     if prices_a_rate(objective) and rate == "exact" and not closed_form:
         return rf'KL\({q} \|\| {p}\) has no closed form. Use ELBO\(kl="sampled"\)'
     if o == "BetaTC" and not posterior.independent:
-        return f"BetaTC needs a posterior whose dimensions are independent given x. Those of {q}"
+        return f"BetaTC needs .* independent given x. Those of {q}"
     if o == "FreeBits" and not (posterior.independent and prior.independent):
         culprit = p if posterior.independent else q
         return rf"FreeBits.* needs a density that is a product .*\. {culprit}"
