@@ -34,6 +34,19 @@ INSTEAD = {
         f"kvae train digits {QUICK} --out runs/mnist",
         MNIST,
     ),
+    "kvae train --resume runs/mnist --epochs 40": (
+        "kvae train --resume runs/mnist --epochs 2",
+        LONG,
+    ),
+    "kvae train mnist --preset beta_vae --set objective.beta=4": (
+        f"kvae train digits --preset beta_vae --set objective.beta=4 {QUICK} --out runs/b",
+        MNIST,
+    ),
+    "kvae train mnist --preset vamp_vae --set prior.num_components=100": (
+        f"kvae train digits --preset vamp_vae --set prior.num_components=10 {QUICK} "
+        "--out runs/v",
+        MNIST,
+    ),
     "kvae train --data photos/ --latent-dim 32 --set kl_warmup=5 --out runs/photos": (
         "kvae train --data photos/ --latent-dim 32 --set kl_warmup=5 --out runs/photos "
         "--epochs 1",

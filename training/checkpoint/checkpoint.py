@@ -13,27 +13,18 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.training.checkpoint.callback_state import (
-    callback_states,
-    no_saves,
-    set_callback_states,
-)
+from kvae.training.checkpoint.callback_state import no_saves, set_callback_states
 from kvae.training.checkpoint.checkpoint_folder import CheckpointFolder, Position
 from kvae.training.checkpoint.diagnosis import diagnose
 from kvae.training.checkpoint.divergence import ADVICE, Diverged, StopOnDivergence
 from kvae.training.checkpoint.repeatable import RepeatableData
-from kvae.training.checkpoint.resume_check import (
-    compare_fit_facts,
-    compare_owners,
-    fit_facts,
-)
+from kvae.training.checkpoint.resume_check import compare_fit_facts, compare_owners
 from kvae.training.checkpoint.run_lock import run_lock
 from kvae.training.checkpoint.skipped_steps import SkippedSteps
+from kvae.training.checkpoint.snapshot import snapshot
 from kvae.training.checkpoint.stop_signals import StopSignals
 from kvae.training.checkpoint.training_state import (
     bad_variables,
-    random_states,
-    read,
     set_random_states,
     state_variables,
     write,
@@ -246,19 +237,12 @@ class Checkpoint(keras.callbacks.Callback):
                 f"training diverged before {self._position}: {bad[0]} holds values that "
                 "are no numbers, so it is not saved."
             )
-        state, metrics = state_variables(self.model)
-        arrays = [*read(state), *read(metrics)]
-        seconds = self.seconds + time.monotonic() - self._began
-        facts = {
-            "state": len(state),
-            "metrics": len(metrics),
-            "callbacks": callback_states([*self._others, self.model.history], arrays),
-            "random": random_states(),
-            "seconds": seconds,
-            "stopped": bool(self.model.stop_training),
-            "fit": fit_facts(self.model),
-            "belongs_to": self.belongs_to,
-        }
+        arrays, facts = snapshot(
+            self.model,
+            [*self._others, self.model.history],
+            self.seconds + time.monotonic() - self._began,
+            self.belongs_to,
+        )
         if self._workers.is_first:
             self.folder.save(self._position, arrays, facts)
         self._saved, self._saved_at, self._steps = self._position, time.monotonic(), 0

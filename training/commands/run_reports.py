@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import pathlib
 from typing import Any
@@ -16,6 +15,7 @@ from kvae.core.extras import require
 from kvae.core.inputs import Inputs
 from kvae.training.commands.output_paths import changed_data
 from kvae.training.run.completion_runs import inputs_for_test
+from kvae.training.run.further_epochs import read_history
 from kvae.training.run.run_directory import RunDirectory
 from kvae.training.run.runner import Run, open_run
 
@@ -170,12 +170,8 @@ def _facts(run: Run, path: pathlib.Path) -> dict[str, Any]:
 
 
 def _history(directory: RunDirectory) -> dict[str, list[float]]:
-    if not directory.history_file.exists():
-        return {}
-    with directory.history_file.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    columns = rows[0] if rows else {}
-    return {name: [float(row[name] or "nan") for row in rows] for name in columns}
+    rows = read_history(directory)
+    return {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
 
 
 def _short_names(paths: list[pathlib.Path]) -> list[str]:

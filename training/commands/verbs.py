@@ -260,12 +260,14 @@ def _resumed(
     settings: list[str] | None,
     out: pathlib.Path | None,
 ) -> Run:
-    if recipe or settings or out or set(changes) - {"data_dir"}:
+    if recipe or settings or out or set(changes) - {"data_dir", "epochs"}:
         raise UserError(
             f"--resume continues {path} with its own config.toml; the only other options "
             "are --data-dir and, for a finished run, --epochs."
         )
-    return resume_run(path, changed_data(changes.get("data_dir")))
+    return resume_run(
+        path, changed_data(changes.get("data_dir")), changes.get("epochs")
+    )
 
 
 @contextlib.contextmanager

@@ -162,7 +162,11 @@ class Config:
         0.0, _number(least=0), "epochs in which the weight of the KL grows from 0"
     )
     epochs: int = _key(50, _whole(1), "passes over the training set")
-    batch_size: int = _key(128, _whole(1), "examples per step")
+    batch_size: int | None = _key(
+        None,
+        _whole(1, optional=True),
+        "examples per step; None: 16 to 128, by their number",
+    )
     optimizer: str = _key("adam", _text, "a class of keras.optimizers")
     learning_rate: float = _key(1e-3, _number(above=0), "of the first step")
     schedule: str = _key(

@@ -30,6 +30,7 @@ from kvae.training.config.config import Config
 from kvae.training.data.pipeline import steps_per_epoch
 from kvae.training.data.sources import ExamplesOnDisk
 from kvae.training.run.completion_runs import build_completing
+from kvae.training.run.number_of_steps import batch_size_for
 
 _MODULES: dict[str, tuple[types.ModuleType, type]] = {
     "posterior": (posteriors, posteriors.Posterior),
@@ -118,7 +119,9 @@ def _warmup(config: Config, beta: Any, examples: int) -> dict[str, Any]:
         raise UserError(
             "kl_warmup and a schedule as beta say two things; set kl_warmup=0."
         )
-    steps = math.ceil(config.kl_warmup * steps_per_epoch(examples, config.batch_size))
+    steps = math.ceil(
+        config.kl_warmup * steps_per_epoch(examples, batch_size_for(config, examples))
+    )
     return {"name": "LinearWarmup", "steps": steps, "end": float(beta)}
 
 

@@ -22,6 +22,7 @@ from kvae.training.data.check_examples import check_examples
 from kvae.training.data.pipeline import steps_per_epoch, training_batches
 from kvae.training.data.sources import DataSet, ExamplesOnDisk
 from kvae.training.run.history import HistoryFile
+from kvae.training.run.number_of_steps import batch_size_for
 from kvae.training.run.optimizer import make_optimizer
 from kvae.training.run.progress import Progress
 from kvae.training.run.run_directory import RunDirectory
@@ -50,9 +51,10 @@ def fit(
         Diverged: if the loss stops being a number, or explodes.
         UserError: if the data do not fit the model, or cannot be read.
     """
-    steps = steps_per_epoch(len(data.train), config.batch_size)
+    batch_size = batch_size_for(config, len(data.train))
+    steps = steps_per_epoch(len(data.train), batch_size)
     replicas = vae.distribute_strategy.num_replicas_in_sync
-    config = choose_execution(vae, config)
+    config = choose_execution(vae, config, len(data.train))
     several = replicas > 1
     at_once = 1 if several else steps_at_once(steps, config.steps_per_execution or 1)
     taken = math.ceil(steps / at_once) * at_once  # Keras takes the last call's whole
@@ -72,7 +74,7 @@ def fit(
     is_first = Workers(vae.distribute_strategy).is_first
     shown = is_first and _LOG.isEnabledFor(logging.INFO)
     console = None if shown else rich.console.Console(quiet=True)
-    progress = Progress(config.epochs, steps, config.batch_size, console)
+    progress = Progress(config.epochs, steps, batch_size, console)
     history = HistoryFile(directory.history_file if is_first else None)
     callbacks: list[Any] = [progress, history, StopOnDivergence()]
     if config.early_stopping:
@@ -97,7 +99,7 @@ def fit(
         def batches_from(first: int) -> tf.data.Dataset:
             return training_batches(
                 x,
-                config.batch_size,
+                batch_size,
                 config.seed,
                 config.binarise == "dynamic",
                 condition=conditions_of(data, config)["train"],
@@ -118,7 +120,7 @@ def fit(
             epochs=config.epochs,
             steps_per_epoch=steps,
             validation_data=validation,
-            validation_batch_size=max(config.batch_size, 256),
+            validation_batch_size=max(batch_size, 256),
             callbacks=[*callbacks, checkpoint],
             shuffle=False,  # the pipeline has shuffled
             verbose=0,
@@ -138,7 +140,7 @@ def fit(
     return history.rows, checkpoint.seconds + time.monotonic() - began
 
 
-def choose_execution(vae: Any, config: Config) -> Config:
+def choose_execution(vae: Any, config: Config, examples: int) -> Config:
     """Fills in how many steps share a call where that is left open.
 
     No number depends on it. The run keeps the answer, so that it resumes alike.
@@ -146,6 +148,7 @@ def choose_execution(vae: Any, config: Config) -> Config:
     Args:
         vae: built.
         config: of the run.
+        examples: N, of the training set.
 
     Returns:
         config: as it is for several replicas.
@@ -154,7 +157,7 @@ def choose_execution(vae: Any, config: Config) -> Config:
         return config
     wanted = config.steps_per_execution
     if wanted is None:
-        batch_bytes = 4 * config.batch_size * math.prod(vae.data_shape)
+        batch_bytes = 4 * batch_size_for(config, examples) * math.prod(vae.data_shape)
         wanted = steps_wanted(batch_bytes) if config.jit_compile else _FEW
     return dataclasses.replace(config, steps_per_execution=wanted)
 

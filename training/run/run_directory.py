@@ -152,6 +152,13 @@ class RunDirectory:
         write_json(self.facts_file, {**facts, "config": text})
         write_text(self.config_file, text)
 
+    def change_config(self, config: Config) -> None:
+        """Writes another configuration; a process killed meanwhile leaves one of both."""
+        text = to_toml(config.to_dict())
+        self.config_file.unlink()  # `open` writes it again as run.json says
+        write_json(self.facts_file, {**self.facts(), "config": text})
+        write_text(self.config_file, text)
+
     def facts(self) -> dict[str, Any]:
         """What run.json says; empty if it is missing or damaged."""
         try:
@@ -241,8 +248,9 @@ class RunDirectory:
         if changed:
             raise UserError(
                 f"{self.config_file} was changed since the run began: {changed}. The "
-                "numbers of both would mix. Change it back, or train a new run: kvae "
-                f"train {self.config_file} --out NEW."
+                "numbers of both would mix. Change it back, or train a new run: "
+                f"{command_name()} train {self.config_file} --out NEW. Once a run is "
+                "finished, --resume RUN --epochs N trains it further."
             )
         return config
 

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.core.command import command_name
 from kvae.core.errors import UserError, user_errors
 from kvae.core.extras import require
 from kvae.training.checkpoint.run_lock import run_lock
@@ -20,7 +21,9 @@ from kvae.training.data.sources import DataSet, load_data, located
 from kvae.training.run.build_model import build_model
 from kvae.training.run.completion_runs import inputs_for_test, save_completions
 from kvae.training.run.fit_run import choose_execution, conditions_of, fit
+from kvae.training.run.further_epochs import add_epochs
 from kvae.training.run.measure import measure
+from kvae.training.run.number_of_steps import advice_on_few_steps, choose_batch_size
 from kvae.training.run.pictures import is_image, save_curves, save_pictures
 from kvae.training.run.run_directory import RunDirectory
 from kvae.training.run.strategy import make_strategy
@@ -75,24 +78,32 @@ def train(config: Config, out: pathlib.Path | str) -> Run:
         return _train(config, directory, True, strategy)
 
 
-def resume(path: pathlib.Path | str, changes: dict[str, Any] | None = None) -> Run:
-    """Goes on with a run that was interrupted, bit for bit as if it had not been.
+def resume(
+    path: pathlib.Path | str,
+    changes: dict[str, Any] | None = None,
+    epochs: int | None = None,
+) -> Run:
+    """Resumes a run that was interrupted, bit for bit as if it had not been.
 
     Args:
         path: the run directory.
         changes: keys of the configuration that do not change the numbers: `data_dir`,
             `checkpoint`.
+        epochs: train a finished run further, to so many epochs in total.
 
     Returns:
         run: finished; at once, if it was.
 
     Raises:
         UserError: if there is no run, another process works on it, its data are gone,
-            or all its checkpoints are damaged.
+            or all its checkpoints are damaged; for `epochs`, if it is not finished or
+            has as many.
     """
     directory = RunDirectory.open(path, finished=False)
+    if epochs is not None:
+        _add_epochs(directory, epochs)
     if directory.is_finished():
-        _LOG.info("%s is finished: there is nothing to go on with.", directory.path)
+        _LOG.info("%s is finished: there is nothing to resume.", directory.path)
         return open_run(path, changes)
     require("matplotlib.figure", "drawing the pictures of a run")
     config = dataclasses.replace(directory.read_config(), **(changes or {}))
@@ -104,9 +115,21 @@ def resume(path: pathlib.Path | str, changes: dict[str, Any] | None = None) -> R
             return open_run(path, changes)
         for difference in directory.check_versions():
             _LOG.warning(
-                "%s: the run goes on, but perhaps not bit for bit.", difference
+                "%s: the run resumes, but perhaps not bit for bit.", difference
             )
         return _train(config, directory, False, strategy)
+
+
+def _add_epochs(directory: RunDirectory, epochs: int) -> None:
+    with run_lock(directory.checkpoints / "lock"):
+        config = directory.read_config()
+        if directory.is_finished():
+            add_epochs(directory, config, epochs)
+        elif epochs != config.epochs:
+            raise UserError(
+                f"{directory.path} is not finished, and ends after {config.epochs} epochs. "
+                f"Resume it first: {command_name()} train --resume {directory.path}."
+            )
 
 
 def _train(
@@ -116,11 +139,14 @@ def _train(
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
     data = load_run_data(config)
+    config = choose_batch_size(config, len(data.train))
+    if new and (advice := advice_on_few_steps(config, len(data.train), config.epochs)):
+        _LOG.warning("%s", advice)
     conditions = conditions_of(data, config)
     with strategy.scope():
         vae = build_model(config, data.train, conditions["train"])
     if new:
-        config = choose_execution(vae, config)
+        config = choose_execution(vae, config, len(data.train))
     if not new:
         directory.check_data(data.describe())
     elif workers.is_first:
@@ -154,6 +180,10 @@ def _train(
         _LOG.info("examples of shape %s are no images: no pictures of them", data.shape)
     directory.finish()
     workers.wait()
+    advice = advice_on_few_steps(config, len(data.train), len(history))
+    if advice and len(history) == config.epochs:  # not stopped early
+        resume = f"{command_name()} train --resume {directory.path}"
+        _LOG.warning("%s; train it further with: %s", advice, resume)
     return Run(directory, config, vae, data, metrics)
 
 

@@ -42,9 +42,9 @@ def test_no_choice_near_the_one_wanted_would_waste_less(wanted):
 )
 def test_the_steps_of_a_call_are_chosen_and_kept(given, chosen):
     vae = small.vae()
-    config = choose_execution(vae, Config(epochs=100, **given))
+    config = choose_execution(vae, Config(epochs=100, **given), 10_000)
     assert (config.jit_compile, config.steps_per_execution) == chosen
-    assert choose_execution(vae, config) == config
+    assert choose_execution(vae, config, 10_000) == config
 
 
 def test_an_integer_rate_falls_along_the_same_cosine():

@@ -44,7 +44,7 @@ def test_divergence_keeps_the_last_good_weights(tmp_path: pathlib.Path) -> None:
     assert str(good) in str(caught.value)
     assert all(np.isfinite(w).all() for w in load_model_file(good).get_weights())
     assert not (tmp_path / "a" / "model.keras").exists()
-    with pytest.raises(UserError, match="go on with kvae train --resume"):
+    with pytest.raises(UserError, match="resume it with kvae train --resume"):
         train(config, tmp_path / "a")
 
 
@@ -73,14 +73,14 @@ def test_a_finished_run_is_left_alone(
     "given",
     [
         {"recipe": "mnist"},
-        {"changes": {"epochs": 3}},
+        {"changes": {"latent_dim": 3}},
         {"settings": ["epochs=3"]},
         {"out": pathlib.Path("b")},
     ],
 )
 def test_resume_takes_no_changes(tmp_path: pathlib.Path, given: dict[str, Any]) -> None:
     arguments: dict[str, Any] = {"recipe": None, "changes": {}, "settings": None}
-    with pytest.raises(UserError, match="give nothing with it but --data-dir"):
+    with pytest.raises(UserError, match="with its own config.toml; the only other"):
         train_verb(**(arguments | {"out": None, "resume": tmp_path} | given))
 
 

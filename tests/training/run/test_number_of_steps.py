@@ -1,0 +1,44 @@
+"""Small data get small batches, and few steps are said with what to set."""
+
+import math
+
+import pytest
+
+from kvae.training.config.config import Config
+from kvae.training.run.number_of_steps import (
+    FEW,
+    advice_on_few_steps,
+    batch_size_for,
+    choose_batch_size,
+)
+
+
+@pytest.mark.parametrize(
+    ("examples", "size"),
+    [(1, 16), (150, 16), (1279, 16), (1280, 32), (5119, 64), (5120, 128), (10**6, 128)],
+)
+def test_an_epoch_has_about_40_steps_or_more(examples: int, size: int) -> None:
+    assert batch_size_for(Config(), examples) == size
+    if size > 16:
+        assert examples / size >= 40
+    assert batch_size_for(Config(batch_size=7), examples) == 7
+
+
+def test_the_choice_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "kvae"):
+        assert choose_batch_size(Config(), 1294).batch_size == 32
+        assert choose_batch_size(Config(batch_size=5), 1294).batch_size == 5
+    assert [record.getMessage() for record in caplog.records] == [
+        "batch size 32, because there are 1294 training examples: 41 steps per epoch"
+    ]
+
+
+@pytest.mark.parametrize(("examples", "epochs"), [(150, 50), (1, 1), (10**5, 2)])
+def test_what_to_set_is_enough(examples: int, epochs: int) -> None:
+    advice = advice_on_few_steps(Config(), examples, epochs)
+    assert advice is not None
+    steps = math.ceil(examples / batch_size_for(Config(), examples))
+    assert advice.startswith(f"{steps * epochs} steps in {epochs} epoch")
+    enough = int(advice.split("--epochs ")[1].rstrip(")"))
+    assert steps * enough >= FEW
+    assert advice_on_few_steps(Config(), examples, enough) is None
