@@ -57,7 +57,7 @@ from kvae import (
 from kvae.masks import visible_shape
 from kvae.objectives import ELBO
 from kvae.training import binarise_once, load_data, training_batches
-from kvae.training.run.completion_runs import save_completions
+from kvae.training.run.completion import save_completions
 
 HALF = masks.Half("left")
 

@@ -15,8 +15,8 @@ from kvae.training.config.config import Config
 from kvae.training.data.pixel_scale import PixelScale
 from kvae.training.data.sources.picture import PictureOptions
 from kvae.training.encoding.encode_shards import encode_shards
+from kvae.training.encoding.encoding_source import PARTS, EncodingSource
 from kvae.training.encoding.shard_files import check_format
-from kvae.training.encoding.sources import PARTS, EncodingSource
 from kvae.training.run.model_file import load_model_file
 from kvae.training.run.pictures import is_image
 from kvae.training.run.run_directory import RunDirectory

@@ -14,7 +14,7 @@ from kvae.core.errors import UserError, user_errors
 from kvae.core.extras import require
 from kvae.core.inputs import Inputs
 from kvae.training.commands.output_paths import changed_data
-from kvae.training.run.completion_runs import inputs_for_test
+from kvae.training.run.completion import inputs_for_test
 from kvae.training.run.further_epochs import read_history
 from kvae.training.run.run_directory import RunDirectory
 from kvae.training.run.runner import Run, open_run

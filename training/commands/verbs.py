@@ -23,7 +23,7 @@ from kvae.training.commands.evaluate_runs import compare, evaluate, report, show
 from kvae.training.commands.output_paths import changed_data, new_file
 from kvae.training.config.config import Config, describe_keys
 from kvae.training.config.load_recipe import load_recipe, recipe_names
-from kvae.training.run.completion_runs import (
+from kvae.training.run.completion import (
     inputs_for_test,
     read_images,
     read_mask,

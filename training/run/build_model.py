@@ -29,7 +29,7 @@ from kvae.model.defaults import condition_options
 from kvae.training.config.config import Config
 from kvae.training.data.pipeline import steps_per_epoch
 from kvae.training.data.sources import ExamplesOnDisk
-from kvae.training.run.completion_runs import build_completing
+from kvae.training.run.completion import build_completing
 from kvae.training.run.number_of_steps import batch_size_for
 
 _MODULES: dict[str, tuple[types.ModuleType, type]] = {

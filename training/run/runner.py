@@ -19,7 +19,7 @@ from kvae.training.config.config import Config
 from kvae.training.data.pipeline import binarise_once
 from kvae.training.data.sources import DataSet, load_data, located
 from kvae.training.run.build_model import build_model
-from kvae.training.run.completion_runs import inputs_for_test, save_completions
+from kvae.training.run.completion import inputs_for_test, save_completions
 from kvae.training.run.fit_run import choose_execution, conditions_of, fit
 from kvae.training.run.further_epochs import add_epochs
 from kvae.training.run.measure import measure

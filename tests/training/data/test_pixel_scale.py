@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from kvae.training import UserError, load_data, load_recipe, train
 from kvae.training.commands.encode_run import encode
 from kvae.training.data.pixel_scale import PixelScale
-from kvae.training.encoding.sources import EncodingSource
+from kvae.training.encoding.encoding_source import EncodingSource
 
 QUICK = "epochs=1 encoder.units=[8] decoder.units=[8] latent_dim=2".split()
 

@@ -12,7 +12,7 @@ from kvae.core.errors import UserError
 from kvae.training.config.picture_size import size_of
 from kvae.training.data.sources import load_data, read_image_folder
 from kvae.training.data.sources.picture import PictureOptions, read_picture
-from kvae.training.run.completion_runs import read_images
+from kvae.training.run.completion import read_images
 
 RNG = np.random.default_rng(0)
 

@@ -17,7 +17,7 @@ from kvae.training import Run, UserError, load_recipe, train
 from kvae.training.commands.encode_run import encode
 from kvae.training.data.pixel_scale import PixelScale
 from kvae.training.data.rows import binarised
-from kvae.training.encoding.sources import EncodingSource
+from kvae.training.encoding.encoding_source import EncodingSource
 from kvae.training.run.runner import load_run_data
 from kvae_cli import main
 
