@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
+
+# A path that cannot be one is a mistake of the command; a disk that fails is not.
+_OF_THE_PATH = {
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ELOOP,
+}
 
 
 def explain(error: Exception) -> int:
@@ -11,14 +21,34 @@ def explain(error: Exception) -> int:
     # By name, because the library itself may be what cannot be imported.
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if kinds & {"UserError", "MissingExtra", "ExportRefused", "FileExistsError"}:
-        print(f"kvae: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return _say(" ".join(str(error).split()), 2)
     if kinds & {"WriteError", "ParityFailed", "WorkerLost"}:
-        print(f"kvae: {error}", file=sys.stderr)
-        return 1
+        return _say(str(error), 1)
+    if isinstance(error, OSError) and error.strerror:
+        where = "" if error.filename is None else f"{error.filename}: "
+        status = 2 if error.errno in _OF_THE_PATH else 1
+        return _say(f"{where}{error.strerror}.", status)
+    if isinstance(error, MemoryError):
+        return _say(f"there is not enough memory. {error}".strip(), 1)
+    if isinstance(error, UnicodeEncodeError):
+        name = error.object[:80]
+        return _say(f"a name is not UTF-8: {name}. Rename the file or folder.", 2)
+    if isinstance(error, RuntimeError) and "home directory" in str(error):
+        return _say("a path begins with ~ and a name that is not a user's.", 2)
     traceback.print_exception(error)
-    print(
-        "kvae: this is a bug in kvae. Please report it with the lines above.",
-        file=sys.stderr,
+    return _say("this is a bug in kvae. Please report it with the lines above.", 1)
+
+
+def printable(text: str) -> str:
+    """Escapes what a terminal would obey or cannot show; file names may hold anything."""
+    return "".join(
+        c
+        if c.isprintable() or c in "\n\t"
+        else c.encode("unicode_escape").decode("ascii")
+        for c in text
     )
-    return 1
+
+
+def _say(text: str, status: int) -> int:
+    print(f"kvae: {printable(text)}", file=sys.stderr)
+    return status

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import io
 import logging
 import os
 import pathlib
@@ -24,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kvae_cli.arguments import parser
-from kvae_cli.errors import explain
+from kvae_cli.errors import explain, printable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         status: for `sys.exit`.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # file names may hold any bytes
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         arguments = parser().parse_args(argv)
         if arguments.verb == "verify":
@@ -75,7 +78,7 @@ def _verify(path: pathlib.Path) -> int:
     machines that have nothing else.
     """
     if not path.is_dir():
-        print(f"kvae: there is no folder {path}.", file=sys.stderr)
+        print(f"kvae: there is no folder {printable(str(path))}.", file=sys.stderr)
         return 2
     package = importlib.util.find_spec("kvae")  # found, not imported
     assert package is not None
@@ -89,11 +92,19 @@ def _verify(path: pathlib.Path) -> int:
     return done.returncode
 
 
+class _Printable(logging.Formatter):
+    """Writes messages without the control characters of file names."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Formats one message."""
+        return printable(super().format(record))
+
+
 def _show_log(quiet: bool) -> None:
     logger = logging.getLogger("kvae")
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Printable("%(message)s"))
     logger.handlers = [handler]  # one, on the standard error of this call
     logger.propagate = False  # the root logger may have a handler of absl's
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kvae import evaluation, reports
-from kvae.core.atomic import write_text
+from kvae.core.atomic import WriteError, write_text
 from kvae.core.errors import UserError, user_errors
 from kvae.core.extras import require
 from kvae.core.inputs import Inputs
@@ -23,7 +23,11 @@ _LOG = logging.getLogger("kvae")
 
 
 def evaluate_run(
-    run: Run, only: tuple[str, ...] | None, num_samples: int, num_examples: int | None
+    run: Run,
+    only: tuple[str, ...] | None,
+    num_samples: int,
+    num_examples: int | None,
+    read_only: bool = False,
 ) -> dict[str, Any]:
     """Runs the evaluations of `kvae.evaluation` on a run's test set.
 
@@ -32,6 +36,7 @@ def evaluate_run(
         only: names that `kvae.evaluation.evaluate` knows; all that suit if None.
         num_samples: K of the log-likelihood.
         num_examples: how many test examples, the first ones; all if None.
+        read_only: whether a run that cannot be written to is no reason to fail.
 
     Returns:
         results: by name; they are in the run's metrics.json too, under "evaluation".
@@ -47,7 +52,12 @@ def evaluate_run(
     metrics = run.directory.read_metrics()
     found = {name: result.to_dict() for name, result in results.items()}
     kept = {**metrics.get("evaluation", {}), **found}
-    run.directory.write_metrics({**metrics, "evaluation": kept})
+    try:
+        run.directory.write_metrics({**metrics, "evaluation": kept})
+    except WriteError as error:
+        if not read_only:
+            raise
+        _LOG.warning("%s. The page has the numbers.", error)
     return results
 
 
@@ -72,7 +82,9 @@ def report_run(
     """
     require("matplotlib", "a report")
     run = open_run(path, changed_data(data_dir))
-    results = evaluate_run(run, None, num_samples, num_examples)
+    results = evaluate_run(
+        run, None, num_samples, num_examples, read_only=out is not None
+    )
     out = out or run.directory.path / "report.html"
     inputs, labels = first_test_inputs(run, num_examples), run.data.test_labels
     page = reports.report(

@@ -216,6 +216,7 @@ def export(
 
 def explore(
     path: pathlib.Path,
+    data_dir: str | None = None,
     litertjs: pathlib.Path | None = None,
     fetch: bool = False,
     port: int = 0,
@@ -223,7 +224,8 @@ def explore(
     """Shows an exported model on a page in the browser, until it is interrupted.
 
     Args:
-        path: what `export` made.
+        path: what `export` made, or a run, which is exported if it is not yet.
+        data_dir: where TFDS keeps its data now, for the export of a run.
         litertjs: a folder that holds the npm packages of LiteRT.js.
         fetch: install them by npm if they are not found.
         port: on 127.0.0.1; 0 takes a free one.
@@ -231,6 +233,10 @@ def explore(
     if not path.is_dir():
         raise UserError(f"there is no folder {path}.")
     require("ai_edge_litert.interpreter", "the page of an export", "mobile")
+    if (path / "config.toml").is_file():
+        run, path = path, path / "export"
+        if not path.exists():
+            export(run, data_dir)
     with user_errors():
         server = open_export(path, litertjs, fetch).serve(port)
     with server:

@@ -22,10 +22,9 @@ def _whole(least: int, optional: bool = False) -> Check:
     def check(value: Any) -> str | None:
         if optional and value is None:
             return None
-        right = (
-            isinstance(value, int) and not isinstance(value, bool) and value >= least
-        )
-        return None if right else f"a whole number, at least {least}"
+        right = isinstance(value, int) and not isinstance(value, bool)
+        right = right and least <= value < 2**31
+        return None if right else f"a whole number, at least {least}, below 2**31"
 
     return check
 
@@ -35,7 +34,9 @@ def _number(above: float = -math.inf, least: float = -math.inf) -> Check:
 
     def check(value: Any) -> str | None:
         right = isinstance(value, (int, float)) and not isinstance(value, bool)
-        right = right and math.isfinite(value) and value > above and value >= least
+        # What float32 holds, and its inverse: 1e-320 would be 0 there.
+        right = right and (value == 0 or 1e-30 <= abs(value) <= 1e30)
+        right = right and value > above and value >= least
         return None if right else f"a number {words}"
 
     return check

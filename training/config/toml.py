@@ -105,7 +105,9 @@ def parse_setting(text: str) -> tuple[list[str], Any]:
         )
     try:
         return path, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except RecursionError:
+        raise UserError(f"the brackets of {key} are nested too deeply.") from None
+    except ValueError:
         return path, value.strip()
 
 

@@ -91,6 +91,6 @@ def read_history(directory: RunDirectory) -> list[dict[str, float]]:
                 {name: float(value or "nan") for name, value in row.items()}
                 for row in csv.DictReader(file)
             ]
-    except (ValueError, TypeError, csv.Error) as error:
+        return [{**row, "epoch": int(row["epoch"])} for row in rows]
+    except (ValueError, TypeError, KeyError, OverflowError, csv.Error) as error:
         raise UserError(f"{directory.history_file} is damaged ({error}).") from error
-    return [{**row, "epoch": int(row["epoch"])} for row in rows]

@@ -11,6 +11,7 @@ import keras
 from keras.src.models import functional, sequential
 
 from kvae.core.errors import UserError, is_damage
+from kvae.training.checkpoint.training_state import bad_variables
 
 _MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 _LARGEST = 16 << 30  # bytes a file may unpack to
@@ -82,7 +83,7 @@ def load_model_file(path: pathlib.Path) -> Any:
             "a kvae.VAE."
         )
     try:
-        return keras.saving.load_model(path, safe_mode=True)
+        vae = keras.saving.load_model(path, safe_mode=True)
     except Exception as error:  # whatever h5py and Keras make of damaged bytes
         if not is_damage(error):
             raise
@@ -91,6 +92,12 @@ def load_model_file(path: pathlib.Path) -> Any:
             f"{path} is damaged and cannot be loaded ({first[:200]}); restore it from "
             "a backup or train again."
         ) from error
+    if bad := bad_variables(vae):
+        raise UserError(
+            f"{path} holds NaN or infinity in {len(bad)} of its weights, the first in "
+            f"{bad[0]}: its training diverged. Train again with a lower learning rate."
+        )
+    return vae
 
 
 def _read_config(path: pathlib.Path) -> dict[str, Any]:

@@ -213,6 +213,19 @@ def test_a_large_configuration_is_refused_before_it_is_read(
     tracemalloc.stop()
 
 
+def test_weights_that_are_not_numbers_are_named(
+    good: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    vae = load_model_file(good)
+    weights = vae.get_weights()
+    place = next(i for i, w in enumerate(weights) if w.ndim > 1)
+    weights[place] = np.full_like(weights[place], np.nan)
+    vae.set_weights(weights)
+    vae.save(tmp_path / "nan.keras")
+    with pytest.raises(UserError, match="holds NaN or infinity in 1 of its weights"):
+        load_model_file(tmp_path / "nan.keras")
+
+
 def test_strange_archives_are_named(good: pathlib.Path, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a.keras"
     with pytest.raises(UserError, match="there is no model file"):

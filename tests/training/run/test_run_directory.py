@@ -1,5 +1,6 @@
 """The files of a run after kills, edits and accidents."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import pytest
 from kvae.core.errors import UserError
 from kvae.training.commands.evaluate_runs import show_metrics
 from kvae.training.config.config import Config
+from kvae.training.run.further_epochs import read_history
 from kvae.training.run.metrics_file import check_metrics
 from kvae.training.run.run_directory import RunDirectory
 
@@ -135,3 +137,17 @@ def test_any_flipped_byte_of_the_metrics_is_noticed_or_is_a_number(
                 show_metrics(metrics["test"], "digits")
         except UserError:
             pass
+
+
+def test_any_flipped_byte_of_the_history_is_noticed_or_is_a_number(
+    run: RunDirectory,
+) -> None:
+    whole = b"epoch,elbo,val_elbo\n1,-3.5,-4.5\n2,-2.5,\n"
+    for at in range(len(whole)):
+        changed = bytearray(whole)
+        changed[at] ^= 0x15
+        run.history_file.write_bytes(changed)
+        with contextlib.suppress(UserError):
+            assert all(isinstance(row["epoch"], int) for row in read_history(run))
+    run.history_file.write_bytes(whole)
+    assert [row["elbo"] for row in read_history(run)] == [-3.5, -2.5]
