@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import keras
@@ -10,19 +11,25 @@ import keras
 from kvae.core.types import Tensor
 from kvae.networks.unflatten import Unflatten
 
+_MANY = 50_000_000  # weights of one head
+
 
 @keras.saving.register_keras_serializable(package="kvae")
 class Projection(keras.layers.Layer):
     """A linear map from a decoder's features to (B, *data_shape, *per_entry).
 
-    Feature maps whose height and width are those of the data keep their places: a 1x1
-    convolution makes the channels. Anything else is flattened and mapped densely.
+    Features (B, *places, F) whose places are the first axes of the data keep them: one
+    small map makes the numbers of each place, the channels of a pixel (a 1x1
+    convolution) or the features of a step. Anything else is flattened and mapped densely.
 
     Args:
         data_shape: shape of one example, for example (28, 28, 1) or (784,).
         per_entry: how many numbers each entry of the data needs, () for one.
         bias_initializer: of the bias; any Keras initializer.
         **kwargs: passed to `keras.layers.Layer`.
+
+    Warns:
+        UserWarning: if it has 50 million weights or more, as a flat map of large images.
     """
 
     def __init__(
@@ -37,33 +44,50 @@ class Projection(keras.layers.Layer):
         self.per_entry = tuple(per_entry)
         self.bias_initializer = bias_initializer
         self._linear: Any = None
-        self._flatten: Any = None
+        self._rows: Any = None  # what the dense map is applied to
         self._unflatten = Unflatten(
             (*self.data_shape, *self.per_entry), dtype=self.dtype_policy
         )
 
     def build(self, features_shape: tuple[int | None, ...]) -> None:
         """Picks the map that suits features of this shape."""
-        is_image = len(self.data_shape) in (2, 3) and len(features_shape) == 4
         options = {
             "bias_initializer": self.bias_initializer,
             "dtype": self.dtype_policy,
+            "name": "linear",
         }
-        if is_image and tuple(features_shape[1:3]) == self.data_shape[:2]:
-            numbers = math.prod(self.data_shape[2:]) * math.prod(self.per_entry)
-            self._linear = keras.layers.Conv2D(numbers, 1, name="linear", **options)
-            self._linear.build(features_shape)
+        places = tuple(features_shape[1:-1])
+        per_place = self.data_shape[len(places) :]
+        fits = len(places) > 0 and places == self.data_shape[: len(places)]
+        numbers = math.prod(per_place if fits else self.data_shape)
+        numbers *= math.prod(self.per_entry)
+        if fits and len(places) == 2:
+            self._linear = keras.layers.Conv2D(numbers, 1, **options)
         else:
-            numbers = math.prod(self.data_shape) * math.prod(self.per_entry)
-            self._flatten = keras.layers.Flatten(dtype=self.dtype_policy)
-            self._linear = keras.layers.Dense(numbers, name="linear", **options)
-            self._linear.build(self._flatten.compute_output_shape(features_shape))
+            sizes: Any = features_shape[-1:] if fits else features_shape[1:]
+            width = math.prod(sizes)
+            features_shape = (None, width)
+            self._rows = Unflatten((width,), dtype=self.dtype_policy)
+            self._linear = keras.layers.Dense(numbers, **options)
+        self._warn_of_size(features_shape[-1], numbers)
+        self._linear.build(features_shape)
         self.built = True
+
+    def _warn_of_size(self, features: Any, numbers: int) -> None:
+        weights = (features + 1) * numbers
+        if weights >= _MANY:
+            warnings.warn(
+                f"the head {self.name!r} alone has {weights / 1e6:.0f} million weights, a "
+                f"dense map of {features} features to {numbers} numbers. Let the decoder "
+                "return features that keep the first axes of the data, "
+                f"{self.data_shape[:-1] or self.data_shape}, or fewer of them.",
+                stacklevel=2,
+            )
 
     def call(self, features: Tensor) -> Tensor:
         """Maps features to (B, *data_shape, *per_entry)."""
-        if self._flatten is not None:
-            features = self._flatten(features)
+        if self._rows is not None:
+            features = self._rows(features)
         return self._unflatten(self._linear(features))
 
     def compute_output_shape(
