@@ -14,7 +14,7 @@ from kvae.evaluation.elbo import elbo
 from kvae.evaluation.examples import prepare
 from kvae.evaluation.inference_gap import inference_gap
 from kvae.evaluation.information import information
-from kvae.evaluation.latents import latent_usage
+from kvae.evaluation.latents import latent_usage, least_examples
 from kvae.evaluation.log_likelihood import log_likelihood
 from kvae.evaluation.result import Result
 from kvae.evaluation.sample_quality import sample_quality
@@ -49,8 +49,9 @@ def evaluate(
 
     Returns:
         results: by name. Without `only`, "information" is left out where the prior is
-            conditional, and "samples" under a condition, with masks, under 40 examples,
-            or where there is neither `labels` nor `features`.
+            conditional, "latents" where examples are fewer than 20 or twice the latents,
+            and "samples" under a condition, with masks, under 40 examples, or where there
+            is neither `labels` nor `features`.
 
     Raises:
         ValueError: if the data do not fit or a name is unknown.
@@ -68,6 +69,7 @@ def evaluate(
         and inputs.mask is None
         and len(inputs.x) >= 40
         and (labels is not None or features is not None),
+        "latents": len(inputs.x) >= least_examples(vae),
         "ais": False,
     }
     if only is None:

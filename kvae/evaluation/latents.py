@@ -9,8 +9,21 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.core.checks import check_number
+from kvae.core.inputs import Inputs
 from kvae.evaluation.encodings import encodings, is_factorised, marginals
+from kvae.evaluation.examples import prepare
+from kvae.evaluation.linear_rate import linear_rate
 from kvae.evaluation.result import Result
+from kvae.likelihoods import Categorical
+
+_LEAST = 20  # examples; they tell a variance to a third
+_NOTHING_TO_ENCODE = 0.5  # nats
+_LITTLE = 0.25  # of the linear rate; binary data need about half of it
+_CURES = (
+    "Try a likelihood that suits x (one with a learned scale for gray values), a KL weight "
+    "that rises from 0 over the first epochs, free bits, or a weaker decoder; then train "
+    "longer."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +36,12 @@ class LatentUsage(Result):
         latent_dim: D.
         threshold: of the variance.
         rate: nats per example, sum over dimensions and beyond.
+        linear_rate: what as many latents of the best linear-Gaussian model of x carry, in
+            nats per example: a yardstick. None where it says nothing: under conditions
+            and masks, and for categories.
         dimensions_for_99_percent_of_rate: how many, largest first; None where the rate
             has no split by dimension.
-        collapsed: whether the latents carry (almost) nothing.
+        collapsed: whether the latents carry (almost) nothing of what there is to encode.
         verdict: in words, with what to try.
         num_examples: N.
         mean_variance: (D,) variance over x of the posterior mean.
@@ -37,6 +53,7 @@ class LatentUsage(Result):
     latent_dim: int
     threshold: float
     rate: float = dataclasses.field(metadata={"unit": "nats per example"})
+    linear_rate: float | None = dataclasses.field(metadata={"unit": "nats per example"})
     dimensions_for_99_percent_of_rate: int | None
     collapsed: bool
     verdict: str
@@ -61,9 +78,13 @@ def latent_usage(
 
         rate_d = mean_x KL(q(z[d]|x) || p(z[d]))
 
+    The verdict compares the rate with `linear_rate`, what the data have to offer to a
+    linear model with as many latents.
+
     Args:
         vae: a `kvae.VAE`.
-        x: (N, *data_shape), or a dict with "x" and optionally "condition" and "mask".
+        x: (N, *data_shape), or a dict with "x" and optionally "condition" and "mask"; N at
+            least 20, and at least twice the number of latent dimensions.
         threshold: variance above which a dimension is active; as a share of 1/D on the
             unit sphere.
         seed: of the latents that estimate a rate without closed form.
@@ -73,12 +94,19 @@ def latent_usage(
         usage: counts, arrays by dimension, and the verdict.
 
     Raises:
-        ValueError: if the data do not fit the model or `threshold` is negative.
+        ValueError: if the data do not fit the model, are too few, or `threshold` is
+            negative.
 
     Source: Burda, Grosse, Salakhutdinov 2016, arXiv:1509.00519, section 5.2.
     """
     threshold = check_number("threshold", threshold, 0)
-    coded = encodings(vae, x, seed, positions)
+    inputs = prepare(vae, x)
+    if len(inputs.x) < (least := least_examples(vae)):
+        raise ValueError(
+            f"latent_usage compares examples: with {vae.latent_dim} latents it needs at "
+            f"least {least}; received {len(inputs.x)}. Pass more, for example the test set."
+        )
+    coded = encodings(vae, inputs, seed, positions)
     variance = coded.mean.astype("float64").var(axis=0)
     active = int((variance > threshold * vae.prior.unit_variance).sum())
     per_dimension = _rate_per_dimension(vae, x, coded)
@@ -88,12 +116,14 @@ def latent_usage(
     else:
         rate = float(per_dimension.sum())
         needed = _needed(per_dimension)
-    collapsed, verdict = _verdict(active, vae.latent_dim, rate, per_dimension)
+    linear = _linear_rate(vae, inputs)
+    collapsed, verdict = _verdict(active, vae.latent_dim, rate, linear, per_dimension)
     return LatentUsage(
         active_units=active,
         latent_dim=vae.latent_dim,
         threshold=threshold,
         rate=rate,
+        linear_rate=linear,
         dimensions_for_99_percent_of_rate=needed,
         collapsed=collapsed,
         verdict=verdict,
@@ -132,29 +162,62 @@ def _needed(per_dimension: np.ndarray) -> int:
     return int(np.searchsorted(np.cumsum(ordered), 0.99 * ordered.sum()) + 1)
 
 
+def least_examples(vae: Any) -> int:
+    """How many examples `latent_usage` needs to judge a model."""
+    return max(_LEAST, 2 * int(vae.latent_dim))
+
+
+def _linear_rate(vae: Any, inputs: Inputs) -> float | None:
+    """The yardstick in the units that networks see; None where there is none."""
+    likelihood = vae.likelihood
+    kinds = [column["kind"] for column in getattr(likelihood, "columns", [])]
+    if isinstance(likelihood, Categorical) or "categorical" in kinds:
+        return None
+    if inputs.condition is not None or inputs.mask is not None:
+        return None
+    x = np.asarray(inputs.x)
+    prepare_x = likelihood.preprocessing()
+    if prepare_x is not None:
+        prepare_x.adapt(x)
+        x = np.concatenate([prepare_x(x[i : i + 4096]) for i in range(0, len(x), 4096)])
+    return linear_rate(x, vae.latent_dim)
+
+
 def _verdict(
-    active: int, dim: int, rate: float, per_dimension: np.ndarray | None
+    active: int,
+    dim: int,
+    rate: float,
+    linear: float | None,
+    per_dimension: np.ndarray | None,
 ) -> tuple[bool, str]:
-    if active == 0 or rate < 0.1:
-        return True, (
-            f"collapsed: the latents carry {max(rate, 0.0):.2g} nats and {active} of {dim} "
-            "dimensions are active, so the decoder ignores z. Try raising the weight of "
-            "the KL from 0 over the first epochs, free bits, a weaker decoder, or a "
-            "likelihood whose scale is learned; then train longer."
+    carried = f"{max(rate, 0.0):.3g} nats"
+    if linear is not None and max(linear, rate) < _NOTHING_TO_ENCODE:
+        return False, (
+            f"the latents carry {carried}, and a linear model of x with as many would "
+            f"carry {linear:.2g}: there is hardly anything to encode."
         )
+    offered = sign = ""
+    if linear is not None:
+        offered = f"; a linear model of x with as many carries {linear:.3g}"
+        sign = ": no sign of collapse"
+    to_encode = linear or 0.0
+    if active == 0 or rate < max(0.1, 0.05 * to_encode):
+        return True, (
+            f"collapsed: the latents carry {carried} and {active} of {dim} dimensions are "
+            f"active{offered}, so the decoder ignores z. {_CURES}"
+        )
+    used = f"{active} of {dim} dimensions are active and carry {carried}{offered}"
+    if rate < _LITTLE * to_encode:
+        return False, f"little is encoded: {used}. {_CURES}"
     if active < dim / 2:
         return False, (
-            f"{active} of {dim} dimensions are active and carry {rate:.3g} nats. The idle "
-            "ones cost nothing, and a latent_dim near "
-            f"{max(1, active)} would do as well. If reconstructions look too smooth, try a "
-            "KL weight that rises from 0, free bits, or the IWAE objective."
+            f"{used}. The idle ones cost nothing, and a latent_dim near {max(1, active)} "
+            "would do as well. If reconstructions look too smooth, try a KL weight that "
+            "rises from 0, free bits, or the IWAE objective."
         )
     if active == dim and per_dimension is not None and per_dimension.min() > 0.5:
         return False, (
-            f"all {dim} dimensions are active, each with more than 0.5 nats: the code may "
-            "be too narrow. Try a larger latent_dim."
+            f"all {dim} dimensions are active, each with more than 0.5 nats, and carry "
+            f"{carried}{offered}: the code may be too narrow. Try a larger latent_dim."
         )
-    return False, (
-        f"{active} of {dim} dimensions are active and carry {rate:.3g} nats: no sign of "
-        "collapse."
-    )
+    return False, f"{used}{sign}."
