@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import math
 from typing import Any
 
@@ -83,6 +84,19 @@ class Result:
             shown = _shown(value)
             rows.append((field.name.replace("_", " "), f"{shown} {unit}".rstrip()))
         return rows
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # A class of its own __repr__ keeps it: `dataclass` would print whole arrays.
+        cls.__repr__ = Result.__str__  # type: ignore[assignment]
+
+    def _repr_html_(self) -> str:
+        """The table, for notebooks."""
+        cells = [
+            f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
+            for name, value in self.rows()
+        ]
+        return f"<p><b>{type(self).__name__}</b></p><table>{''.join(cells)}</table>"
 
     def __str__(self) -> str:
         rows = self.rows()

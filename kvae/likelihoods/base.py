@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from kvae.core.part import Part
 from kvae.core.types import Params, Tensor
+from kvae.likelihoods.units import Units
 from kvae.maths import maths_dtype
-from kvae.networks import Projection
+from kvae.networks import Projection, Standardize
 
 
 class Likelihood(Part):
@@ -39,6 +40,8 @@ class Likelihood(Part):
     """A value inside the support, computed with where an entry does not count; a number,
     or an array that broadcasts against the data."""
 
+    _units: Units | None = None  # of the data, where parameters have some
+
     continuous: bool = False
     """Whether p(x|z) is a density, whose nats depend on the unit of x and do not compare
     with those of a probability."""
@@ -59,6 +62,32 @@ class Likelihood(Part):
     def maths_dtype(self) -> str:
         """The dtype of parameters and densities, never less than float32."""
         return maths_dtype(self.compute_dtype)
+
+    def adapt(self, x: Any, seed: int = 0) -> None:
+        """Sees the training data once, before training: takes over their units, if any.
+
+        Args:
+            x: (N, *data_shape) training examples.
+            seed: of what is drawn at random; here nothing is.
+        """
+        del seed
+        if self._units is not None:
+            self._units.adapt(np.asarray(x))
+
+    @property
+    def neutral(self) -> Any:
+        """What an encoder is shown for a missing entry: 0, or where `adapt` saw x to be.
+
+        A number, or an array that broadcasts against the data.
+        """
+        return 0.0 if self._units is None else self._units.neutral
+
+    def preprocessing(self) -> Standardize | None:
+        """Makes the layer that suits such data before an encoder, not yet adapted.
+
+        `VAE.for_data` puts it into the encoder that it chooses. None: x as it is.
+        """
+        return Standardize()
 
     def head(
         self,
@@ -197,6 +226,11 @@ class Likelihood(Part):
                     f"min={np.nanmin(x):.3g}, max={np.nanmax(x):.3g}, dtype={x.dtype}. "
                     f"{self.advice}"
                 )
+
+    def load_own_variables(self, store: Any) -> None:
+        """Loads the weights of a file, also of one from before likelihoods had units."""
+        if self._units is None or not self._units.load(self, store):
+            super().load_own_variables(store)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

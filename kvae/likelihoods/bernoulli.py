@@ -56,6 +56,9 @@ class Bernoulli(Likelihood):
         """Maps features to logits (B, *data_shape)."""
         return {"logits": keras.ops.cast(self._logits(features), self.maths_dtype)}
 
+    def preprocessing(self) -> None:
+        """Makes none: pixels in [0, 1] are near enough."""
+
     def distribution(self, params: Params) -> Any:
         """Makes `Independent(Bernoulli)` with batch (B,) and event `data_shape`."""
         logits = params["logits"]

@@ -52,6 +52,9 @@ class Categorical(Likelihood):
         """Maps features to logits (B, *data_shape, levels)."""
         return {"logits": keras.ops.cast(self._logits(features), self.maths_dtype)}
 
+    def preprocessing(self) -> None:
+        """Makes none: level numbers are no quantities."""
+
     def distribution(self, params: Params) -> Any:
         """Makes `Independent(Categorical)` with batch (B,) and event `data_shape`."""
         logits = params["logits"]

@@ -18,6 +18,7 @@ from kvae.likelihoods.continuous_bernoulli import ContinuousBernoulli
 from kvae.likelihoods.negative_binomial import NegativeBinomial
 from kvae.likelihoods.normal import Normal
 from kvae.likelihoods.student_t import StudentT
+from kvae.networks import Standardize
 
 tfd = tfp.distributions
 tfb = tfp.bijectors
@@ -51,8 +52,8 @@ class Columns(Likelihood):
     Columns of like kind and arguments share one head. Their parameters are named after
     the kind, "real_loc" of shape (B, number of real columns); a second group of a kind is
     "real2_loc". `groups` says which columns are in which. A missing entry is masked
-    alone; it may be NaN. Scale real columns to unit variance: networks and scales start
-    from there.
+    alone; it may be NaN. `adapt`, which `VAE.for_data` calls, measures the units of real
+    columns; without it scale them to unit variance, for there networks and scales start.
 
     Args:
         columns: one dict per column, in the order of the columns of x.
@@ -94,6 +95,19 @@ class Columns(Likelihood):
         """Shows every group the training data of its columns."""
         for part, indices in zip(self._parts, self._indices, strict=True):
             part.adapt(x[:, indices], seed)
+
+    @property
+    def neutral(self) -> Tensor:
+        """What each column's likelihood is shown for a missing entry, (C,)."""
+        return self._in_order(
+            tf.broadcast_to(tf.cast(part.neutral, self.maths_dtype), part.data_shape)
+            for part in self._parts
+        )
+
+    def preprocessing(self) -> Standardize:
+        """Makes a layer that standardizes all columns, counts by their logarithm."""
+        counts = [column["kind"] == "count" for column in self.columns]
+        return Standardize(log1p=counts if any(counts) else False)
 
     def call(self, features: Tensor) -> Params:
         """Maps features to the parameters of every group, each (B, columns in it, ...)."""

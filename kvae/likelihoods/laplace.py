@@ -11,6 +11,7 @@ import tensorflow_probability as tfp
 from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.positive import Positive
+from kvae.likelihoods.units import RealUnits
 from kvae.maths.stable import accelerated_zeros
 
 tfd = tfp.distributions
@@ -27,7 +28,8 @@ class Laplace(Likelihood):
         scale: a positive number keeps it fixed; "learned" learns one for all entries;
             "per_dimension" one per entry; "decoder" makes it a function of z. It is the
             mean absolute error, and the standard deviation is sqrt(2) times as much.
-        min_scale: learned scales stay above it. In the units of x.
+        min_scale: learned scales stay above it. A multiple of the spread of the data that
+            `adapt` measures, and in the units of x without.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -50,11 +52,14 @@ class Laplace(Likelihood):
         self.min_scale = min_scale
         self._loc = self.head("loc")
         self._scale = Positive(self, "scale", scale, min_scale)
+        self._units: RealUnits = RealUnits(self)
 
     def call(self, features: Tensor) -> Params:
         """Maps features to loc and scale, each (B, *data_shape)."""
-        loc = keras.ops.cast(self._loc(features), self.maths_dtype)
-        return {"loc": loc, "scale": self._scale(features) + accelerated_zeros(loc)}
+        raw = self._loc(features)
+        zeros = accelerated_zeros(keras.ops.cast(raw, self.maths_dtype))
+        scale = self._scale(features, self._units) + zeros
+        return {"loc": self._units.loc(raw), "scale": scale}
 
     def distribution(self, params: Params) -> Any:
         """Makes `Independent(Laplace)` with batch (B,) and event `data_shape`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -11,10 +12,12 @@ import tensorflow_probability as tfp
 from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.positive import Positive
+from kvae.likelihoods.units import RealUnits
 from kvae.maths.stable import accelerated_zeros
 
 tfd = tfp.distributions
 
+_LOG_ROOT_2_PI = 0.5 * math.log(2.0 * math.pi)
 _MOMENTUM = 0.99  # of the running mean square that evaluation uses
 
 
@@ -42,7 +45,8 @@ class Normal(Likelihood):
             "per_dimension" one per entry; "decoder" makes it a function of z; "optimal"
             computes the most likely one for all entries.
         min_scale: scales that are not fixed stay above it; a perfect fit would otherwise
-            drive the density to infinity. In the units of x.
+            drive the density to infinity. A multiple of the spread of the data that
+            `adapt` measures, and in the units of x without.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -68,18 +72,20 @@ class Normal(Likelihood):
         self.min_scale = min_scale
         self._loc = self.head("loc")
         self._scale = Positive(self, "scale", scale, min_scale, further=("optimal",))
-        if scale == "optimal":
+        if scale == "optimal":  # the mean square is in squared spreads of the data
             self._mean_square = self._statistic("mean_square", 1.0)
             self._batches = self._statistic("batches", 0.0)
+        self._units: RealUnits = RealUnits(self)
 
     def call(self, features: Tensor) -> Params:
         """Maps features to loc and scale, each (B, *data_shape)."""
-        loc = keras.ops.cast(self._loc(features), self.maths_dtype)
+        raw = self._loc(features)
         if self.scale == "optimal":
-            scale = self._bounded_root(self._mean_square.value)
+            scale = self._units.scale(self._bounded_root(self._mean_square.value))
         else:
-            scale = self._scale(features)
-        return {"loc": loc, "scale": scale + accelerated_zeros(loc)}
+            scale = self._scale(features, self._units)
+        zeros = accelerated_zeros(keras.ops.cast(raw, self.maths_dtype))
+        return {"loc": self._units.loc(raw), "scale": scale + zeros}
 
     def calibrate(
         self,
@@ -100,13 +106,19 @@ class Normal(Likelihood):
         good = tf.math.is_finite(mean_square)
         self._mean_square.assign(tf.where(good, old + share * (mean_square - old), old))
         self._batches.assign(tf.where(good, seen, seen - 1.0))
-        scale = self._bounded_root(mean_square)
+        scale = self._units.scale(self._bounded_root(mean_square))
         return {**params, "scale": scale + tf.zeros_like(params["scale"])}
 
     def distribution(self, params: Params) -> Any:
         """Makes `Independent(Normal)` with batch (B,) and event `data_shape`."""
         normal = tfd.Normal(params["loc"], params["scale"])
         return tfd.Independent(normal, len(self.data_shape))
+
+    def entry_log_prob(self, params: Params, x: Tensor) -> Tensor:
+        """Computes the log-density of each entry, also far from 0 in few spreads."""
+        # TFP takes x / scale - loc / scale, which rounds where both are large.
+        u = (x - params["loc"]) / params["scale"]
+        return -0.5 * tf.square(u) - tf.math.log(params["scale"]) - _LOG_ROOT_2_PI
 
     def mean(self, params: Params) -> Tensor:
         """The loc, (B, *data_shape), in the units of x."""
@@ -122,7 +134,7 @@ class Normal(Likelihood):
     def _batch_mean_square(
         self, loc: Tensor, x: Tensor, mask: Tensor | None, sample_weight: Tensor | None
     ) -> Tensor:
-        """Averages (x - loc)^2 over what counts in the batches of all replicas."""
+        """Averages (x - loc)^2, in spreads, over what counts on all replicas."""
         loc = tf.stop_gradient(loc)
         x = tf.cast(x, loc.dtype)
         counts = tf.math.is_finite(
@@ -134,7 +146,7 @@ class Normal(Likelihood):
         if sample_weight is not None:
             each = tf.cast(sample_weight, loc.dtype)
             weight *= tf.reshape(each, (-1, *(1 for _ in self.data_shape)))
-        gap = tf.where(counts, x, tf.zeros_like(x)) - loc
+        gap = self._units.relative(tf.where(counts, x, tf.zeros_like(x)) - loc)
         weight += tf.zeros_like(gap)
         sums = tf.stack([tf.reduce_sum(weight * tf.square(gap)), tf.reduce_sum(weight)])
         replicas = tf.distribute.get_replica_context()

@@ -11,7 +11,9 @@ import tensorflow_probability as tfp
 from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.count_support import ADVICE, COUNTS, bounded_log_mean, is_count
+from kvae.likelihoods.units import CountUnits
 from kvae.maths import poisson_log_prob
+from kvae.networks import Standardize
 
 tfd = tfp.distributions
 
@@ -36,12 +38,16 @@ class Poisson(Likelihood):
     def __init__(self, data_shape: tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(data_shape, **kwargs)
         self._log_rate = self.head("log_rate")
+        self._units: CountUnits = CountUnits(self)
 
     def call(self, features: Tensor) -> Params:
         """Maps features to log_rate (B, *data_shape)."""
-        return {
-            "log_rate": bounded_log_mean(self._log_rate(features), self.maths_dtype)
-        }
+        log_rate = self._units.log_mean(self._log_rate(features))
+        return {"log_rate": bounded_log_mean(log_rate, self.maths_dtype)}
+
+    def preprocessing(self) -> Standardize:
+        """Makes a layer that takes log(1 + x) of counts before it standardizes them."""
+        return Standardize(log1p=True)
 
     def distribution(self, params: Params) -> Any:
         """Makes `Independent(Poisson)` with batch (B,) and event `data_shape`."""

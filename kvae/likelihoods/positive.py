@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kvae.core.checks import is_number
 from kvae.core.types import Tensor
+from kvae.likelihoods.units import RealUnits
 from kvae.maths import soft_lower_bound
 
 KINDS = ("learned", "per_dimension", "decoder")
@@ -82,15 +83,22 @@ class Positive:
             # An attribute of the layer is what Keras and a SavedModel find.
             setattr(owner, f"_log_{name}", self._raw)
 
-    def __call__(self, features: Tensor) -> Tensor:
-        """Computes the parameter: scalar, (*data_shape) or (B, *data_shape)."""
+    def __call__(self, features: Tensor, units: RealUnits | None = None) -> Tensor:
+        """Computes the parameter: scalar, (*data_shape) or (B, *data_shape).
+
+        Args:
+            features: of the decoder.
+            units: of the data, for a parameter that has some; a fixed number is in the
+                units of x already.
+        """
         if self._raw is None:
             return tf.constant(self._value, self._dtype)
         head = self._value == "decoder"
         raw = self._raw(features) if head else _amplified(self._raw.value)
         lower, upper = self._bounds
         raw = soft_lower_bound(keras.ops.cast(raw, self._dtype), lower)
-        return tf.exp(-soft_lower_bound(-raw, -upper))
+        value = tf.exp(-soft_lower_bound(-raw, -upper))
+        return value if units is None else units.scale(value)
 
 
 def _amplified(weight: Tensor) -> Tensor:

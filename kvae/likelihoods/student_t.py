@@ -12,6 +12,7 @@ import tensorflow_probability as tfp
 from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.positive import Positive
+from kvae.likelihoods.units import RealUnits
 from kvae.maths import softplus
 from kvae.maths.counts import log_gamma_half_step
 from kvae.maths.stable import accelerated_zeros
@@ -33,7 +34,8 @@ class StudentT(Likelihood):
             from 5 on.
         scale: a positive number keeps it fixed; "learned" learns one for all entries;
             "per_dimension" one per entry; "decoder" makes it a function of z.
-        min_scale: learned scales stay above it. In the units of x.
+        min_scale: learned scales stay above it. A multiple of the spread of the data that
+            `adapt` measures, and in the units of x without.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -66,6 +68,7 @@ class StudentT(Likelihood):
         self.min_scale = min_scale
         self._loc = self.head("loc")
         self._scale = Positive(self, "scale", scale, min_scale)
+        self._units: RealUnits = RealUnits(self)
         if learned:
             self._raw_df = self.add_weight(
                 name="df",
@@ -77,13 +80,15 @@ class StudentT(Likelihood):
 
     def call(self, features: Tensor) -> Params:
         """Maps features to loc, scale and df, each (B, *data_shape)."""
-        loc = keras.ops.cast(self._loc(features), self.maths_dtype)
+        raw = self._loc(features)
+        loc = self._units.loc(raw)
         if self.df in ("learned", "per_dimension"):
             df = 1.0 + softplus(self._raw_df.value)
         else:
             df = tf.constant(self.df, loc.dtype)
-        zeros = accelerated_zeros(loc)
-        return {"loc": loc, "scale": self._scale(features) + zeros, "df": df + zeros}
+        zeros = accelerated_zeros(keras.ops.cast(raw, self.maths_dtype))
+        scale = self._scale(features, self._units) + zeros
+        return {"loc": loc, "scale": scale, "df": df + zeros}
 
     def distribution(self, params: Params) -> Any:
         """Makes `Independent(StudentT)` with batch (B,) and event `data_shape`."""

@@ -12,8 +12,10 @@ from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.count_support import ADVICE, COUNTS, bounded_log_mean, is_count
 from kvae.likelihoods.positive import Positive
+from kvae.likelihoods.units import CountUnits
 from kvae.maths import negative_binomial_log_prob, softplus
 from kvae.maths.stable import accelerated_zeros
+from kvae.networks import Standardize
 
 tfd = tfp.distributions
 
@@ -58,16 +60,22 @@ class ZeroInflatedNegativeBinomial(Likelihood):
         self._total_count = Positive(
             self, "total_count", total_count, min_total_count, upper=1e8
         )
+        self._units: CountUnits = CountUnits(self)
 
     def call(self, features: Tensor) -> Params:
         """Maps features to log_mean, total_count and zero_logits, each (B, *data_shape)."""
-        log_mean = bounded_log_mean(self._log_mean(features), self.maths_dtype)
+        log_mean = self._units.log_mean(self._log_mean(features))
+        log_mean = bounded_log_mean(log_mean, self.maths_dtype)
         zero_logits = keras.ops.cast(self._zero_logits(features), self.maths_dtype)
         return {
             "log_mean": log_mean,
             "total_count": self._total_count(features) + accelerated_zeros(log_mean),
             "zero_logits": zero_logits,
         }
+
+    def preprocessing(self) -> Standardize:
+        """Makes a layer that takes log(1 + x) of counts before it standardizes them."""
+        return Standardize(log1p=True)
 
     def distribution(self, params: Params) -> Any:
         """Makes `Independent(ZeroInflatedNegativeBinomial)`: batch (B,)."""

@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
-import logging
+import dataclasses
+import inspect
 from typing import Any
 
+import keras
 import numpy as np
 
 from kvae.core.inputs import check_finite
-from kvae.likelihoods import Bernoulli, Likelihood, Normal
+from kvae.core.spread import Spread
+from kvae.likelihoods import Bernoulli, Likelihood, NegativeBinomial, Normal
 from kvae.model.conditions import list_classes
-from kvae.networks import OneHot, conv_decoder, conv_encoder, mlp
+from kvae.model.default_networks import choose_networks
+from kvae.networks import OneHot, Standardize
 from kvae.networks.call import takes_one_tensor
 from kvae.posteriors import DiagonalNormal
 from kvae.priors import ConditionalNormal
 
-_LOG = logging.getLogger("kvae")
-
-
 _MOST_CLASSES = 1000  # a one-hot vector of more would dwarf the features beside it
+_DATA_KINDS = ("vectors", "images", "series")
+_MOST_CHANNELS = 16  # of what is taken for an image without being told
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """The parts of a model, and why they suit the data.
+
+    Attributes:
+        parts: keyword arguments of `kvae.VAE`.
+        reasons: in words, by name of the part; "x" says how the data were understood.
+            Parts that were given have none.
+    """
+
+    parts: dict[str, Any]
+    reasons: dict[str, str]
+
+    def __str__(self) -> str:
+        """All of it in one line, for the terminal."""
+        latents = f"{self.parts['posterior'].latent_dim} latents"
+        # Both networks have one reason, and the encoder's says more.
+        left_out = "decoder" if "encoder" in self.reasons else ""
+        words = [why for name, why in self.reasons.items() if name != left_out]
+        return f"for_data: {'; '.join([*words, latents])}"
 
 
 def choose_parts(
@@ -27,37 +52,38 @@ def choose_parts(
     given: dict[str, Any],
     condition: Any = None,
     conditional_prior: bool = False,
-) -> dict[str, Any]:
+    data_kind: str | None = None,
+) -> Choice:
     """Completes the constructor's arguments of a VAE for some data.
 
     Args:
         x: (N, ...) examples.
         latent_dim: D, the number of latent dimensions; a given posterior's own wins.
-        given: what the user has chosen.
+        given: what the user has chosen. An encoder may be a function, which is called
+            with the layer that prepares x, or with None where x needs none.
         condition: (N, ...) what x is conditioned on, or None.
         conditional_prior: learn p(z|c).
+        data_kind: "vectors", "images" or "series"; None to tell from the data.
 
     Returns:
-        parts: keyword arguments of `kvae.VAE`.
+        choice: parts and reasons.
 
     Raises:
-        ValueError: if x is empty, not finite, or of a shape that no network fits, or the
-            condition does not fit x.
+        ValueError: if x is empty, not finite, of a shape that no network fits or that may
+            mean two things, in units that float32 does not resolve, or the condition does
+            not fit x.
     """
     x = np.asarray(x)
-    if x.dtype.kind not in "fiub" or x.ndim not in (2, 3, 4) or len(x) == 0:
-        raise ValueError(
-            "for_data expects a filled array of numbers: (N, D) vectors, (N, H, W) or "
-            f"(N, H, W, C) images; received shape {x.shape}, dtype {x.dtype}."
-        )
-    check_finite(x)
+    _check_array(x, data_kind)
     shape = x.shape[1:]
     latent_dim = getattr(given.get("posterior"), "latent_dim", latent_dim)
-    parts: dict[str, Any] = {"posterior": DiagonalNormal(latent_dim)}
+    made = [name for name in ("encoder", "decoder") if name not in given]
+    if data_kind is None and (made or len(shape) == 1):
+        data_kind = _data_kind(x)
+    parts: dict[str, Any] = {"posterior": DiagonalNormal(latent_dim), **given}
+    reasons = {"x": f"{len(x)} examples of shape {shape}"}
     if "likelihood" not in given:
-        parts["likelihood"], why = _likelihood(x, shape)
-        name = type(parts["likelihood"]).__name__
-        _LOG.info("for_data: %s likelihood, because %s", name, why)
+        parts["likelihood"], reasons["likelihood"] = _likelihood(x, data_kind)
     if conditional_prior and (condition is None or "prior" in given):
         other = "a prior too" if "prior" in given else "no condition"
         raise ValueError(
@@ -69,22 +95,57 @@ def choose_parts(
         network = OneHot(options["classes"]) if "classes" in options else None
         parts["prior"] = ConditionalNormal(latent_dim, network)
         words += ", with a learned prior p(z|c)"
-    if len(shape) == 1:
-        networks = "dense networks, because examples are vectors"
-        parts["encoder"] = mlp(shape, (512, 256), **options)
-        parts["decoder"] = mlp((latent_dim,), (256, 512), role="decoder", **options)
-    else:
-        networks = "convolutional networks, because examples are images"
-        parts["encoder"] = conv_encoder(shape, **options)
-        parts["decoder"] = conv_decoder(latent_dim, shape, **options)
-    if made := sorted({"encoder", "decoder"} - set(given)):
-        _LOG.info("for_data: %s", networks)
-        if condition is not None:
-            taker = "both networks take" if len(made) == 2 else f"the {made[0]} takes"
-            _LOG.info("for_data: %s a condition: %s", taker, words)
+    preprocess = parts["likelihood"].preprocessing()
+    if preprocess is not None:
+        check_resolution(x)
+    if made:
+        suited = choose_networks(shape, data_kind)
+        if "encoder" in made:
+            parts["encoder"] = suited.encoder(preprocess=preprocess, **options)
+            seen = "" if preprocess is None else f" of {preprocess}"
+            reasons["encoder"] = f"{suited.what}{seen}, because {suited.why}"
+        if "decoder" in made:
+            parts["decoder"] = suited.decoder(latent_dim, **options)
+            reasons["decoder"] = f"{suited.what}, because {suited.why}"
+    if inspect.isfunction(parts["encoder"]):
+        parts["encoder"] = parts["encoder"](preprocess)
+    prepared = _adapt(parts["encoder"], x)
+    if "encoder" in given and preprocess is not None and not prepared:
+        reasons |= _note_of_raw(x)
+    if made and condition is not None:
+        taker = "both networks take" if len(made) == 2 else f"the {made[0]} takes"
+        reasons["condition"] = f"{taker} a condition: {words}"
     elif condition is not None:
-        _check_taken(given)
-    return {**parts, **given}
+        _check_taken(parts)
+    return Choice(parts, reasons)
+
+
+def check_resolution(x: np.ndarray) -> None:
+    """Raises for data whose differences are lost in float32.
+
+    Args:
+        x: (N, ...) examples.
+
+    Raises:
+        ValueError: if entries are far from 0 for their spread, or beyond what squares
+            in float32 hold, with what to subtract or divide by.
+    """
+    spread = Spread.of(x)
+    loc, scale = np.abs(spread.loc), spread.scale
+    at = int(np.argmax(loc / scale))
+    where = "x" if spread.shared else f"x[..., {at}]"
+    far, near = spread.loc.flat[at], spread.scale.flat[at]
+    if abs(far) * 2.0**-24 > 0.01 * near:
+        raise ValueError(
+            f"{where} has a mean of {far:.6g} and a spread of {near:.3g}, which float32 "
+            f"does not resolve. Subtract {far:.6g} first, in float64."
+        )
+    if scale.min() < 1e-30 or scale.max() > 1e30:
+        wrong = scale.min() if scale.min() < 1e-30 else scale.max()
+        raise ValueError(
+            f"x has a spread of {wrong:.3g}, beyond what float32 computes with. Divide it "
+            f"by {wrong:.1g} first, in float64."
+        )
 
 
 def _check_taken(given: dict[str, Any]) -> None:
@@ -150,21 +211,123 @@ def _condition(condition: Any, num: int) -> tuple[dict[str, Any], str]:
     return options, kind
 
 
-def _likelihood(x: np.ndarray, shape: tuple[int, ...]) -> tuple[Likelihood, str]:
-    low, high = float(x.min()), float(x.max())
-    if x.dtype.kind in "iu" and high > 1:
+def _check_array(x: np.ndarray, data_kind: str | None) -> None:
+    """Raises for what no model can learn from, whatever its parts."""
+    if data_kind not in (None, *_DATA_KINDS):
         raise ValueError(
-            f"for_data received integers from {low:g} to {high:g}. Scale images first, "
-            "x / 255.0, or pass likelihood= for counts."
+            f"data_kind must be one of {', '.join(map(repr, _DATA_KINDS))}, or None to "
+            f"tell from the data; received {data_kind!r}."
         )
-    if low < 0 or high > 1:
-        return Normal(shape), f"entries range from {low:.3g} to {high:.3g}"
-    extreme = float(np.mean((x < 0.1) | (x > 0.9)))
-    if extreme == 1.0 and ((x == 0) | (x == 1)).all():
-        return Bernoulli(shape), "all entries are 0 or 1"
-    if extreme > 0.4:
-        return Bernoulli(shape), (
-            f"{extreme:.0%} of the entries are within 0.1 of 0 or 1; grey ones are read as "
-            "probabilities"
+    least, most = {"vectors": (2, 99), "images": (3, 4), "series": (2, 3)}.get(
+        data_kind or "", (2, 4)
+    )
+    if x.dtype.kind not in "fiub" or not least <= x.ndim <= most or x.size == 0:
+        told = "" if data_kind is None else f", data_kind={data_kind!r}"
+        raise ValueError(
+            "for_data expects a filled array of numbers: (N, D) vectors, (N, H, W) or "
+            "(N, H, W, C) images, or (N, T, F) series; received shape "
+            f"{x.shape}, dtype {x.dtype}{told}."
         )
-    return Normal(shape), f"entries fill [0, 1] ({extreme:.0%} near its ends)"
+    check_finite(x)
+
+
+def _data_kind(x: np.ndarray) -> str:
+    """Tells vectors from images, or asks where it may be either of two things."""
+    shape = x.shape[1:]
+    if len(shape) == 1:
+        return "vectors"
+    axes = ", ".join(map(str, shape))
+    if len(shape) == 2:
+        height, width = shape
+        pixels = x.dtype == np.uint8 or (x.min() >= 0 and x.max() <= 1)
+        like_a_picture = min(shape) >= 8 and max(shape) <= 2 * min(shape)
+        if height == width or (pixels and like_a_picture):
+            return "images"
+        raise ValueError(
+            f"examples of shape ({axes}) may be images of {height} rows and {width} "
+            f"columns, or series of {height} steps with {width} features. Say which: pass "
+            'data_kind="images" or data_kind="series".'
+        )
+    height, width, channels = shape
+    if min(width, channels) > 4 and (height <= 4 or height < width == channels):
+        raise ValueError(
+            f"examples of shape ({axes}) look like images with their {height} channels "
+            "first. Channels come last: pass np.moveaxis(x, 1, -1). If these are images "
+            f'of {height} rows with {channels} channels, pass data_kind="images".'
+        )
+    if channels > _MOST_CHANNELS:
+        raise ValueError(
+            f"examples of shape ({axes}) would be images with {channels} channels. If they "
+            'are, pass data_kind="images"; if not, flatten them, '
+            'x.reshape(len(x), -1), or pass data_kind="vectors".'
+        )
+    return "images"
+
+
+def _likelihood(x: np.ndarray, data_kind: str | None) -> tuple[Likelihood, str]:
+    """Chooses p(x|z) from the values of x."""
+    shape = x.shape[1:]
+    low, high = float(x.min()), float(x.max())
+    if low >= 0 and high <= 1 and ((x == 0) | (x == 1)).all():
+        return Bernoulli(shape), "Bernoulli likelihood, because all entries are 0 or 1"
+    between = f"from {low:.4g} to {high:.4g}"
+    whole = low >= 0 and high > 1 and bool((x == np.round(x)).all())
+    if whole and data_kind != "images" and _look_counted(x):
+        return NegativeBinomial(shape), (
+            "NegativeBinomial likelihood, because entries are counts, whole numbers "
+            f"{between}, most of them small"
+        )
+    levels = len(shape) > 1 or x.dtype in (np.uint8, np.uint16)
+    if whole and x.dtype.kind in "iu" and not levels:
+        raise ValueError(
+            f"x holds integers {between}, which may be counts, levels or numbers of "
+            f"classes. For counts pass likelihood=kvae.likelihoods.NegativeBinomial("
+            f"{shape}), for levels floats, x.astype('float32'), and for classes "
+            "likelihoods.Categorical or likelihoods.Columns."
+        )
+    numbers = "whole" if whole else "real"
+    if data_kind == "vectors" and not Spread.of(x).shared:
+        return Normal(shape, scale="per_dimension"), (
+            "Normal likelihood with a learned scale for each column, because entries are "
+            f"{numbers} numbers {between} and columns differ in their units"
+        )
+    return Normal(shape), (
+        f"Normal likelihood with one learned scale, because entries are {numbers} numbers "
+        f"{between}"
+    )
+
+
+def _look_counted(x: np.ndarray) -> bool:
+    """Whether whole numbers look like counts: zeros, and the larger the fewer.
+
+    Levels of gray reach their upper end, and numbers of classes are spread over theirs.
+    """
+    low, high = x.min(), x.max()
+    upper_half, top = np.mean(x > 0.5 * high), np.mean(x > 0.75 * high)
+    return bool(low == 0 and upper_half < 0.05 and top < 0.01)
+
+
+def _adapt(encoder: Any, x: np.ndarray) -> bool:
+    """Shows the data to layers of an encoder that prepare them; False if it has none."""
+    layers = encoder._flatten_layers() if isinstance(encoder, keras.Layer) else []
+    found = [layer for layer in layers if isinstance(layer, Standardize)]
+    for layer in found:
+        layer.adapt(x)
+    return bool(found)
+
+
+def _note_of_raw(x: np.ndarray) -> dict[str, str]:
+    """What to know of a given encoder that sees data far from 0 or of another spread."""
+    if near_unit(x):
+        return {}
+    return {
+        "encoder": f"the given encoder sees x as it is, from {x.min():.4g} to "
+        f"{x.max():.4g}, unless it scales x itself (see networks.Standardize)"
+    }
+
+
+def near_unit(x: np.ndarray) -> bool:
+    """Whether networks learn from such data as they are."""
+    spread = Spread.of(x)
+    near = np.abs(spread.loc).max() <= 10
+    return bool(near and 0.03 <= spread.scale.min() and spread.scale.max() <= 10)

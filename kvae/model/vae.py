@@ -22,6 +22,7 @@ import tensorflow as tf
 from kvae.core.arrays import read_examples
 from kvae.core.checks import check_count, check_seed
 from kvae.core.inputs import Inputs, check_arrays, count_observed
+from kvae.core.say import say
 from kvae.core.types import Draw, LossParts, Params, Sampler, Tensor
 from kvae.corruptions import Corruption
 from kvae.fitting.arguments import prepare_data, unpack_batch
@@ -40,6 +41,7 @@ from kvae.fitting.replicas import (
 )
 from kvae.likelihoods import Likelihood
 from kvae.maths import maths_dtype
+from kvae.model import describe
 from kvae.model.arrays import ArrayMethods
 from kvae.model.conditions import Condition, check_condition
 from kvae.model.defaults import choose_parts
@@ -83,6 +85,8 @@ class VAE(ArrayMethods):
             numpy's global generator, which `keras.utils.set_random_seed` sets.
         corruption: noise on the encoder's input, in training only; the likelihood is
             always that of the clean x. None trains without.
+        reasons: why parts were chosen, by their names, for `summary` to show; `for_data`
+            writes them.
         **kwargs: passed to `keras.Model`.
 
     Raises:
@@ -103,29 +107,42 @@ class VAE(ArrayMethods):
         latent_dim: int = 16,
         condition: Any = None,
         conditional_prior: bool = False,
+        data_kind: str | None = None,
         **parts: Any,
     ) -> VAE:
-        """Builds a model whose parts suit the data, and says in the log which and why.
+        """Builds a model whose parts suit the data, and prints which and why in one line.
+
+        The model itself standardizes real numbers, and counts by their logarithm, before
+        its encoder and after its decoder; what goes in and comes out, nats included, is in
+        the units of x. `keras.config.disable_interactive_logging()` silences the line.
 
         Args:
             x: (N, ...) the training examples; (N, D) are vectors, (N, H, W) and
-                (N, H, W, C) images.
+                (N, H, W, C) images, (N, T, F) series.
             latent_dim: D, the number of latent dimensions; a given posterior's own wins.
             condition: (N, ...) what x is conditioned on: (N,) integers are labels, other
                 numbers are vectors or images; None builds an unconditional model.
             conditional_prior: learn p(z|c) instead of a fixed p(z).
-            **parts: any argument of `VAE`; what is given is not chosen.
+            data_kind: "vectors", "images" or "series"; None to tell from the data, or ask
+                where they may be either.
+            **parts: any argument of `VAE`; what is given is not chosen. `encoder` may
+                also be a function of the layer that prepares x:
+                `lambda preprocess: networks.mlp(shape, preprocess=preprocess)`.
 
         Returns:
             vae: built, not compiled.
 
         Raises:
-            ValueError: if x is empty, not finite, or of a shape that no network fits, or
-                the condition does not fit x.
+            ValueError: if x is empty, not finite, of a shape that no network fits or that
+                may mean two things, in units that float32 does not resolve, or the
+                condition does not fit x.
         """
         x = read_examples(x)
-        chosen = choose_parts(x, latent_dim, parts, condition, conditional_prior)
-        vae = cls(**chosen)
+        choice = choose_parts(
+            x, latent_dim, parts, condition, conditional_prior, data_kind
+        )
+        say(str(choice))
+        vae = cls(**choice.parts, reasons=choice.reasons)
         adapt_parts(vae, x)
         return vae
 
@@ -139,6 +156,7 @@ class VAE(ArrayMethods):
         objective: Objective | None = None,
         seed: int | None = None,
         corruption: Corruption | None = None,
+        reasons: dict[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -152,6 +170,7 @@ class VAE(ArrayMethods):
         self.objective = ELBO() if objective is None else objective
         self.corruption = corruption
         check_fit(self)
+        self.reasons = dict(reasons or {})
         self.seed = None if seed is None else check_seed(seed)
         self._input_shapes: dict[str, list[int | None]] | None = None
 
@@ -196,6 +215,38 @@ class VAE(ArrayMethods):
         """What the model is conditioned on: shape and classes; None if on nothing."""
         return Condition.of(self)
 
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+    ) -> None:
+        """Prints the parts, their sizes, and why `for_data` chose them.
+
+        Args:
+            line_length: as in Keras, of the networks.
+            positions: as in Keras, of the networks.
+            print_fn: called with the text; `print` if None.
+            expand_nested: print the layers of encoder and decoder too, as Keras does.
+            show_trainable: as in Keras, of the networks.
+            layer_range: as in Keras, of the networks.
+        """
+        (print_fn or print)(describe.text(self))
+        if expand_nested:
+            for network in (self.encoder, self.decoder):
+                network.summary(
+                    line_length, positions, print_fn, True, show_trainable, layer_range
+                )
+
+    def __repr__(self) -> str:
+        return describe.line(self)
+
+    def _repr_html_(self) -> str:
+        return describe.page(self)
+
     def check_inputs(self, data: Any) -> Inputs:
         """Checks a data set held as arrays before any graph is built.
 
@@ -227,7 +278,7 @@ class VAE(ArrayMethods):
         x = tf.cast(inputs.x, self.maths_dtype)
         optional = {"condition": inputs.condition}
         if inputs.mask is not None:
-            x = tf.where(tf.cast(inputs.mask, tf.bool), x, tf.zeros_like(x))
+            x = tf.where(tf.cast(inputs.mask, tf.bool), x, self.likelihood.neutral)
         if "mask" in (declared_inputs(self.encoder) or ()):
             mask = tf.ones_like(x) if inputs.mask is None else inputs.mask
             optional["mask"] = tf.cast(mask, x.dtype)
@@ -745,6 +796,7 @@ class VAE(ArrayMethods):
             "trainable": self.trainable,
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
             "seed": self.seed,
+            "reasons": dict(self.reasons),
             **{p: keras.saving.serialize_keras_object(getattr(self, p)) for p in KINDS},
         }
 

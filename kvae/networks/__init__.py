@@ -11,6 +11,9 @@ from kvae.networks.mlp import mlp as mlp
 from kvae.networks.normal_network import NormalNetwork as NormalNetwork
 from kvae.networks.one_hot import OneHot as OneHot
 from kvae.networks.projection import Projection as Projection
+from kvae.networks.series import series_decoder as series_decoder
+from kvae.networks.series import series_encoder as series_encoder
+from kvae.networks.standardize import Standardize as Standardize
 from kvae.networks.take_first import TakeFirst as TakeFirst
 from kvae.networks.unflatten import Unflatten as Unflatten
 from kvae.networks.visible import masked_encoder as masked_encoder

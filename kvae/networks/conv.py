@@ -20,6 +20,7 @@ def conv_encoder(
     activation: Any = "silu",
     condition_shape: tuple[int, ...] | None = None,
     classes: int | tuple[int, ...] | None = None,
+    preprocess: Any = None,
 ) -> keras.Model:
     """Builds an encoder that halves the image once per entry of `filters`.
 
@@ -32,6 +33,8 @@ def conv_encoder(
             through convolutions of its own. None without.
         classes: of a condition that is an integer label, joined as a one-hot vector: the
             labels, or a number n for 0 .. n-1.
+        preprocess: a Keras layer that x goes through first, such as `Standardize`; None:
+            none.
 
     Returns:
         network: a functional Keras model from (B, *data_shape) to (B, units). With a
@@ -42,7 +45,7 @@ def conv_encoder(
     """
     height, width, channels = _image_shape(data_shape, filters)
     x = keras.Input(tuple(data_shape), name="x")
-    hidden = x
+    hidden = x if preprocess is None else preprocess(x)
     if len(data_shape) == 2:
         hidden = Unflatten((height, width, channels))(hidden)
     for count in filters:

@@ -18,6 +18,7 @@ def mlp(
     condition_shape: tuple[int, ...] | None = None,
     role: str = "encoder",
     classes: int | tuple[int, ...] | None = None,
+    preprocess: Any = None,
 ) -> keras.Model:
     """Builds a stack of dense layers, for an encoder or a decoder.
 
@@ -29,6 +30,8 @@ def mlp(
         role: "encoder" names the main input x, "decoder" names it z.
         classes: of a condition that is an integer label: the labels, or a number n for
             0 .. n-1. It is joined as a one-hot vector.
+        preprocess: a Keras layer that the main input goes through first, such as
+            `Standardize`; None: none.
 
     Returns:
         network: a functional Keras model from (B, *input_shape) to (B, units[-1]). With
@@ -44,9 +47,9 @@ def mlp(
         )
     name = main_name(role)
     main = keras.Input(tuple(input_shape), name=name)
-    hidden = main
+    hidden = main if preprocess is None else preprocess(main)
     if len(input_shape) > 1:
-        hidden = Unflatten((math.prod(input_shape),))(main)
+        hidden = Unflatten((math.prod(input_shape),))(hidden)
     inputs: Any = main
     given = condition_input(condition_shape, classes)
     if given is not None:

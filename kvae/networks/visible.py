@@ -16,21 +16,25 @@ def masked_encoder(
     filters: tuple[int, ...] = (32, 64),
     units: tuple[int, ...] = (256,),
     activation: Any = "gelu",
+    preprocess: Any = None,
 ) -> keras.Model:
-    """Builds an encoder that sees x with zeros for what is hidden, and the mask.
+    """Builds an encoder that sees x and the mask, 0 or a mean for what is hidden.
 
     Args:
         data_shape: (D,), (H, W) or (H, W, C) of one example.
         filters: of an image: channels after each halving.
         units: widths of the dense layers at the end, the features.
         activation: any Keras activation.
+        preprocess: a Keras layer that x goes through first, such as `Standardize`; None:
+            none.
 
     Returns:
         network: a functional Keras model of a dict of "x" and "mask" to (B, units[-1]).
     """
     x = keras.Input(tuple(data_shape), name="x")
     mask = keras.Input(tuple(data_shape), name="mask")
-    seen = keras.layers.Concatenate()([_channels(x), _channels(mask)])
+    prepared = x if preprocess is None else preprocess(x)
+    seen = keras.layers.Concatenate()([_channels(prepared), _channels(mask)])
     features = _body(seen, filters, units, activation)
     return keras.Model({"x": x, "mask": mask}, features, name="encoder")
 

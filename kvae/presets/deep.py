@@ -36,8 +36,9 @@ def ladder_vae(
         given: dict[str, Any] = {
             name: parts[name] for name in ("encoder", "likelihood") if name in parts
         }
-        condition = parts.get("condition")
-        decoder = choose_parts(x, latent_dim, given, condition)["decoder"]
+        condition, kind = parts.get("condition"), parts.get("data_kind")
+        choice = choose_parts(x, latent_dim, given, condition, data_kind=kind)
+        decoder = choice.parts["decoder"]
     z = keras.Input((sum(levels),), name="z")
     first = TakeFirst(latent_dim)(z)
     if "condition" in (declared_inputs(decoder) or ()):

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from kvae import networks, priors
+from kvae.core.arrays import read_examples
+from kvae.core.spread import Spread
 from kvae.likelihoods import StudentT
 from kvae.masks import MaskFamily, as_family, visible_shape
+from kvae.model.defaults import near_unit
 from kvae.model.vae import VAE
 from kvae.objectives import IWAE, Completion, Objective
 
@@ -70,6 +73,15 @@ def completing_vae(
         ),
     }
     made = {name: make() for name, make in chosen.items() if name not in parts}
+    x = np.asarray(x)
+    if made and not near_unit(x):
+        spread = Spread.of(x)
+        raise ValueError(
+            "completing_vae expects data near 0 with a spread near 1, such as pixels in "
+            f"[0, 1]; received {x.min():.4g} to {x.max():.4g}. Pass "
+            f"(x - {spread.loc.mean():.4g}) / {spread.scale.mean():.4g}"
+            f"{'' if spread.shared else ', and better each column by its own spread'}."
+        )
     objective = Completion(objective, masks)
     return VAE.for_data(x, latent_dim, objective=objective, **made, **parts)
 
@@ -83,10 +95,10 @@ def miwae_imputer(
 ) -> VAE:
     """Builds the MIWAE model for a table with missing entries.
 
-    It has an importance-weighted bound on the observed entries, an encoder that sees zeros
-    for missing ones, and a Student-t likelihood whose scale depends on z. Its degrees of
-    freedom, which depend on z in the paper, are one number per column here. Standardize
-    the columns first. Then call `fit({"x": x, "mask": mask})` and
+    It has an importance-weighted bound on the observed entries, an encoder that sees the
+    mean of the column for missing ones, and a Student-t likelihood whose scale depends on
+    z. Its degrees of freedom, which depend on z in the paper, are one number per column
+    here. Columns can be in any units. Call `fit({"x": x, "mask": mask})` and then
     `kvae.evaluation.impute`.
 
     Args:
@@ -98,10 +110,10 @@ def miwae_imputer(
 
     Source: Mattei, Frellsen 2019, arXiv:1812.02633.
     """
-    x = np.nan_to_num(np.asarray(x, "float32"))
+    x = read_examples(np.ma.masked_invalid(np.asarray(x, "float64")))
     latent_dim = getattr(parts.get("posterior"), "latent_dim", latent_dim)
     chosen: dict[str, Callable[[], Any]] = {
-        "encoder": lambda: networks.mlp(x.shape[1:], units, "tanh"),
+        "encoder": lambda: _prepared(x.shape[1:], units),
         "decoder": lambda: networks.mlp((latent_dim,), units, "tanh", role="decoder"),
         "likelihood": lambda: StudentT(
             x.shape[1:], df="per_dimension", scale="decoder"
@@ -110,3 +122,7 @@ def miwae_imputer(
     }
     made = {name: make() for name, make in chosen.items() if name not in parts}
     return VAE.for_data(x, latent_dim, **made, **parts)
+
+
+def _prepared(shape: tuple[int, ...], units: tuple[int, ...]) -> Callable[[Any], Any]:
+    return lambda preprocess: networks.mlp(shape, units, "tanh", preprocess=preprocess)

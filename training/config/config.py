@@ -137,6 +137,11 @@ class Config:
     binarise: str = _key(
         "none", _choice("none", "dynamic"), "dynamic: pixels drawn anew each epoch"
     )
+    data_kind: str | None = _key(
+        None,
+        _optional(_choice("vectors", "images", "series")),
+        "how examples are understood: vectors, images, series; None: from their shape",
+    )
     latent_dim: int = _key(16, _whole(1), "number of latent dimensions")
     preset: Any = _key(None, _part, "a model of kvae.presets, such as beta_vae")
     network: str | None = _key(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import collections.abc
+import functools
 import inspect
 import math
 import numbers
 import types
 import typing
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -76,9 +77,10 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
     given: dict[str, Any] = {}
     options = {} if condition is None else condition_options(condition)
     for role in () if config.complete is not None else ("encoder", "decoder"):
-        spec = getattr(config, role)
-        if spec is not None or config.network is not None:
-            given[role] = _network(role, spec, config.network, context, options)
+        if getattr(config, role) is not None or config.network is not None:
+            make = functools.partial(_network, role, config, context, options)
+            # An encoder is made when the layer is known that prepares x for it.
+            given[role] = _later(make) if role == "encoder" else make()
     nameless: dict[str, Any] = {}
     for kind in ("posterior", "prior", "likelihood", "objective", "corruption"):
         spec = getattr(config, kind)
@@ -87,6 +89,8 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
             continue
         if kind == "objective" and config.kl_warmup and config.preset is None:
             spec = _with_warmup(config, spec, count)
+        if kind == "likelihood" and spec is None and config.binarise == "dynamic":
+            spec = "Bernoulli"  # of what will be drawn; x holds probabilities
         if spec is not None:
             given[kind] = make_part(kind, spec, context)
     if config.complete is not None:
@@ -95,7 +99,7 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
         with user_errors():
             family = masks.as_family(config.mask)
         given["objective"] = objectives.Masked(given.get("objective"), family)
-    given |= {"seed": config.seed}
+    given |= {"seed": config.seed, "data_kind": config.data_kind}
     if condition is not None:
         given |= {
             "condition": condition,
@@ -219,16 +223,23 @@ def make_part(kind: str, spec: Any, context: dict[str, Any]) -> Any:
     return _call(found, f"{kind} {found.__name__}", arguments, context)
 
 
+def _later(make: Callable[..., Any]) -> Callable[[Any], Any]:
+    """The function of the layer that prepares x, as `VAE.for_data` takes an encoder."""
+    return lambda preprocess: make(preprocess=preprocess)
+
+
 def _network(
     role: str,
-    spec: Any,
-    default: str | None,
+    config: Config,
     context: dict[str, Any],
     condition: dict[str, Any],
+    preprocess: Any = None,
 ) -> Any:
+    spec, default = getattr(config, role), config.network
     if isinstance(spec, dict) and "name" not in spec:
         if default is None:
             default = "conv" if len(context["data_shape"]) > 1 else "mlp"
+            default = "series" if config.data_kind == "series" else default
         spec = {"name": default, **spec}
     name, arguments = _split(role, default if spec is None else spec)
     functions = {
@@ -247,7 +258,13 @@ def _network(
         maker,
         f"{name} {role}",
         arguments,
-        {**context, "input_shape": shape, "role": role, **condition},
+        {
+            **context,
+            "input_shape": shape,
+            "role": role,
+            "preprocess": preprocess,
+            **condition,
+        },
     )
 
 
@@ -322,7 +339,7 @@ def _as_many(title: str, value: Any, hint: Any) -> Any:
     kinds = typing.get_args(hint) if _is_union(hint) else (hint,)
     lists = any(
         inspect.isclass(origin := typing.get_origin(kind) or kind)
-        and issubclass(origin, collections.abc.Sequence)
+        and issubclass(origin, Sequence)
         and origin is not str
         for kind in kinds
     )

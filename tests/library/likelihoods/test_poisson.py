@@ -61,7 +61,7 @@ def test_draws_follow_the_masses():
 def test_rate_stays_finite_for_any_features():
     part = Poisson((1,))
     part(tf.zeros((1, 1)))
-    part.set_weights([np.ones((1, 1)), np.zeros(1)])
+    part._log_rate.set_weights([np.ones((1, 1)), np.zeros(1)])
     np.testing.assert_allclose(
         part(tf.constant([[3.0]]))["log_rate"], [[3.0]], atol=1e-5
     )

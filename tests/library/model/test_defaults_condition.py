@@ -1,7 +1,5 @@
 """`VAE.for_data` with a condition."""
 
-import logging
-
 import numpy as np
 import pytest
 
@@ -19,12 +17,12 @@ CONDITIONS = {
 
 @pytest.mark.parametrize("kind", CONDITIONS)
 @pytest.mark.parametrize("x", [IMAGES, IMAGES.reshape(12, 36)], ids=["image", "vector"])
-def test_both_networks_and_the_prior_take_what_the_data_show(x, kind, caplog):
+def test_both_networks_and_the_prior_take_what_the_data_show(x, kind, capsys):
     condition, words = CONDITIONS[kind]
-    with caplog.at_level(logging.INFO, "kvae"):
-        vae = kvae.VAE.for_data(x, 2, condition, conditional_prior=True)
-    assert f"a condition: {words}" in caplog.text
-    assert "with a learned prior p(z|c)" in caplog.text
+    vae = kvae.VAE.for_data(x, 2, condition, conditional_prior=True)
+    line = capsys.readouterr().out
+    assert f"a condition: {words}" in line
+    assert "with a learned prior p(z|c)" in line
     assert isinstance(vae.prior, kvae.priors.ConditionalNormal)
     assert vae.condition.shape == condition.shape[1:]
     assert np.isfinite(vae.elbo({"x": x, "condition": condition})).all()
@@ -77,11 +75,10 @@ def test_a_condition_that_nobody_takes_is_refused():
         kvae.presets.completing_vae(IMAGES, 2, units=())
 
 
-def test_the_log_names_who_takes_the_condition(caplog):
+def test_the_line_names_who_takes_the_condition(capsys):
     x, labels = IMAGES.reshape(12, 36), np.tile([0, 1], 6)
-    with caplog.at_level(logging.INFO, "kvae"):
-        vae = kvae.VAE.for_data(x, 2, labels, encoder=kvae.networks.mlp((36,), (8,)))
-    assert "the decoder takes a condition" in caplog.text
+    vae = kvae.VAE.for_data(x, 2, labels, encoder=kvae.networks.mlp((36,), (8,)))
+    assert "the decoder takes a condition" in capsys.readouterr().out
     assert vae.condition.classes == (0, 1)
 
 

@@ -192,7 +192,7 @@ def test_numbers_that_would_train_nothing_are_refused(arguments):
         (np.zeros((0, 4)), "filled array of numbers"),
         (np.zeros(5), "filled array of numbers"),
         (np.full((3, 4), np.nan), "NaN or infinite"),
-        (np.arange(12).reshape(3, 4), "integers from 0 to 11. Scale images first"),
+        (np.arange(12).reshape(3, 4), "integers from 0 to 11, which may be counts"),
     ],
 )
 def test_for_data_refuses_what_no_network_fits(x, message):

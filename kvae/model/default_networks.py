@@ -1,0 +1,97 @@
+"""Networks that suit the shape of the data."""
+
+from __future__ import annotations
+
+import functools
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from kvae.networks import (
+    conv_decoder,
+    conv_encoder,
+    mlp,
+    series_decoder,
+    series_encoder,
+)
+
+_LARGEST_MAP = 8  # images and series are halved until they are no larger
+_MANY_WEIGHTS = 100_000_000
+_FEW_ENTRIES = 256  # of an example: dense networks suit images too, of one layer
+
+
+class Networks(NamedTuple):
+    """Makers of encoder and decoder, what they make, and why."""
+
+    encoder: Callable[..., Any]
+    decoder: Callable[..., Any]
+    what: str
+    why: str
+
+
+def choose_networks(shape: tuple[int, ...], data_kind: str | None) -> Networks:
+    """Chooses networks for examples of a shape and kind.
+
+    Args:
+        shape: of one example.
+        data_kind: "vectors", "images" or "series".
+
+    Returns:
+        networks: makers, which take what `kvae.networks` takes of conditions.
+    """
+    if data_kind == "series":
+        return _series_networks(shape)
+    if data_kind == "vectors":
+        return _dense_networks(shape, "examples are vectors")
+    height, width, *channels = shape
+    why = f"examples are images of {height}x{width} pixels"
+    if channels and channels[0] > 1:
+        why += f" with {channels[0]} channels"
+    if math.prod(shape) <= _FEW_ENTRIES:
+        return _dense_networks(shape, f"{why}, which is small")
+    halvings = _halvings(max(height, width))
+    filters = (*(64,) * (halvings - 2), 32, 16, 8)
+    return Networks(
+        functools.partial(conv_encoder, shape, (32, 64, *(128,) * (halvings - 2))),
+        functools.partial(conv_decoder, data_shape=shape, filters=filters),
+        "convolutional networks",
+        why,
+    )
+
+
+def _dense_networks(shape: tuple[int, ...], why: str) -> Networks:
+    entries = math.prod(shape)
+    units = (256,) if entries <= _FEW_ENTRIES else (512, 256)
+    if (weights := 2 * entries * units[0]) > _MANY_WEIGHTS:
+        warnings.warn(
+            f"dense networks for examples of {entries} numbers have {weights / 1e6:.0f} "
+            "million weights. Reduce the data first, for example by PCA, or pass smaller "
+            "networks as encoder= and decoder=.",
+            stacklevel=5,
+        )
+    return Networks(
+        functools.partial(mlp, shape, units, "silu"),
+        lambda latent_dim, **options: mlp(
+            (latent_dim,), units[::-1], "silu", role="decoder", **options
+        ),
+        "dense networks",
+        why,
+    )
+
+
+def _series_networks(shape: tuple[int, ...]) -> Networks:
+    steps, *features = shape
+    halvings = _halvings(steps)
+    filters = (*(64,) * halvings, 32)
+    return Networks(
+        functools.partial(series_encoder, shape, (32, 64, *(128,) * (halvings - 2))),
+        functools.partial(series_decoder, data_shape=shape, filters=filters),
+        "convolutional networks along the steps",
+        f"examples are series of {steps} steps with {features[0] if features else 1} "
+        "features",
+    )
+
+
+def _halvings(side: int) -> int:
+    return max(2, math.ceil(math.log2(side / _LARGEST_MAP)))

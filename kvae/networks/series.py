@@ -1,0 +1,139 @@
+"""Convolutional networks for series: steps in order, each with some features."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+
+from kvae.networks.condition import condition_input, join
+from kvae.networks.crop import Crop
+from kvae.networks.unflatten import Unflatten
+
+
+def series_encoder(
+    data_shape: tuple[int, ...],
+    filters: tuple[int, ...] = (32, 64),
+    units: int = 256,
+    activation: Any = "gelu",
+    condition_shape: tuple[int, ...] | None = None,
+    classes: int | tuple[int, ...] | None = None,
+    preprocess: Any = None,
+) -> keras.Model:
+    """Builds an encoder that halves the number of steps once per entry of `filters`.
+
+    Args:
+        data_shape: (T, F) of one series, T steps of F features; (T,) has one feature.
+        filters: channels after each halving.
+        units: width of the dense layer at the end, the features.
+        activation: any Keras activation.
+        condition_shape: of one condition, joined before the dense layer; None without.
+        classes: of a condition that is an integer label, joined as a one-hot vector: the
+            labels, or a number n for 0 .. n-1.
+        preprocess: a Keras layer that x goes through first, such as `Standardize`; None:
+            none.
+
+    Returns:
+        network: a functional Keras model from (B, *data_shape) to (B, units). With a
+            condition its inputs are a dict of "x" and "condition".
+
+    Raises:
+        ValueError: if `data_shape` is not that of a series, or `filters` is empty.
+    """
+    steps, features = _series_shape(data_shape, filters)
+    x = keras.Input(tuple(data_shape), name="x")
+    hidden = x if preprocess is None else preprocess(x)
+    hidden = Unflatten((steps, 1, features))(hidden)
+    for count in filters:
+        hidden = _convolution(count, 4, activation, stride=2)(hidden)
+    hidden = Unflatten((math.prod(hidden.shape[1:]),))(hidden)
+    inputs: Any = x
+    given = condition_input(condition_shape, classes)
+    if given is not None:
+        inputs = {"x": x, "condition": given[0]}
+        hidden = join(hidden, given[1])
+    hidden = keras.layers.Dense(units, activation)(hidden)
+    return keras.Model(inputs, hidden, name="encoder")
+
+
+def series_decoder(
+    latent_dim: int,
+    data_shape: tuple[int, ...],
+    filters: tuple[int, ...] = (64, 32, 32),
+    units: int = 256,
+    activation: Any = "gelu",
+    condition_shape: tuple[int, ...] | None = None,
+    classes: int | tuple[int, ...] | None = None,
+) -> keras.Model:
+    """Builds a decoder that doubles a few steps up to the length of the series.
+
+    The features keep the steps, so that the head of a likelihood is one small map for
+    every step.
+
+    Args:
+        latent_dim: D, the number of latent dimensions.
+        data_shape: (T, F) of one series, T steps of F features; (T,) has one feature.
+        filters: channels of the fewest steps, then after each doubling.
+        units: width of the dense layer at the start.
+        activation: any Keras activation.
+        condition_shape: of one condition, joined to the latents; None without.
+        classes: of a condition that is an integer label, joined as a one-hot vector: the
+            labels, or a number n for 0 .. n-1.
+
+    Returns:
+        network: a functional Keras model from (B, latent_dim) to (B, T, filters[-1]).
+            With a condition its inputs are a dict of "z" and "condition".
+
+    Raises:
+        ValueError: if `data_shape` is not that of a series, or `filters` is empty.
+    """
+    steps, _ = _series_shape(data_shape, filters)
+    factor = 2 ** (len(filters) - 1)
+    rows = math.ceil(steps / factor)
+    z = keras.Input((latent_dim,), name="z")
+    inputs: Any = z
+    hidden = z
+    given = condition_input(condition_shape, classes)
+    if given is not None:
+        inputs = {"z": z, "condition": given[0]}
+        hidden = join(hidden, given[1])
+    hidden = keras.layers.Dense(units, activation)(hidden)
+    hidden = keras.layers.Dense(rows * filters[0], activation)(hidden)
+    hidden = Unflatten((rows, 1, filters[0]))(hidden)
+    for count in filters[1:]:
+        hidden = _convolution(2 * count, 3, activation)(hidden)
+        rows *= 2
+        hidden = Unflatten((rows, 1, count))(hidden)  # two channels become two steps
+        hidden = _convolution(count, 5, activation)(hidden)
+    if rows != steps:
+        hidden = Crop(steps, 1)(hidden)
+    hidden = Unflatten((steps, filters[-1]))(hidden)
+    return keras.Model(inputs, hidden, name="decoder")
+
+
+def _convolution(channels: int, size: int, activation: Any, stride: int = 1) -> Any:
+    """A convolution along the steps of images one pixel wide.
+
+    LiteRT runs `Conv1D` as this too, between two reshapes outside its accelerated path.
+    """
+    return keras.layers.Conv2D(
+        channels, (size, 1), (stride, 1), "same", activation=activation
+    )
+
+
+def _series_shape(
+    data_shape: tuple[int, ...], filters: tuple[int, ...]
+) -> tuple[int, int]:
+    if len(data_shape) not in (1, 2) or min(data_shape) < 1:
+        raise ValueError(
+            "a network for series expects data_shape (T, F) or (T,); received "
+            f"{tuple(data_shape)}. Use networks.conv_encoder and conv_decoder for images."
+        )
+    if not filters:
+        raise ValueError(
+            "a network for series expects at least one entry in filters; received "
+            "filters=(). Try filters=(32, 64)."
+        )
+    steps, *features = data_shape
+    return steps, features[0] if features else 1
