@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import hashlib
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -136,14 +135,3 @@ def binarised(rows: Rows, seed: int = TEST_BINARISATION_SEED) -> Rows:
 
 def _in_unit_interval(read: np.ndarray) -> bool:
     return not read.size or bool(read.min() >= 0 and read.max() <= 1)  # NaN is not
-
-
-def fingerprint(rows: Rows) -> str:
-    """A checksum of up to 16 rows, evenly spread, their type and their number."""
-    count = len(rows)
-    digest = hashlib.sha256(str(count).encode())
-    for row in np.unique(np.linspace(0, count - 1, 16).astype(int)):
-        read = np.ascontiguousarray(rows[row : row + 1])
-        digest.update(f"{read.dtype} {read.shape}".encode())
-        digest.update(read.tobytes())
-    return digest.hexdigest()[:16]

@@ -22,7 +22,8 @@ from kvae.core.inputs import Inputs
 from kvae.core.types import Tensor
 from kvae.model import endpoints
 from kvae.objectives import is_completing
-from kvae.training.data.rows import Rows, fingerprint
+from kvae.training.data.fingerprint import fingerprint
+from kvae.training.data.rows import Rows
 from kvae.training.encoding.label_column import LabelColumn
 from kvae.training.encoding.shard_files import check_format, write_shard
 from kvae.training.encoding.shard_folder import ShardFolder, joined_facts

@@ -200,6 +200,15 @@ class RunDirectory:
                     "into training and test examples is another now; bring the data back, "
                     "or train a new run."
                 )
+        before = self._data_fact("checksums")
+        if isinstance(before, dict):
+            changed = [k for k, v in now["checksums"].items() if before.get(k) != v]
+            if changed:
+                raise UserError(
+                    f"the data of {self.path} have changed since it was trained: there "
+                    f"are as many, but {', '.join(changed)} hold other values. Bring the "
+                    "data back, or train a new run."
+                )
 
     def write_model(self, vae: Any) -> None:
         """Writes model.keras."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kvae.training import UserError, binarise_once
-from kvae.training.data.rows import binarised, checked, fingerprint, joined
+from kvae.training.data.rows import binarised, checked, joined
 from kvae.training.data.sources import ExamplesOnDisk
 from kvae.training.data.sources.npy_file import NpyFile
 
@@ -73,15 +73,3 @@ def test_every_batch_of_integers_is_compared_with_the_range(x: np.ndarray) -> No
     x[12] = -1 / 16
     with pytest.raises(UserError, match="range over -1 to"):
         rows[12:13]
-
-
-def test_the_fingerprint_tells_data_apart(x: np.ndarray) -> None:
-    whole = fingerprint(x)
-    assert fingerprint(joined([x[:7], x[7:]])) == whole
-    for other in (x[:-1], x[::-1], x.astype("float64"), x.reshape(40, 9)):
-        assert fingerprint(other) != whole
-    for row in (0, 39):
-        changed = x.copy()
-        changed[row] += 1e-6
-        assert fingerprint(changed) != whole
-    assert len(fingerprint(x[:1])) == 16

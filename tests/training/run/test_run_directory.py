@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from kvae.core.errors import UserError
+from kvae.training import load_data
 from kvae.training.commands.evaluate_runs import show_metrics
 from kvae.training.config.config import Config
 from kvae.training.run.further_epochs import read_history
@@ -151,3 +152,17 @@ def test_any_flipped_byte_of_the_history_is_noticed_or_is_a_number(
             assert all(isinstance(row["epoch"], int) for row in read_history(run))
     run.history_file.write_bytes(whole)
     assert [row["elbo"] for row in read_history(run)] == [-3.5, -2.5]
+
+
+def test_other_rows_of_the_same_size_are_noticed(tmp_path: pathlib.Path) -> None:
+    x = np.random.default_rng(0).random((30, 4), dtype="float32")
+    np.savez(tmp_path / "x.npz", train=x, test=x[:10], test_labels=np.arange(10))
+    directory = RunDirectory.create(tmp_path / "run")
+    directory.write_config(CONFIG, load_data(str(tmp_path / "x.npz")).describe())
+    directory.check_data(load_data(str(tmp_path / "x.npz")).describe())
+    other = x[:10].copy()
+    other[4] += 0.01
+    labels = np.arange(10)[::-1]
+    np.savez(tmp_path / "x.npz", train=x, test=other, test_labels=labels)
+    with pytest.raises(UserError, match="as many, but test, test labels hold other"):
+        directory.check_data(load_data(str(tmp_path / "x.npz")).describe())

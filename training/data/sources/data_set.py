@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kvae.core.errors import UserError
+from kvae.training.data.fingerprint import fingerprint
 from kvae.training.data.sources.hold_out import HOLD_OUT_SEED, validation_rows
 
 _LOG = logging.getLogger("kvae")
@@ -97,6 +98,12 @@ class DataSet:
             "dtype": self.dtype,
             "divisor": self.divisor,
             "label_names": None if self.label_names is None else list(self.label_names),
+            "checksums": {
+                name.replace("_", " "): fingerprint(value)
+                for part in ("train", "validation", "test")
+                for name in (part, f"{part}_labels")
+                if (value := getattr(self, name)) is not None and len(value)
+            },
         }
 
 
