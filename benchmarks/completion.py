@@ -9,9 +9,9 @@ each hidden pixel a Bernoulli probability:
 
     completing VAE      p(left | right) by importance sampling
     regressor           the decoder's network without a latent
-    nearest neighbour   the left half of the training digit whose right half is nearest,
+    nearest neighbor   the left half of the training digit whose right half is nearest,
                         mixed with the mean digit by a weight chosen on validation digits
-    k neighbours        the mean of several, their number chosen on validation digits too
+    k neighbors        the mean of several, their number chosen on validation digits too
     VAE, resampling     of an unconditional VAE, K candidates for z given the right half,
                         w_k their importance weights: log sum_k w_k p(left | z_k)
     VAE, p(x) / p(right)   of the same, log p(x) - log p(right): what resampling would
@@ -56,7 +56,7 @@ from kvae import (
 )
 from kvae.masks import visible_shape
 from kvae.objectives import ELBO
-from kvae.training import binarise_once, load_data, training_batches
+from kvae.training import binarize_once, load_data, training_batches
 from kvae.training.run.completion import save_completions
 
 HALF = masks.Half("left")
@@ -88,7 +88,7 @@ def measure(setting: argparse.Namespace) -> dict[str, Any]:
     """Trains all methods and measures them on the same test digits."""
     share = 0.1 if setting.data == "digits" else 1000
     data = load_data(setting.data, setting.data_dir, share)
-    test = binarise_once(data.test)[: setting.examples]
+    test = binarize_once(data.test)[: setting.examples]
     labels = np.asarray(data.test_labels)[: len(test)]
     num = setting.num
 
@@ -96,7 +96,7 @@ def measure(setting: argparse.Namespace) -> dict[str, Any]:
     whole = trained(unconditional(data.train, setting), data, setting)
     plain = for_right_halves(whole, data, setting)
     given = regressor(data, setting)
-    one, several = neighbours(data, (1,)), neighbours(data, (1, 3, 10, 30, 100))
+    one, several = neighbors(data, (1,)), neighbors(data, (1, 3, 10, 30, 100))
     scored, notes = {}, {}
     count, seed = setting.num_samples, setting.seed
     visible = {"x": test, "mask": HALF.draw(len(test), data.shape).numpy()}
@@ -130,8 +130,8 @@ def measure(setting: argparse.Namespace) -> dict[str, Any]:
     means = {}
     for name, predict in (
         ("regressor", given),
-        ("nearest neighbour", one),
-        ("k neighbours", several),
+        ("nearest neighbor", one),
+        ("k neighbors", several),
     ):
         p = predict(halves(test)[1])
         scored[name] = log_bernoulli(p, halves(test)[0])
@@ -142,7 +142,7 @@ def measure(setting: argparse.Namespace) -> dict[str, Any]:
         ).x
         means[name] = halves(completed)[0].reshape(len(test), num, -1)
 
-    judge = classifier(binarise_once(data.train, seed=1), np.asarray(data.train_labels))
+    judge = classifier(binarize_once(data.train, seed=1), np.asarray(data.train_labels))
     rng = np.random.default_rng(setting.seed)
     rows: dict[str, dict[str, Any]] = {}
     for name, values in scored.items():
@@ -273,12 +273,10 @@ def regressor(
     return lambda right: 1 / (1 + np.exp(-network.predict(right, 500, verbose=0)))
 
 
-def neighbours(
-    data: Any, counts: tuple[int, ...]
-) -> Callable[[np.ndarray], np.ndarray]:
+def neighbors(data: Any, counts: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
     """The mean left half of the nearest right halves, calibrated on validation digits."""
     left, right = halves(data.train)
-    valid = halves(binarise_once(data.validation))
+    valid = halves(binarize_once(data.validation))
     blank = left.mean(axis=0)
     square = np.square(right).sum(axis=1)
 
@@ -295,7 +293,7 @@ def neighbours(
             p = (1 - weight) * guess + weight * blank
             best = max(best, (log_bernoulli(p, valid[0]).mean(), count, weight))
     _, count, weight = best
-    print(f"neighbours: {count}, weight of the mean digit {weight:.3f}", flush=True)
+    print(f"neighbors: {count}, weight of the mean digit {weight:.3f}", flush=True)
     return lambda given: (
         (1 - weight) * left[ranked(given)[:, :count]].mean(axis=1) + weight * blank
     )
@@ -328,9 +326,9 @@ def fit(
         **compiled,
     )
     train = training_batches(
-        data.train, setting.batch_size, setting.seed, binarise=True
+        data.train, setting.batch_size, setting.seed, binarize=True
     )
-    valid: Any = binarise_once(data.validation)
+    valid: Any = binarize_once(data.validation)
     if pairs is not None:
         train, valid = train.map(pairs), pairs(valid)
     best = keras.callbacks.EarlyStopping(

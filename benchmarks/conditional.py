@@ -13,7 +13,7 @@ examples (`kvae.priors.fit_mixture`).
 Measures the importance-weighted bound on log p(x|c) and log p(x) of the same test
 examples, so their difference comes with a paired standard error. Then draws the same
 number of samples of each class and asks classifiers that were trained on real training
-examples alone. Each judges what it learned from: one grey levels, the means of p(x|z,c);
+examples alone. Each judges what it learned from: one gray levels, the means of p(x|z,c);
 one binary pixels, draws from p(x|z,c). Beside it stands how often it is right about real
 test examples.
 """
@@ -34,7 +34,7 @@ import numpy as np
 
 import kvae
 from kvae import evaluation
-from kvae.training import binarise_once, load_data, training_batches
+from kvae.training import binarize_once, load_data, training_batches
 
 
 def build(x: np.ndarray, labels: np.ndarray | None, setting: Any, classes: int) -> Any:
@@ -65,7 +65,7 @@ def fit(vae: Any, x: np.ndarray, labels: np.ndarray | None, setting: Any) -> flo
     vae.compile(keras.optimizers.Adam(rate), steps_per_execution=min(10, steps))
     began = time.monotonic()
     vae.fit(
-        training_batches(x, setting.batch_size, 0, binarise=True, condition=labels),
+        training_batches(x, setting.batch_size, 0, binarize=True, condition=labels),
         epochs=setting.epochs,
         steps_per_epoch=steps,
         shuffle=False,
@@ -78,7 +78,7 @@ def with_fitted_prior(
     vae: Any, x: np.ndarray, labels: np.ndarray | None, components: int
 ) -> Any:
     """Replaces the prior by a mixture of where training examples lie in the latents."""
-    drawn = binarise_once(x, seed=2)
+    drawn = binarize_once(x, seed=2)
     inputs = drawn if labels is None else {"x": drawn, "condition": labels}
     prior = kvae.priors.fit_mixture(vae, inputs, components)
     return vae.with_prior(prior, kvae.objectives.ELBO(kl="sampled"))
@@ -138,7 +138,7 @@ def measure(setting: Any) -> dict[str, Any]:
         part: getattr(data, f"{part}_labels").astype("int32")
         for part in ("train", "test")
     }
-    test = binarise_once(data.test)[: setting.examples]
+    test = binarize_once(data.test)[: setting.examples]
     test_labels = labels["test"][: setting.examples]
     found: dict[str, Any] = {"setting": vars(setting).copy(), "test": len(test)}
     found["setting"].pop("out")
@@ -170,8 +170,8 @@ def measure(setting: Any) -> dict[str, Any]:
         "unit": "nats per example, paired",
     }
     real = {
-        "grey": (data.train, data.test),
-        "binary": (binarise_once(data.train, seed=1), binarise_once(data.test)),
+        "gray": (data.train, data.test),
+        "binary": (binarize_once(data.train, seed=1), binarize_once(data.test)),
     }
     found["classifiers"] = {}
     for pixels, (train, unseen) in real.items():
@@ -179,7 +179,7 @@ def measure(setting: Any) -> dict[str, Any]:
         found["classifiers"][pixels] = {
             "on_real_test": share(predict(unseen) == labels["test"]),
             "on_samples": judge(
-                conditional, predict, setting.samples, mean=pixels == "grey"
+                conditional, predict, setting.samples, mean=pixels == "gray"
             ),
         }
     return found

@@ -4,7 +4,7 @@
 
 Half of the entries are hidden at random. Every method sees the same incomplete table and
 fills it in; the score is the root mean square error over the hidden entries, in units of
-each column's standard deviation. Columns are standardised by the moments of the observed
+each column's standard deviation. Columns are standardized by the moments of the observed
 entries. The networks are those of the MIWAE paper: three hidden layers of 128 units with
 tanh, ten latents, K = 20 in training. Each seed draws other holes; differences to MIWAE are
 paired by seed.
@@ -82,7 +82,7 @@ def main() -> None:
 def make_holes(
     complete: np.ndarray, missing: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Standardises by what is observed: the table, the mask, the table with NaN."""
+    """Standardizes by what is observed: the table, the mask, the table with NaN."""
     family = kvae.masks.RandomEntries(missing)
     mask = family.draw(len(complete), complete.shape[1:], seed).numpy() == 1
     holes = np.where(mask, complete, np.nan)

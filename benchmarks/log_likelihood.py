@@ -29,7 +29,7 @@ import tensorflow as tf
 
 import kvae
 from kvae import evaluation, networks
-from kvae.training import binarise_once, load_data, training_batches
+from kvae.training import binarize_once, load_data, training_batches
 
 LATENT, WIDTH = 50, 200
 DECODER = LATENT * WIDTH + WIDTH * WIDTH + WIDTH * 784  # multiply-adds per sample
@@ -90,10 +90,10 @@ def main() -> None:
     train = data.train.reshape(-1, 784)
     vae = model()
     vae.compile(keras.optimizers.Adam(1e-3), jit_compile=True, steps_per_execution=50)
-    batches = training_batches(train, 200, 0, binarise=True)
+    batches = training_batches(train, 200, 0, binarize=True)
     steps = len(train) // 200
     vae.fit(batches, epochs=options.epochs, steps_per_epoch=steps, verbose=0)
-    x = binarise_once(data.test)[: options.examples].reshape(-1, 784)
+    x = binarize_once(data.test)[: options.examples].reshape(-1, 784)
 
     speed = peak()
     flops = 2.0 * DECODER * options.num_samples

@@ -4,7 +4,7 @@
     python benchmarks/published.py --data-dir DIR --out published --only dynamic-one-1
     python benchmarks/published.py --out published --show
 
-Networks and binarisation are the papers'; schedule and batch size are ours. A row may
+Networks and binarization are the papers'; schedule and batch size are ours. A row may
 start from the weights of another, whose training it then need not repeat: more epochs from
 fewer, several latents from one. log p(x) is the importance-weighted bound with 5000 latents
 on all 10 000 test images, an error that of the mean over images. A latent is active if the
@@ -41,7 +41,7 @@ from kvae import (
     priors,
     schedules,
 )
-from kvae.training import Checkpoint, binarise_once, load_data, training_batches
+from kvae.training import Checkpoint, binarize_once, load_data, training_batches
 
 SHAPE = (28, 28, 1)
 LATENTS = 5000
@@ -55,7 +55,7 @@ def build(row: Row, x: np.ndarray, steps: int) -> kvae.VAE:
         return _gated(row, x, steps)
     latent, units = (50, (200, 200)) if row.network == "one" else (100, (200, 200))
     parts: dict[str, Any] = {
-        "encoder": _centred(networks.mlp(SHAPE, units, "tanh"), x),
+        "encoder": _centered(networks.mlp(SHAPE, units, "tanh"), x),
         "posterior": posteriors.DiagonalNormal(latent),
         "prior": priors.StandardNormal(latent),
         "decoder": networks.mlp((latent,), units, "tanh", role="decoder"),
@@ -85,11 +85,11 @@ def _objective(row: Row, warm_up: int) -> objectives.Objective:
     return objectives.ELBO(beta, row.samples, kl=row.kl)
 
 
-def _centred(encoder: keras.Model, x: np.ndarray) -> keras.Model:
+def _centered(encoder: keras.Model, x: np.ndarray) -> keras.Model:
     """The same functions of x, from weights of which gradients move all alike."""
     mean = x.mean(axis=0)
-    centre = keras.layers.Normalization((1, 2, 3), mean, np.ones_like(mean))
-    return keras.Sequential([keras.Input(SHAPE, name="x"), centre, encoder])
+    center = keras.layers.Normalization((1, 2, 3), mean, np.ones_like(mean))
+    return keras.Sequential([keras.Input(SHAPE, name="x"), center, encoder])
 
 
 def _start_from_mean(model: kvae.VAE, x: np.ndarray) -> None:
@@ -106,7 +106,7 @@ def _gated(row: Row, x: np.ndarray, steps: int) -> kvae.VAE:
     if row.network == "vamp":
         prior = priors.VampPrior(latent, SHAPE, 500)
     model = kvae.VAE(
-        _centred(networks.mlp(SHAPE, (300, 300), "gelu"), x),
+        _centered(networks.mlp(SHAPE, (300, 300), "gelu"), x),
         networks.mlp((latent,), (300, 300), "gelu", role="decoder"),
         posteriors.DiagonalNormal(latent),
         likelihoods.Bernoulli(SHAPE),
@@ -126,7 +126,7 @@ def load(data: str, data_dir: str | None) -> tuple[np.ndarray, np.ndarray]:
         loaded = load_data("binarized_mnist", data_dir)
         return np.concatenate([loaded.train, loaded.validation]), loaded.test
     loaded = load_data("mnist", data_dir)
-    return loaded.train, binarise_once(loaded.test)
+    return loaded.train, binarize_once(loaded.test)
 
 
 def train(name: str, folder: pathlib.Path, x: np.ndarray) -> kvae.VAE:
@@ -155,7 +155,7 @@ def train(name: str, folder: pathlib.Path, x: np.ndarray) -> kvae.VAE:
     def batches_from(first: int) -> tf.data.Dataset:
         drawn = row.data == "dynamic"
         seed = row.samples  # other pixels and another order than those of fewer latents
-        return training_batches(x, row.batch, seed, binarise=drawn, first_batch=first)
+        return training_batches(x, row.batch, seed, binarize=drawn, first_batch=first)
 
     began = time.process_time()
     history = vae.fit(

@@ -138,7 +138,7 @@ def sweep(address: str, rounds: int) -> dict[int, float]:
             for size, z in latents.items():
                 began = time.perf_counter()
                 server.decode(z)
-                if index >= 3:  # the first are slower: graphs are specialised
+                if index >= 3:  # the first are slower: graphs are specialized
                     taken[size].append(time.perf_counter() - began)
     return {size: float(np.median(seconds)) for size, seconds in taken.items()}
 

@@ -152,7 +152,7 @@ def configuration(data: str, epochs: int) -> Any:
             "epochs": epochs,
             "batch_size": BATCH,
             "validation": HELD,
-            "binarise": "dynamic",
+            "binarize": "dynamic",
             "likelihood": "bernoulli",
             "network": "mlp",
             "latent_dim": 16,
@@ -193,8 +193,8 @@ def time_steps(
     examples = load_run_data(config).train
     vae = build_model(config, examples)
     vae.compile("adam", jit_compile=False)
-    batches = iter(training_batches(examples, BATCH, 0, binarise=True))
-    held = iter(training_batches(examples[:SHARD], BATCH, 0, binarise=True))
+    batches = iter(training_batches(examples, BATCH, 0, binarize=True))
+    held = iter(training_batches(examples[:SHARD], BATCH, 0, binarize=True))
     constant = iter(tf.data.Dataset.from_tensors(next(batches)).repeat())
     vae.build((None, SIDE, SIDE))
     vae.make_train_function()

@@ -76,8 +76,8 @@ def fit_as_a_user(job: dict[str, Any], x: np.ndarray, turns: Turns) -> None:
 
 
 def fit_as_a_recipe(job: dict[str, Any], x: np.ndarray, turns: Turns) -> None:
-    """The pipeline of `kvae train`, shuffled and binarised in the graph."""
-    batches = training_batches(x, job["batch"], seed=0, binarise=True)
+    """The pipeline of `kvae train`, shuffled and binarized in the graph."""
+    batches = training_batches(x, job["batch"], seed=0, binarize=True)
     _fit_batches(job, batches, len(x), turns)
 
 

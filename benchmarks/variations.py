@@ -39,7 +39,7 @@ from kvae import (
     priors,
     schedules,
 )
-from kvae.training import binarise_once, load_data, training_batches
+from kvae.training import binarize_once, load_data, training_batches
 
 LATENT = 40
 LEVELS = (LATENT, 20)
@@ -109,32 +109,32 @@ LATENTS = {
         x, steps, objectives.ELBO(kl="sampled")
     ),
 }
-GREY = {
+GRAY = {
     f"Normal, scale {scale}": lambda x, steps, scale=scale: mlp_vae(
         likelihood=likelihoods.Normal(SHAPE, scale)
     )
     for scale in (1.0, 0.1, "learned", "optimal")
 }
-TABLES = (BOUNDS, LATENTS, GREY)
+TABLES = (BOUNDS, LATENTS, GRAY)
 SETTING = ("epochs", "batch_size", "examples", "samples")
 
 
 def run(name: str, options: argparse.Namespace, data: Any) -> dict[str, Any]:
     """Trains and measures one line of the table."""
     keras.utils.set_random_seed(0)
-    binary = name not in GREY
+    binary = name not in GRAY
     steps = math.ceil(len(data.train) / options.batch_size)
-    vae = (BOUNDS | LATENTS | GREY)[name](data.train, steps * options.epochs)
+    vae = (BOUNDS | LATENTS | GRAY)[name](data.train, steps * options.epochs)
     rate = keras.optimizers.schedules.CosineDecay(1e-3, steps * options.epochs)
     vae.compile(keras.optimizers.Adam(rate), jit_compile=True, steps_per_execution=50)
-    batches = training_batches(data.train, options.batch_size, 1, binarise=binary)
+    batches = training_batches(data.train, options.batch_size, 1, binarize=binary)
     began = time.process_time()
     vae.fit(batches, epochs=options.epochs, steps_per_epoch=steps, verbose=0)
     seconds = time.process_time() - began
     test = data.test[: options.examples]
-    test = binarise_once(test) if binary else test
+    test = binarize_once(test) if binary else test
     result = evaluation.log_likelihood(vae, test, options.samples)
-    elbo = vae.elbo(data.test if not binary else binarise_once(data.test))
+    elbo = vae.elbo(data.test if not binary else binarize_once(data.test))
     return {
         "log_likelihood": result.log_likelihood.to_dict(),
         "elbo": float(elbo.mean()),

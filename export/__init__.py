@@ -6,7 +6,7 @@
 
 `export` raises `ParityFailed` (its message holds the table), `ExportRefused`,
 `FileExistsError`, `WriteError` or `ImportError`, each with one clear sentence first; then
-nothing stands under the directory's name. `saved_model` and `litert` write one artefact
+nothing stands under the directory's name. `saved_model` and `litert` write one artifact
 alone.
 """
 

@@ -43,7 +43,7 @@ def export(
     precisions: tuple[str, ...] = ("float32",),
     batches: tuple[int | None, ...] = (None,),
     whole_model: bool = False,
-    licence: str | None = None,
+    license: str | None = None,
     serving: bool = False,
     allow_untrained: bool = False,
 ) -> ExportReport:
@@ -73,7 +73,7 @@ def export(
             "int8". What each costs in nats is measured on `x` and reported.
         batches: of the .tflite files: None is a free batch size, 1 a fixed one.
         whole_model: write .tflite files with every endpoint too (weights stored once).
-        licence: of the weights, for the model card inside each .tflite file.
+        license: of the weights, for the model card inside each .tflite file.
         serving: add warm-up requests to the SavedModel, and directory/serving/ with
             examples of a model server's configuration.
         allow_untrained: export a model that never saw a training step.
@@ -94,7 +94,7 @@ def export(
     check_built(vae)
     if not allow_untrained:
         check_trained(vae)
-    choices = Choices(precisions, batches, whole_model, licence)
+    choices = Choices(precisions, batches, whole_model, license)
     for target in targets:
         target.check(choices)
     if serving:

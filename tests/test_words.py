@@ -53,7 +53,9 @@ SPELLINGS = {
     r"artefact": "artifact",
     r"judgement": "judgment",
     r"cent(?:re[sd]?|ring)(?![a-z])": "center",
-    r"(?:label|model|level|channel|cancel|travel|signal)l(?:ed|ing)(?![a-z])": "one l",
+    r"(?:label|model|level|channel|cancel|travel|signal)l(?:ed|ing)(?![a-z])": (
+        "one l"
+    ),
     r"(?:anal|paral)l?ys(?:e[sd]?|ing)(?![a-z])": "analyze",
     r"catalogue": "catalog",
     r"(?:defen|offen)ce": "defense",

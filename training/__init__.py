@@ -9,7 +9,7 @@ from kvae.training.checkpoint.divergence import StopOnDivergence as StopOnDiverg
 from kvae.training.config.config import Config as Config
 from kvae.training.config.load_recipe import load_recipe as load_recipe
 from kvae.training.config.load_recipe import recipe_names as recipe_names
-from kvae.training.data.pipeline import binarise_once as binarise_once
+from kvae.training.data.pipeline import binarize_once as binarize_once
 from kvae.training.data.pipeline import training_batches as training_batches
 from kvae.training.data.sources import DataSet as DataSet
 from kvae.training.data.sources import ExamplesOnDisk as ExamplesOnDisk

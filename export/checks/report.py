@@ -15,12 +15,12 @@ class ExportReport:
 
     Attributes:
         directory: of the export.
-        files: one record per artefact: "path", "kind", "precision", "batch",
+        files: one record per artifact: "path", "kind", "precision", "batch",
             "signatures", "bytes", "limits".
         rows: one record per compared output, with the fields that
             `kvae.export.checks.verification.compare` names.
         problems: damage and failures in words; empty if all is well.
-        skipped: artefacts that could not be checked on this machine, and why.
+        skipped: artifacts that could not be checked on this machine, and why.
         refused: endpoints that LiteRT cannot run for this model, and why.
         seconds: how long it took.
     """

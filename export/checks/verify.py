@@ -24,7 +24,7 @@ def verify(directory: Any, runners: Mapping[str, Path] | None = None) -> ExportR
         runners: for files of a target of your own, its `runner` by its `kind`.
 
     Returns:
-        report: `report.ok` says whether all is equal and undamaged; artefacts whose
+        report: `report.ok` says whether all is equal and undamaged; artifacts whose
             runtime is not installed are in `report.skipped`.
 
     Raises:

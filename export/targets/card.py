@@ -28,7 +28,7 @@ def make_card(
     model: dict[str, Any],
     file: dict[str, Any],
     support: str,
-    licence: str | None,
+    license: str | None,
     rows: list[dict[str, Any]],
     cost: dict[str, Any],
 ) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def make_card(
         model: the model's entry of the manifest.
         file: the file's entry of the manifest.
         support: what values x may take, in words.
-        licence: of the weights, an SPDX name or any text; None if not said.
+        license: of the weights, an SPDX name or any text; None if not said.
         rows: its parity table.
         cost: what its precision costs.
 
@@ -51,7 +51,7 @@ def make_card(
         "model": model,
         "precision": file["precision"],
         "batch": file["batch"],
-        "licence": licence,
+        "license": license,
         "signatures": {
             name: {
                 "inputs": {

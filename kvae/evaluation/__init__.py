@@ -48,8 +48,8 @@ from kvae.evaluation.log_likelihood import LogLikelihoodResult as LogLikelihoodR
 from kvae.evaluation.log_likelihood import log_likelihood as log_likelihood
 from kvae.evaluation.mig import mutual_information_gap as mutual_information_gap
 from kvae.evaluation.mmd import maximum_mean_discrepancy as maximum_mean_discrepancy
-from kvae.evaluation.neighbours import NeighbourScores as NeighbourScores
-from kvae.evaluation.neighbours import neighbour_scores as neighbour_scores
+from kvae.evaluation.neighbors import NeighborScores as NeighborScores
+from kvae.evaluation.neighbors import neighbor_scores as neighbor_scores
 from kvae.evaluation.result import Estimate as Estimate
 from kvae.evaluation.result import Result as Result
 from kvae.evaluation.sample_quality import SampleQualityResult as SampleQualityResult

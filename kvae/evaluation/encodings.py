@@ -105,7 +105,7 @@ def marginals(distribution: Any) -> Callable[[Tensor], Tensor] | None:
     return None
 
 
-def is_factorised(distribution: Any) -> bool:
+def is_factorized(distribution: Any) -> bool:
     """Says whether the dimensions of a distribution over z are independent."""
     if isinstance(distribution, tfd.MultivariateNormalDiag):
         return True

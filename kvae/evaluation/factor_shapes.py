@@ -20,7 +20,7 @@ class FactorShapes:
         x: (N, size, size, 1) float32, from 0 to 1.
         factors: (N, 5) int, the level of each factor.
         values: (N, 5) the factor itself: kind as a number, scale as a share of the
-            largest, rotation in radians, centre from 0 to 1 across the image.
+            largest, rotation in radians, center from 0 to 1 across the image.
         names: of the factors.
         categorical: whether the levels of a factor have no order.
     """

@@ -22,7 +22,7 @@ def feature_classifier(
     batch_size: int = 128,
     seed: int = 0,
 ) -> keras.Model:
-    """Trains a small classifier on labelled data; its last hidden layer is the features.
+    """Trains a small classifier on labeled data; its last hidden layer is the features.
 
     Images of at least 8 x 8 pixels get two strided convolutions, anything else two dense
     layers. Scores in these features compare models trained on this data set with one
@@ -66,10 +66,10 @@ def feature_classifier(
     order = np.random.default_rng(seed).permutation(len(x))
     x, y = x[order], y[order]
     kept = math.ceil(0.9 * len(x))
-    centre, spread = float(x[:kept].mean()), float(x[:kept].std()) or 1.0
+    center, spread = float(x[:kept].mean()), float(x[:kept].std()) or 1.0
 
     inputs = keras.Input(x.shape[1:], name="x")
-    features = _body(inputs, (centre, spread), num_features, seed)
+    features = _body(inputs, (center, spread), num_features, seed)
     logits = keras.layers.Dense(len(classes), **_seeded(seed + 9))(features)
     classifier = keras.Model(inputs, logits)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -94,10 +94,10 @@ def _seeded(seed: int) -> dict[str, Any]:
 
 
 def _body(
-    inputs: Any, centre_and_spread: tuple[float, float], num_features: int, seed: int
+    inputs: Any, center_and_spread: tuple[float, float], num_features: int, seed: int
 ) -> Any:
-    centre, spread = centre_and_spread
-    hidden = keras.layers.Rescaling(1.0 / spread, -centre / spread)(inputs)
+    center, spread = center_and_spread
+    hidden = keras.layers.Rescaling(1.0 / spread, -center / spread)(inputs)
     shape = tuple(inputs.shape[1:])
     if len(shape) == 2:
         hidden = keras.layers.Reshape((*shape, 1))(hidden)

@@ -31,39 +31,39 @@ _FIT, _TEST = 0xF17, 0x7E57  # tags of the random streams
 class InferenceGapResult(Result):
     """log p(x) - ELBO, split.
 
-    log p(x) - ELBO = approximation gap + amortisation gap, each an average over examples
+    log p(x) - ELBO = approximation gap + amortization gap, each an average over examples
     with its standard error; the errors are paired, so they are smaller than those of the
     bounds themselves.
 
     Attributes:
-        log_likelihood: log p(x), by importance sampling from the optimised q, or what the
+        log_likelihood: log p(x), by importance sampling from the optimized q, or what the
             caller gave.
-        optimised_elbo: the bound with q optimised for each example.
+        optimized_elbo: the bound with q optimized for each example.
         elbo: the bound with the encoder's q.
-        approximation_gap: log p(x) - optimised_elbo: what the family cannot express. The
+        approximation_gap: log p(x) - optimized_elbo: what the family cannot express. The
             tutorials' "error term", KL(q || p(z|x)) for the best q of the family.
-        amortisation_gap: optimised_elbo - elbo: what the encoder loses against fitting
+        amortization_gap: optimized_elbo - elbo: what the encoder loses against fitting
             each example.
         total_gap: log p(x) - elbo.
         approximation_share: approximation_gap / total_gap.
         num_examples: N.
-        num_steps: optimisation steps per example.
+        num_steps: optimization steps per example.
         num_samples: latents that the bounds were measured with.
-        still_rising: nats per example that the second half of the optimisation gained,
+        still_rising: nats per example that the second half of the optimization gained,
             measured like the bounds; near 0 once q has settled.
         estimator: how log p(x) was found.
         seed: of all noise.
         warning: in words, or "".
         per_example_log_likelihood: (N,) nats.
-        per_example_optimised_elbo: (N,) nats.
+        per_example_optimized_elbo: (N,) nats.
         per_example_elbo: (N,) nats.
     """
 
     log_likelihood: Estimate = dataclasses.field(metadata={"unit": "nats per example"})
-    optimised_elbo: Estimate = dataclasses.field(metadata={"unit": "nats per example"})
+    optimized_elbo: Estimate = dataclasses.field(metadata={"unit": "nats per example"})
     elbo: Estimate = dataclasses.field(metadata={"unit": "nats per example"})
     approximation_gap: Estimate = dataclasses.field(metadata={"unit": "nats"})
-    amortisation_gap: Estimate = dataclasses.field(metadata={"unit": "nats"})
+    amortization_gap: Estimate = dataclasses.field(metadata={"unit": "nats"})
     total_gap: Estimate = dataclasses.field(metadata={"unit": "nats"})
     approximation_share: float
     num_examples: int
@@ -74,7 +74,7 @@ class InferenceGapResult(Result):
     seed: int
     warning: str
     per_example_log_likelihood: np.ndarray
-    per_example_optimised_elbo: np.ndarray
+    per_example_optimized_elbo: np.ndarray
     per_example_elbo: np.ndarray
 
 
@@ -92,10 +92,10 @@ def inference_gap(
     """Splits log p(x) - ELBO into the fault of the family and that of the encoder.
 
         approximation gap = log p(x) - max_q ELBO(q)      over q of the posterior's family
-        amortisation gap  = max_q ELBO(q) - ELBO(q(z|x))
+        amortization gap  = max_q ELBO(q) - ELBO(q(z|x))
 
-    For each example the parameters of q are optimised with Adam from the encoder's, under
-    fresh noise at every step; all bounds are then measured on noise that the optimisation
+    For each example the parameters of q are optimized with Adam from the encoder's, under
+    fresh noise at every step; all bounds are then measured on noise that the optimization
     has not seen. It takes about `3 * num_steps * num_fit_samples` decoder passes per
     example: a few hundred examples say enough.
 
@@ -108,7 +108,7 @@ def inference_gap(
         num_samples: latents that bounds and log p(x) are measured with.
         log_likelihood: (N,) log p(x) from elsewhere, for example
             `annealed_importance_sampling(...).per_example`; by importance sampling from
-            the optimised q if None.
+            the optimized q if None.
         seed: of all noise.
         positions: (N,) integers that the noise of each example depends on; 0 .. N-1 if
             None.
@@ -142,14 +142,14 @@ def inference_gap(
     columns: list[tuple[float, float, float, float, float]] = []
     for i, place in enumerate(places):
         example = {k: tf.constant(v[i : i + 1]) for k, v in inputs.to_dict().items()}
-        amortised, optimised, weights, gain = fit(
+        amortized, optimized, weights, gain = fit(
             example, prior, tf.constant([seed, 0]), tf.constant(place, tf.int32)
         )
         likelihood, size = importance_estimate(weights.numpy().astype("float64"))
-        bounds = float(amortised), float(optimised)
+        bounds = float(amortized), float(optimized)
         columns.append((*bounds, likelihood, size, float(gain)))
-    amortised, optimised, likelihoods, sizes, gains = np.array(columns).T
-    how = f"importance sampling from the optimised q, {num_samples} samples"
+    amortized, optimized, likelihoods, sizes, gains = np.array(columns).T
+    how = f"importance sampling from the optimized q, {num_samples} samples"
     warning = degenerate_warning(likelihoods, sizes, num_samples)
     if log_likelihood is not None:
         likelihoods = np.asarray(log_likelihood, "float64")
@@ -159,22 +159,22 @@ def inference_gap(
                 f"log_likelihood must hold one value per example, shape ({num},); "
                 f"received {likelihoods.shape}."
             )
-    approximation = Estimate.mean_of(likelihoods - optimised)
-    amortisation = Estimate.mean_of(optimised - amortised)
-    total = Estimate.mean_of(likelihoods - amortised)
+    approximation = Estimate.mean_of(likelihoods - optimized)
+    amortization = Estimate.mean_of(optimized - amortized)
+    total = Estimate.mean_of(likelihoods - amortized)
     rising = float(gains.mean())
-    if rising > max(0.05, 0.02 * amortisation.value):
+    if rising > max(0.05, 0.02 * amortization.value):
         warning += (
-            f"{' Also, ' if warning else ''}the second half of the optimisation still "
-            f"gained {rising:.2g} nats: the amortisation gap is likely larger and the "
+            f"{' Also, ' if warning else ''}the second half of the optimization still "
+            f"gained {rising:.2g} nats: the amortization gap is likely larger and the "
             "approximation gap smaller than said. Raise num_steps."
         )
     return InferenceGapResult(
         log_likelihood=Estimate.mean_of(likelihoods),
-        optimised_elbo=Estimate.mean_of(optimised),
-        elbo=Estimate.mean_of(amortised),
+        optimized_elbo=Estimate.mean_of(optimized),
+        elbo=Estimate.mean_of(amortized),
         approximation_gap=approximation,
-        amortisation_gap=amortisation,
+        amortization_gap=amortization,
         total_gap=total,
         approximation_share=approximation.value / total.value if total.value else 0.0,
         num_examples=num,
@@ -185,8 +185,8 @@ def inference_gap(
         seed=seed,
         warning=warning,
         per_example_log_likelihood=likelihoods,
-        per_example_optimised_elbo=optimised,
-        per_example_elbo=amortised,
+        per_example_optimized_elbo=optimized,
+        per_example_elbo=amortized,
     )
 
 
@@ -204,8 +204,8 @@ def _fit(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     inputs = Inputs(**example)
     prior = prior or vae.prior(inputs.condition)
-    amortised = vae.posterior_params(inputs)
-    start = free_values(amortised)
+    amortized = vae.posterior_params(inputs)
+    start = free_values(amortized)
     fit_noise = Noise(key + [0, _FIT], position)
     dim, dtype = vae.posterior.noise_dim, vae.maths_dtype
 
@@ -223,7 +223,7 @@ def _fit(
         noise = place.normal(fit_samples, 1, dim, dtype)
         with tf.GradientTape() as tape:
             tape.watch(values)
-            bound = terms(place_values(values, amortised, vae.latent_dim), noise)[0]
+            bound = terms(place_values(values, amortized, vae.latent_dim), noise)[0]
         slopes = tape.gradient(bound, values)
         t = tf.cast(i, dtype)
         first = [0.9 * m + 0.1 * g for m, g in zip(first, slopes, strict=True)]
@@ -245,6 +245,6 @@ def _fit(
         lambda i, *_: i < steps, body, state, maximum_iterations=steps
     )
     noise = Noise(key + [0, _TEST], position).normal(samples, 1, dim, dtype)
-    final, log_weights = terms(place_values(best, amortised, vae.latent_dim), noise)
-    before = terms(place_values(late, amortised, vae.latent_dim), noise)[0]
-    return terms(amortised, noise)[0], final, log_weights, final - before
+    final, log_weights = terms(place_values(best, amortized, vae.latent_dim), noise)
+    before = terms(place_values(late, amortized, vae.latent_dim), noise)[0]
+    return terms(amortized, noise)[0], final, log_weights, final - before

@@ -13,7 +13,7 @@ import tensorflow as tf
 from kvae.core.checks import check_count, check_seed
 from kvae.core.inputs import Inputs
 from kvae.core.types import Params, Tensor
-from kvae.evaluation.encodings import encodings, is_factorised, marginals
+from kvae.evaluation.encodings import encodings, is_factorized, marginals
 from kvae.evaluation.examples import prepare
 from kvae.evaluation.mmd import maximum_mean_discrepancy
 from kvae.evaluation.result import Estimate, Result
@@ -26,7 +26,7 @@ _TILE_ENTRIES = 1 << 22  # latents x examples x dimensions compared at once: 16 
 class InformationResult(Result):
     """The rate, split: rate = mutual information + KL(aggregate || prior).
 
-    Where posterior marginals and a factorised prior are known, the KL is split further:
+    Where posterior marginals and a factorized prior are known, the KL is split further:
     KL(aggregate || prior) = total correlation + dimension-wise KL.
 
     Attributes:
@@ -37,7 +37,7 @@ class InformationResult(Result):
         total_correlation: KL of the aggregate posterior from the product of its
             marginals, nats; None where the marginals are not known.
         dimension_wise_kl: sum over dimensions of KL of aggregate from prior, nats; None
-            where the prior is not factorised.
+            where the prior is not factorized.
         mmd: squared maximum mean discrepancy of aggregate from prior, unbiased: it can
             be negative.
         mmd_of_two_prior_draws: the same between two draws of the prior, for scale.
@@ -118,7 +118,7 @@ def information(
     kls = log_q - log_prior
 
     prior = vae.prior.distribution(prior_params)
-    prior_marginals = marginals(prior) if is_factorised(prior) else None
+    prior_marginals = marginals(prior) if is_factorized(prior) else None
     correlation = dimension_wise = None
     if log_marginals is not None:
         correlation = Estimate.mean_of(log_q - log_marginals)
@@ -201,7 +201,7 @@ def _compare(vae: Any, params: Params, z: Tensor) -> tuple[Tensor, Tensor]:
     by_dimension = marginals(distribution)
     count = tf.shape(next(iter(params.values())))[0]
     num = tf.cast(count, z.dtype)
-    if is_factorised(distribution) and by_dimension is not None:
+    if is_factorized(distribution) and by_dimension is not None:
         each = by_dimension(z[:, None, :])  # (M, N, D)
         joint = tf.reduce_sum(each, axis=-1)
     else:

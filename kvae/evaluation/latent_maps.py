@@ -57,16 +57,16 @@ def latent_map(vae: Any, x: Any, seed: int = 0) -> LatentMap:
     means = encodings(vae, x, seed).mean.astype("float64")
     if vae.latent_dim == 2:
         return LatentMap(means, np.eye(2), 1.0, ("z[0]", "z[1]"))
-    centred = means - means.mean(0)
+    centered = means - means.mean(0)
     # Of one example the second direction is any.
-    _, sizes, directions = np.linalg.svd(centred, full_matrices=len(centred) < 2)
+    _, sizes, directions = np.linalg.svd(centered, full_matrices=len(centered) < 2)
     total = float(np.square(sizes).sum())
     axes = directions[:2]
     # The sign of a direction is arbitrary: fix it, so that a map can be repeated.
     axes = axes * np.sign(axes[np.arange(2), np.abs(axes).argmax(1)])[:, None]
     explained = float(np.square(sizes[:2]).sum()) / total if total > 0 else 0.0
     names = ("first principal component", "second principal component")
-    return LatentMap(centred @ axes.T, axes, explained, names)
+    return LatentMap(centered @ axes.T, axes, explained, names)
 
 
 def traversals(

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kvae.core.checks import check_number
 from kvae.core.inputs import Inputs
-from kvae.evaluation.encodings import encodings, is_factorised, marginals
+from kvae.evaluation.encodings import encodings, is_factorized, marginals
 from kvae.evaluation.examples import prepare
 from kvae.evaluation.linear_rate import linear_rate
 from kvae.evaluation.result import Result
@@ -46,7 +46,7 @@ class LatentUsage(Result):
         num_examples: N.
         mean_variance: (D,) variance over x of the posterior mean.
         rate_per_dimension: (D,) nats; None where the posterior or the prior is not
-            factorised, or the prior is conditional.
+            factorized, or the prior is conditional.
     """
 
     active_units: int
@@ -140,7 +140,7 @@ def _rate_per_dimension(vae: Any, x: Any, coded: Any) -> np.ndarray | None:
     posterior = vae.posterior.distribution(
         {name: tf.constant(value) for name, value in coded.params.items()}
     )
-    if not (is_factorised(prior) and is_factorised(posterior)):
+    if not (is_factorized(prior) and is_factorized(posterior)):
         return None
     from_prior, from_posterior = marginals(prior), marginals(posterior)
     if from_prior is None or from_posterior is None:

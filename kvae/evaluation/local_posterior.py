@@ -1,4 +1,4 @@
-"""The parameters of one example's q(z|x) as free numbers, for optimisation."""
+"""The parameters of one example's q(z|x) as free numbers, for optimization."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _POSITIVE = ("scale", "concentration", "temperature")
 
 
 def free_values(params: Params) -> list[Tensor]:
-    """Makes the numbers that an optimiser may move: zeros, one per parameter.
+    """Makes the numbers that an optimizer may move: zeros, one per parameter.
 
     Args:
         params: from the encoder.

@@ -87,7 +87,7 @@ def log_likelihood(
     pairs = [importance_estimate(draw.log_weights) for draw in draws]
     values, sizes = (np.array(column) for column in zip(*pairs, strict=True))
     entries = Inputs.of(x).mean_entries(vae.data_shape)
-    return summarise(values, sizes, num_samples, seed, entries)
+    return summarize(values, sizes, num_samples, seed, entries)
 
 
 def importance_estimate(log_weights: np.ndarray) -> tuple[float, float]:
@@ -111,7 +111,7 @@ def importance_estimate(log_weights: np.ndarray) -> tuple[float, float]:
     return float(estimate), float(total**2 / np.square(weights).sum())
 
 
-def summarise(
+def summarize(
     values: np.ndarray, sizes: np.ndarray, num_samples: int, seed: int, entries: float
 ) -> LogLikelihoodResult:
     """Makes the result from the estimate and the effective sample size per example."""

@@ -54,7 +54,7 @@ class Result:
     """Base of all results.
 
     Subclassing guide: declare frozen fields. Numbers, `Estimate`s, strings and arrays of
-    one value per example or per latent print and serialise by themselves; a field's
+    one value per example or per latent print and serialize by themselves; a field's
     `metadata={"unit": ...}` is printed behind it.
     """
 

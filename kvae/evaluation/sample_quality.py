@@ -12,7 +12,7 @@ from kvae.evaluation.examples import prepare
 from kvae.evaluation.features import extract_features, feature_classifier
 from kvae.evaluation.frechet import frechet_distance
 from kvae.evaluation.kernel_distance import kernel_distance
-from kvae.evaluation.neighbours import neighbour_scores
+from kvae.evaluation.neighbors import neighbor_scores
 from kvae.evaluation.result import Estimate, Result
 
 
@@ -29,7 +29,7 @@ class SampleQualityResult(Result):
         precision: share of samples that lie within the data.
         recall: share of data that lie within the samples.
         density: how deep in the data the samples lie.
-        coverage: share of data with a sample in their neighbourhood.
+        coverage: share of data with a sample in their neighborhood.
         num_real: examples.
         num_fake: samples.
         features: what the features are.
@@ -58,7 +58,7 @@ def sample_quality(
     labels: Any = None,
     features: Any = None,
     num_samples: int | None = None,
-    num_neighbours: int = 5,
+    num_neighbors: int = 5,
     seed: int = 0,
 ) -> SampleQualityResult:
     """Compares samples of the model with data.
@@ -75,7 +75,7 @@ def sample_quality(
         features: any Keras model from (B, *data_shape) to features; "pixels" compares
             the examples themselves; None trains `feature_classifier(x, labels)`.
         num_samples: how many samples; N if None.
-        num_neighbours: k of precision, recall, density and coverage.
+        num_neighbors: k of precision, recall, density and coverage.
         seed: of samples and classifier.
 
     Returns:
@@ -89,7 +89,7 @@ def sample_quality(
         raise ValueError(
             "sample_quality compares unconditional samples with complete data; it takes "
             "x alone. For a conditional model score vae.sample(..., condition=...) with "
-            "frechet_distance, kernel_distance and neighbour_scores."
+            "frechet_distance, kernel_distance and neighbor_scores."
         )
     data = np.asarray(inputs.x, "float32")
     if len(data) < 40:
@@ -118,7 +118,7 @@ def sample_quality(
     fake_features = extract_features(features, fake)
     shuffled = real_features[np.random.default_rng(seed).permutation(len(data))]
     half = min(len(data) // 2, len(fake))  # the bias goes with the number of examples
-    near = neighbour_scores(real_features, fake_features, num_neighbours)
+    near = neighbor_scores(real_features, fake_features, num_neighbors)
     return SampleQualityResult(
         frechet=frechet_distance(real_features, fake_features),
         frechet_of_half=frechet_distance(shuffled[:half], fake_features[:half]),

@@ -21,13 +21,13 @@ class Bernoulli(Likelihood):
 
         log p(x|z) = sum_i x[i] log p[i] + (1 - x[i]) log(1 - p[i]),  p = sigmoid(logits)
 
-    Grey pixels in (0, 1) are read as probabilities: the value is then the expectation of
-    log p over images binarised at random, the cross-entropy, and not a density of grey
+    Gray pixels in (0, 1) are read as probabilities: the value is then the expectation of
+    log p over images binarized at random, the cross-entropy, and not a density of gray
     values. For that use `ContinuousBernoulli` or `Normal`.
 
     Args:
         data_shape: shape of one example.
-        grey: whether grey pixels are let in; False takes 0 and 1 alone.
+        gray: whether gray pixels are let in; False takes 0 and 1 alone.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -43,13 +43,13 @@ class Bernoulli(Likelihood):
     )
 
     def __init__(
-        self, data_shape: tuple[int, ...], grey: bool = True, **kwargs: Any
+        self, data_shape: tuple[int, ...], gray: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(data_shape, **kwargs)
-        self.grey = grey
-        if not grey:
+        self.gray = gray
+        if not gray:
             self.support = "pixels that are 0 or 1"
-            self.advice = "Binarise them, or let grey=True read them as probabilities."
+            self.advice = "Binarize them, or let gray=True read them as probabilities."
         self._logits = self.head("logits")
 
     def call(self, features: Tensor) -> Params:
@@ -95,10 +95,10 @@ class Bernoulli(Likelihood):
         return tf.sigmoid(params["logits"])
 
     def supports(self, x: Tensor) -> Tensor:
-        """True where x is in [0, 1], or with `grey=False` one of 0 and 1."""
+        """True where x is in [0, 1], or with `gray=False` one of 0 and 1."""
         outside = (x < 0) | (x > 1)
-        return ~(outside if self.grey else outside | ((x > 0) & (x < 1)))
+        return ~(outside if self.gray else outside | ((x > 0) & (x < 1)))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        return {**super().get_config(), "grey": self.grey}
+        return {**super().get_config(), "gray": self.gray}

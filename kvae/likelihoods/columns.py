@@ -28,7 +28,7 @@ _KINDS: dict[str, tuple[type[Likelihood], dict[str, Any]]] = {
     "heavy_tailed": (StudentT, {"df": "per_dimension", "scale": "per_dimension"}),
     "fraction": (ContinuousBernoulli, {}),
     "count": (NegativeBinomial, {"total_count": "per_dimension"}),
-    "binary": (Bernoulli, {"grey": False}),
+    "binary": (Bernoulli, {"gray": False}),
     "categorical": (Categorical, {}),
 }
 

@@ -1,4 +1,4 @@
-"""The discretised logistic likelihood."""
+"""The discretized logistic likelihood."""
 
 from __future__ import annotations
 

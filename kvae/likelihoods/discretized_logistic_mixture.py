@@ -1,4 +1,4 @@
-"""The likelihood of a mixture of discretised logistics."""
+"""The likelihood of a mixture of discretized logistics."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class DiscretizedLogisticMixture(Likelihood):
 
         P(x|z) = prod_pixel sum_k w[pixel, k] prod_channel P_k(x[pixel, channel])
 
-    with P_k the discretised logistic of `DiscretizedLogistic`. For data of shape
+    with P_k the discretized logistic of `DiscretizedLogistic`. For data of shape
     (height, width, channels) a pixel is what it says: all its channels come from the same
-    component, as in PixelCNN++, so that colours hang together; given the component they
+    component, as in PixelCNN++, so that colors hang together; given the component they
     are independent (PixelCNN++ lets later channels depend on earlier ones, which needs x
     in the decoder). For data of other shapes every entry is a pixel of one channel.
 

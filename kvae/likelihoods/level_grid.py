@@ -1,4 +1,4 @@
-"""What the likelihoods of 8-bit and other levelled data share: the grid of levels."""
+"""What the likelihoods of 8-bit and other leveled data share: the grid of levels."""
 
 from __future__ import annotations
 

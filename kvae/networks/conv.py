@@ -73,7 +73,7 @@ def conv_decoder(
 
     It upsamples with `DepthToSpace` after a 3x3 convolution, which LiteRT runs on its
     accelerated path with a free batch size, and crops where the size is no multiple.
-    Between two doublings a 5x5 convolution lets neighbouring pixels agree, at a
+    Between two doublings a 5x5 convolution lets neighboring pixels agree, at a
     resolution where that is still cheap.
 
     Args:

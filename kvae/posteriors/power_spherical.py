@@ -23,7 +23,7 @@ class PowerSpherical(Posterior):
 
         q(z|x) = (1 + direction(x) . z)^concentration(x) / Z(concentration(x)),  |z| = 1
 
-    Z normalises it over the sphere: densities are per unit of surface. Goes with the
+    Z normalizes it over the sphere: densities are per unit of surface. Goes with the
     prior `UniformSphere`, to which the KL divergence has a closed form. A draw inverts
     the distribution function of the angle to the direction, and so is differentiable in
     both parameters.

@@ -22,7 +22,7 @@ class TopDown(FlowPosterior):
     """Each level's posterior joins what the data say with what the level above says.
 
         q(z[L]|x)        = Normal(z[L]; loc_L(x), scale_L(x))
-        q(z[l]|z[l+1],x) : the normalised product of Normal(z[l]; loc_l(x), scale_l(x))
+        q(z[l]|z[l+1],x) : the normalized product of Normal(z[l]; loc_l(x), scale_l(x))
                            and the prior p(z[l]|z[l+1])
 
     so precisions add, and a level that the data say nothing about stays at its prior.

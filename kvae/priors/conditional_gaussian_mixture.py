@@ -23,7 +23,7 @@ class ConditionalGaussianMixture(ConditionalPrior):
         p(z|c) = sum_k weight[k](c) prod_d Normal(z[d]; loc[k, d](c), scale[k, d](c))
         weight = softmax(logits),  scale = min_scale + softplus(raw)
 
-    With labels, each class has a mixture of its own. It starts with centres spread about
+    With labels, each class has a mixture of its own. It starts with centers spread about
     those of a standard normal, the same for all conditions.
 
     Args:
@@ -61,8 +61,8 @@ class ConditionalGaussianMixture(ConditionalPrior):
         self.spread = spread
         places = num_components * self.latent_dim
         self._logits = self._head("logits", num_components, 0.0)
-        centres = keras.initializers.RandomNormal(stddev=spread)
-        self._loc = self._head("loc", places, centres)
+        centers = keras.initializers.RandomNormal(stddev=spread)
+        self._loc = self._head("loc", places, centers)
         self._raw_scale = self._head("raw_scale", places, self.UNIT_RAW_SCALE)
 
     @classmethod
@@ -140,7 +140,7 @@ class ConditionalGaussianMixture(ConditionalPrior):
         """Picks components by the last entry of the noise, and draws from them: (..., D).
 
         The temperature shrinks the components, not the choice among them; at 0 every draw
-        is the centre of a component.
+        is the center of a component.
         """
         index = choose_component(params["logits"], noise[..., -1])
         picked = tf.one_hot(index, self.num_components, dtype=noise.dtype)

@@ -154,7 +154,7 @@ class GaussianMixture(Prior):
         """Picks components by the last entry of the noise, and draws from them: (..., D).
 
         The temperature shrinks the components, not the choice among them; at 0 every draw
-        is the centre of a component.
+        is the center of a component.
         """
         index = choose_component(params["logits"], noise[..., -1])
         loc, scale = (tf.gather(params[name], index) for name in ("loc", "scale"))

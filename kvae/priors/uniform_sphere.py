@@ -48,7 +48,7 @@ class UniformSphere(Prior):
         return 1.0 / self.latent_dim
 
     def call(self, condition: Tensor | None = None) -> Params:
-        """Returns loc = 0, (D,), the centre; the condition does not matter."""
+        """Returns loc = 0, (D,), the center; the condition does not matter."""
         del condition
         return {"loc": tf.zeros((self.latent_dim,), self.maths_dtype)}
 
@@ -61,7 +61,7 @@ class UniformSphere(Prior):
     ) -> Tensor:
         """Computes noise / |noise|: (..., D).
 
-        The temperature does not matter: no point of the sphere is its centre.
+        The temperature does not matter: no point of the sphere is its center.
         """
         del params, temperature
         return tf.math.l2_normalize(noise, axis=-1)

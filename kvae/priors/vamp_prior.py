@@ -181,7 +181,7 @@ class VampPrior(Prior):
         """Picks pseudo-examples by the last entry of the noise, and draws: (..., D).
 
         The temperature shrinks the components, not the choice among them; at 0 every draw
-        is the centre of a component.
+        is the center of a component.
         """
         uniform = tf.zeros(self.num_components, noise.dtype)
         flat = tf.reshape(noise, (-1, noise.shape[-1]))

@@ -92,7 +92,7 @@ def picture_png(picture: np.ndarray, width: int = 900) -> bytes:
 
 
 def scatter_png(points: np.ndarray, labels: Any, names: tuple[str, str]) -> bytes:
-    """Draws points (N, 2), coloured by labels (N,) or all alike if None."""
+    """Draws points (N, 2), colored by labels (N,) or all alike if None."""
     figure, axes = _figure((6.4, 5.0))
     size = float(np.clip(6000 / len(points), 3, 20))
     if labels is None:
@@ -100,7 +100,7 @@ def scatter_png(points: np.ndarray, labels: Any, names: tuple[str, str]) -> byte
     else:
         labels = np.asarray(labels)
         classes = np.unique(labels)
-        colours = require("matplotlib", "drawing pictures").colormaps[
+        colors = require("matplotlib", "drawing pictures").colormaps[
             "tab10" if len(classes) <= 10 else "viridis"
         ]
         for i, value in enumerate(classes):
@@ -111,7 +111,7 @@ def scatter_png(points: np.ndarray, labels: Any, names: tuple[str, str]) -> byte
                 s=size,
                 alpha=0.6,
                 linewidths=0,
-                color=colours(place),
+                color=colors(place),
                 label=str(value) if len(classes) <= 20 else None,
             )
         if len(classes) <= 20:
@@ -126,13 +126,13 @@ def scatter_png(points: np.ndarray, labels: Any, names: tuple[str, str]) -> byte
 def bars_png(
     values: np.ndarray, ylabel: str, active: np.ndarray | None = None
 ) -> bytes:
-    """Draws one bar per latent dimension, largest first; idle ones are grey."""
+    """Draws one bar per latent dimension, largest first; idle ones are gray."""
     order = np.argsort(values)[::-1]
     figure, axes = _figure((7.0, 2.6))
-    colours = ["#3b6ea5"] * len(values)
+    colors = ["#3b6ea5"] * len(values)
     if active is not None:
-        colours = ["#3b6ea5" if active[i] else "#bbbbbb" for i in order]
-    axes.bar(np.arange(len(values)), values[order], color=colours)
+        colors = ["#3b6ea5" if active[i] else "#bbbbbb" for i in order]
+    axes.bar(np.arange(len(values)), values[order], color=colors)
     if len(values) <= 40:
         axes.set_xticks(np.arange(len(values)), [str(i) for i in order], fontsize=7)
     else:

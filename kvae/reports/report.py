@@ -30,7 +30,7 @@ from kvae.reports.pictures import (
 
 _EXPLAINED = {
     "log_likelihood": "How probable the model finds unseen examples. Higher is better.",
-    "elbo": "The bound that training maximises, unweighted, and what it pays for.",
+    "elbo": "The bound that training maximizes, unweighted, and what it pays for.",
     "information": "What the rate buys: information about x, and mismatch with the prior.",
     "latents": "Which latent dimensions the model uses.",
     "gaps": "What separates the bound from log p(x): the family of q, or the encoder.",
@@ -60,7 +60,7 @@ def report(
             and "mask".
         path: where to write the page; it is only returned if None.
         results: by name, as `evaluate` returns them; `evaluate(vae, x, labels)` if None.
-        labels: (N,) integers, which colour the latent map.
+        labels: (N,) integers, which color the latent map.
         metadata: facts about the run by name: data set, date, command, versions.
         history: by metric, one value per epoch, as Keras' `History.history`.
         title: of the page.
@@ -180,9 +180,9 @@ def _latents(
         rows = slice(0, 3000)
         few = Inputs(**{k: np.asarray(v)[rows] for k, v in inputs.to_dict().items()})
         plane = latent_map(vae, few)
-        colours = None if labels is None else np.asarray(labels)[rows]
+        colors = None if labels is None else np.asarray(labels)[rows]
         page.picture(
-            scatter_png(plane.points, colours, plane.axis_names),
+            scatter_png(plane.points, colors, plane.axis_names),
             f"Posterior means of {len(plane.points)} examples; the plane shows "
             f"{plane.explained:.0%} of their variance.",
         )

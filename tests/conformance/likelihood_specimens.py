@@ -80,7 +80,7 @@ def table(rng: np.random.Generator, n: int) -> np.ndarray:
 SPECIMENS = [
     Specimen(lk.Bernoulli, {"data_shape": SHAPE}, whole(2)),
     Specimen(
-        lk.Bernoulli, {"data_shape": SHAPE, "grey": False}, whole(2), label="strict"
+        lk.Bernoulli, {"data_shape": SHAPE, "gray": False}, whole(2), label="strict"
     ),
     Specimen(lk.ContinuousBernoulli, {"data_shape": SHAPE}, unit),
     *(

@@ -37,7 +37,7 @@ EVERY = pytest.mark.parametrize(("kind", "specimen"), ALL, ids=lambda v: str(v))
 
 
 def each(kind: str) -> pytest.MarkDecorator:
-    """Parametrises a law over the specimens of one kind."""
+    """Parametrizes a law over the specimens of one kind."""
     return pytest.mark.parametrize("specimen", SPECIMENS[kind], ids=str)
 
 
@@ -102,7 +102,7 @@ def loss(case: Case, noise: Noise, training: bool = True) -> tuple[Any, LossPart
     return batch_mean(parts.data_term + parts.kl_term), parts
 
 
-def randomise(model: kvae.VAE, scale: float = 0.3, seed: int = 0) -> None:
+def randomize(model: kvae.VAE, scale: float = 0.3, seed: int = 0) -> None:
     """Adds noise to every trainable weight, so that no law holds by a blank start."""
     rng = np.random.default_rng(seed)
     for v in model.trainable_variables:
@@ -111,12 +111,12 @@ def randomise(model: kvae.VAE, scale: float = 0.3, seed: int = 0) -> None:
 
 
 @functools.cache
-def _randomised(kind: str, name: str) -> Case:
+def _randomized(kind: str, name: str) -> Case:
     case = compose(**{kind: {str(s): s for s in SPECIMENS[kind]}[name]})
-    randomise(case.model)
+    randomize(case.model)
     return case
 
 
-def randomised(kind: str, specimen: Specimen) -> Case:
+def randomized(kind: str, specimen: Specimen) -> Case:
     """A model around one specimen with random weights; made once, so do not change it."""
-    return _randomised(kind, str(specimen))
+    return _randomized(kind, str(specimen))

@@ -11,7 +11,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from conformance.models import SPECIMENS, compose, loss, randomise
+from conformance.models import SPECIMENS, compose, loss, randomize
 from conformance.specimen import Specimen
 from sklearn.datasets import load_digits
 from support import small
@@ -128,7 +128,7 @@ def assert_a_step_descends(case, objective, step=1e-7):
     To first order, and under the noise of that step: so the gradient is that of the loss,
     and the optimizer takes all of it. In float64 the second order and rounding are small.
     """
-    randomise(case.model, 0.1)  # a blank start has kinks: units of relu at 0
+    randomize(case.model, 0.1)  # a blank start has kinks: units of relu at 0
     model, noise = case.model, Noise(keras.ops.convert_to_tensor([0, 0]))
     model.compile(keras.optimizers.SGD(step), run_eagerly=True)
     before, weights = loss(case, noise)[0], small.weights(model)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from conformance.models import SPECIMENS, compose, each, randomised
+from conformance.models import SPECIMENS, compose, each, randomized
 from conformance.specimen import Specimen
 
 from kvae.core.inputs import Inputs
@@ -40,7 +40,7 @@ def assert_density_integrates_to_one(z, log_prob):
 
 @each("posterior")
 def test_draws_of_a_posterior_follow_its_density(specimen):
-    case = randomised("posterior", specimen)
+    case = randomized("posterior", specimen)
     posterior, features = case.model.posterior, case.model.encoder(case.data["x"][:1])
     features = tf.repeat(features, MANY, axis=0)
     case.model.prior(None)
@@ -58,7 +58,7 @@ def test_draws_of_a_posterior_follow_its_density(specimen):
 
 @each("prior")
 def test_draws_of_a_prior_follow_its_density(specimen):
-    case = randomised("prior", specimen)
+    case = randomized("prior", specimen)
     prior = case.model.prior
     params = prior(repeated(case).condition)
     z = prior.sample(params, normals(MANY, prior.noise_dim))
@@ -74,7 +74,7 @@ def test_draws_of_a_prior_follow_its_density(specimen):
 
 @each("prior")
 def test_temperature_zero_removes_the_spread_within_the_prior(specimen):
-    case = randomised("prior", specimen)
+    case = randomized("prior", specimen)
     prior = case.model.prior
     params = prior(repeated(case, 500).condition)
     noise = normals(500, prior.noise_dim)
@@ -87,7 +87,7 @@ def test_temperature_zero_removes_the_spread_within_the_prior(specimen):
 
 @each("likelihood")
 def test_draws_of_a_likelihood_follow_its_density(specimen):
-    case = randomised("likelihood", specimen)
+    case = randomized("likelihood", specimen)
     likelihood = case.model.likelihood
     features = tf.repeat(normals(1, case.model.decoder.output_shape[-1]), 4000, axis=0)
     x = likelihood.distribution(likelihood(features)).sample(seed=(1, 2))
@@ -103,7 +103,7 @@ def test_draws_of_a_likelihood_follow_its_density(specimen):
 
 @each("likelihood")
 def test_log_prob_is_finite_at_the_edges_whatever_the_decoder_says(specimen):
-    case = randomised("likelihood", specimen)
+    case = randomized("likelihood", specimen)
     likelihood = case.model.likelihood
     x = case.data["x"]
     for scale in (1.0, 30.0):
@@ -124,7 +124,7 @@ def pairs():
 
 @pytest.mark.parametrize(("kind", "specimen"), list(pairs()))
 def test_the_rate_is_not_negative_and_its_estimates_agree(kind, specimen):
-    case = randomised(kind, specimen)
+    case = randomized(kind, specimen)
     noise = Noise(tf.constant([3, 4]))
     draw = case.model.draw(repeated(case), noise, 1, training=False)
     sampled = (draw.log_posterior - draw.log_prior)[0].numpy().astype("float64")

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conformance.models import ALL, EVERY, randomised
+from conformance.models import ALL, EVERY, randomized
 from support import small
 
 from kvae.model import endpoints
@@ -55,7 +55,7 @@ def test_every_part_loads_in_a_fresh_process_after_importing_kvae_alone(
     parts, tmp_path
 ):
     for kind, specimen in parts:
-        case = randomised(kind, specimen)
+        case = randomized(kind, specimen)
         path = tmp_path / f"{kind}-{specimen}.keras"
         case.model.save(path)
         wanted = endpoints.score(case.model, case.inputs, [3, 0])

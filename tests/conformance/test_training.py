@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from conformance.models import EVERY, compose, loss, randomised
+from conformance.models import EVERY, compose, loss, randomized
 from support import small
 
 from kvae.core.inputs import Inputs
@@ -15,7 +15,7 @@ NOISE = Noise(tf.constant([1, 2]), tf.constant(0))
 
 @EVERY
 def test_the_gradient_reaches_every_trainable_variable(kind, specimen):
-    case = randomised(kind, specimen)
+    case = randomized(kind, specimen)
     variables = case.model.trainable_variables
     with tf.GradientTape() as tape:
         total, _ = loss(case, NOISE)
@@ -29,7 +29,7 @@ def test_the_gradient_reaches_every_trainable_variable(kind, specimen):
 
 @EVERY
 def test_rate_and_distortion_are_finite_and_add_up(kind, specimen):
-    case = randomised(kind, specimen)
+    case = randomized(kind, specimen)
     _, parts = loss(case, NOISE, training=False)
     assert parts.rate.shape == parts.distortion.shape == (7,)
     assert np.isfinite(parts.distortion).all()
@@ -40,7 +40,7 @@ def test_rate_and_distortion_are_finite_and_add_up(kind, specimen):
 
 @EVERY
 def test_an_example_s_elbo_does_not_depend_on_the_batch_it_comes_in(kind, specimen):
-    case = randomised(kind, specimen)
+    case = randomized(kind, specimen)
 
     def elbo(start, stop):
         rows = {k: tf.constant(v[start:stop]) for k, v in case.data.items()}
@@ -62,7 +62,7 @@ def test_an_example_s_elbo_does_not_depend_on_the_batch_it_comes_in(kind, specim
     ],
 )
 def test_compiled_equals_eager(kind, specimen, jit_compile):
-    case = randomised(kind, specimen)
+    case = randomized(kind, specimen)
 
     def terms():
         total, parts = loss(case, NOISE, training=False)
@@ -75,7 +75,7 @@ def test_compiled_equals_eager(kind, specimen, jit_compile):
 
 @EVERY
 def test_float32_agrees_with_float64(kind, specimen):
-    single = randomised(kind, specimen)
+    single = randomized(kind, specimen)
     with small.policy("float64"):
         double = compose(**{kind: specimen})
         double.model.set_weights(single.model.get_weights())

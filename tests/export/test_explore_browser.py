@@ -110,9 +110,9 @@ def seen(exported: Any, screenshots: Path) -> dict[str, Any]:
 
 def pixels(x: np.ndarray) -> np.ndarray:
     """(N, 8, 8, 1) means as the bytes of a canvas, (N, 8 * 8 * 4)."""
-    grey = np.floor(255 * np.clip(x.astype("float64"), 0, 1) + 0.5)
-    opaque = np.full_like(grey, 255)
-    return np.concatenate([grey] * 3 + [opaque], -1).reshape(len(x), -1)
+    gray = np.floor(255 * np.clip(x.astype("float64"), 0, 1) + 0.5)
+    opaque = np.full_like(gray, 255)
+    return np.concatenate([gray] * 3 + [opaque], -1).reshape(len(x), -1)
 
 
 def assert_same_pictures(view: dict[str, Any], x: np.ndarray) -> float:
@@ -181,21 +181,21 @@ def test_the_map_shows_the_decoded_codes(seen: Any, vae: Any) -> None:
     z[..., 0] = places[None, :]
     z[..., 1] = -places[:, None]
     mean = decode(vae, z.reshape(cells**2, -1))["mean"].numpy()
-    grey = pixels(mean).reshape(cells, cells, 8, 8, 4)[..., 1]
+    gray = pixels(mean).reshape(cells, cells, 8, 8, 4)[..., 1]
     shown = np.array(view["map"]).reshape(630, 630)
     gap = 2  # pixels between the pictures
     step = 630 / (cells * (8 + gap))
-    centre = (
+    center = (
         (np.arange(cells)[:, None] * (8 + gap) + gap / 2) + np.arange(8) + 0.5
     ) * step
-    at = centre.astype(int)
+    at = center.astype(int)
     got = shown[at[:, None, :, None], at[None, :, None, :]]
     # The marker of the chosen code hides what is under it.
     x, y = 315 * (1 + view["z"][0] / 3), 315 * (1 - view["z"][1] / 3)
     row, column = at[:, None, :, None], at[None, :, None, :]
     seen_there = np.hypot(column - x, row - y) > 25
     assert seen_there.mean() > 0.98
-    assert np.abs(got - grey)[np.broadcast_to(seen_there, got.shape)].max() <= 1
+    assert np.abs(got - gray)[np.broadcast_to(seen_there, got.shape)].max() <= 1
 
 
 def test_a_phone_needs_no_sideways_scrolling(seen: Any, screenshots: Path) -> None:

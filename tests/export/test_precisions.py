@@ -34,7 +34,7 @@ def bundle(
         precisions=kvae.export.PRECISIONS,
         batches=(None, 1),
         whole_model=True,
-        licence="CC0-1.0",
+        license="CC0-1.0",
     )
     return directory, report
 
@@ -140,7 +140,7 @@ def test_budgets_are_said_for_every_file(bundle: Any) -> None:
 
 def test_card_travels_inside_the_file(bundle: Any, tmp_path: Path) -> None:
     card = kvae.export.read_card(bundle[0] / "litert" / "model_float16.tflite")
-    assert card["licence"] == "CC0-1.0"
+    assert card["license"] == "CC0-1.0"
     assert card["precision"] == "float16"
     score = card["signatures"]["score"]
     assert score["outputs"]["elbo"]["unit"].startswith("nats per example")

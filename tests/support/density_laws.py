@@ -11,7 +11,7 @@ def normals(*shape, seed=0, dtype="float64"):
     return np.random.default_rng(seed).normal(size=shape).astype(dtype)
 
 
-def randomise(layer, scale=0.4, seed=0):
+def randomize(layer, scale=0.4, seed=0):
     """Gives every weight of a layer a random value, so that no law holds by accident."""
     rng = np.random.default_rng(seed)
     for variable in layer.trainable_variables:

@@ -103,9 +103,9 @@ def _source(
     if data is None and config is None:
         raise UserError("a .keras file does not say of which data; give --data.")
     config = dataclasses.replace(config or Config(), **changed_data(data_dir))
-    binarise = config.binarise == "dynamic"
+    binarize = config.binarize == "dynamic"
     if data is None:  # its test and validation pixels are drawn already
-        drawn = ("validation", "test") if binarise else PARTS
+        drawn = ("validation", "test") if binarize else PARTS
         return EncodingSource.of(load_run_data(config), part, drawn, known)
     images = PictureOptions(
         resize=config.resize, skip_unreadable=skip_unreadable or config.skip_unreadable
@@ -113,7 +113,7 @@ def _source(
     if is_image(vae.data_shape):  # as those that the model was trained on
         height, width, channels = (*vae.data_shape, 1)[:3]
         images = dataclasses.replace(images, size=(height, width), channels=channels)
-    return EncodingSource.open(data, part, binarise, config.data_dir, images, known)
+    return EncodingSource.open(data, part, binarize, config.data_dir, images, known)
 
 
 def _with_labels_of_the_run(source: EncodingSource, names: list[str]) -> EncodingSource:

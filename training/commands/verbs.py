@@ -209,7 +209,7 @@ def export(
         precisions=chosen,
         batches=(None, 1) if everything else (None,),
         whole_model=everything,
-        licence=license,
+        license=license,
         serving=serving,
     )
 

@@ -134,7 +134,7 @@ class Config:
     validation: float = _key(
         0.1, _number(least=0), "training examples kept aside: a count, or a share < 1"
     )
-    binarise: str = _key(
+    binarize: str = _key(
         "none", _choice("none", "dynamic"), "dynamic: pixels drawn anew each epoch"
     )
     data_kind: str | None = _key(
@@ -212,7 +212,7 @@ class Config:
         "1 minute", _interval, "how often to save what --resume goes on from"
     )
     eval_samples: int = _key(1, _whole(1), "latents per example in the test ELBO")
-    seed: int = _key(0, _whole(0), "of weights, noise, order and binarisation")
+    seed: int = _key(0, _whole(0), "of weights, noise, order and binarization")
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

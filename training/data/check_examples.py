@@ -52,9 +52,9 @@ def _check_on_disk(vae: Any, config: Config, data: DataSet, labels: Any) -> None
 
 
 def _check_range(config: Config, data: DataSet, x: Any) -> None:
-    """Whether the sample that scale and binarisation were chosen by was like all."""
+    """Whether the sample that scale and binarization were chosen by was like all."""
     integers = data.train.dtype.kind in "iu"
-    if data.pixel_range != (0.0, 1.0) or not (integers or config.binarise == "dynamic"):
+    if data.pixel_range != (0.0, 1.0) or not (integers or config.binarize == "dynamic"):
         return
     low, high = float(x.min()), float(x.max())
     if not (

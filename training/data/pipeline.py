@@ -1,4 +1,4 @@
-"""The input pipeline: shuffled and binarised inside the graph, in memory or from disk."""
+"""The input pipeline: shuffled and binarized inside the graph, in memory or from disk."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import tensorflow as tf
 from kvae.core.types import Tensor
 from kvae.training.data.sources.examples_on_disk import ExamplesOnDisk
 
-TEST_BINARISATION_SEED = 20160301
-"""The test set is binarised once, with this seed in every run, so runs compare."""
+TEST_BINARIZATION_SEED = 20160301
+"""The test set is binarized once, with this seed in every run, so runs compare."""
 
 _PIXELS = 0xB1  # tells the pixels of a step from the model's latents of the same step
 
@@ -22,7 +22,7 @@ def training_batches(
     x: np.ndarray | ExamplesOnDisk,
     batch_size: int,
     seed: int,
-    binarise: bool = False,
+    binarize: bool = False,
     first_epoch: int = 0,
     condition: np.ndarray | None = None,
     first_batch: int = 0,
@@ -35,11 +35,11 @@ def training_batches(
     some batches ahead, and those left out not at all; the batches are the same.
 
     Args:
-        x: (N, *shape) float32, or `ExamplesOnDisk`; with `binarise`, probabilities in
+        x: (N, *shape) float32, or `ExamplesOnDisk`; with `binarize`, probabilities in
             [0, 1].
         batch_size: B.
         seed: of order and pixels.
-        binarise: draw each pixel as 1 with probability x, else 0.
+        binarize: draw each pixel as 1 with probability x, else 0.
         first_epoch: where to begin.
         condition: (N, ...) what goes along with each example, or None.
         first_batch: how many batches, of `first_epoch` and after, are left out.
@@ -79,7 +79,7 @@ def training_batches(
             chosen = tf.gather(pixels, rows)
         else:
             chosen = on_disk.scale(raw)
-        if binarise:
+        if binarize:
             key = tf.stack([seed, tf.cast(step, tf.int32)])
             key = tf.random.experimental.stateless_fold_in(key, _PIXELS)
             chosen = draw_pixels(chosen, key)
@@ -119,8 +119,8 @@ def draw_pixels(x: Tensor, key: Tensor) -> Tensor:
     return tf.cast(uniform < x, x.dtype)
 
 
-def binarise_once(x: np.ndarray, seed: int = TEST_BINARISATION_SEED) -> np.ndarray:
-    """Binarises a test or validation set: 1 with probability x, from a fixed seed.
+def binarize_once(x: np.ndarray, seed: int = TEST_BINARIZATION_SEED) -> np.ndarray:
+    """Binarizes a test or validation set: 1 with probability x, from a fixed seed.
 
     Args:
         x: (N, *shape) in [0, 1].

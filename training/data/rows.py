@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from kvae.core.errors import UserError
-from kvae.training.data.pipeline import TEST_BINARISATION_SEED
+from kvae.training.data.pipeline import TEST_BINARIZATION_SEED
 
 
 class Rows(Protocol):
@@ -101,10 +101,10 @@ def checked(rows: Rows, divisor: float, name: str) -> Rows:
     return _Read(rows, check)
 
 
-def binarised(rows: Rows, seed: int = TEST_BINARISATION_SEED) -> Rows:
-    """Binarises rows when they are read: 1 with probability x, from a fixed seed.
+def binarized(rows: Rows, seed: int = TEST_BINARIZATION_SEED) -> Rows:
+    """Binarizes rows when they are read: 1 with probability x, from a fixed seed.
 
-    The pixels are those of `binarise_once(rows[:])`, wherever reading begins.
+    The pixels are those of `binarize_once(rows[:])`, wherever reading begins.
 
     Args:
         rows: (N, *shape) float32 in [0, 1].

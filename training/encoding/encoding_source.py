@@ -11,7 +11,7 @@ import numpy as np
 
 from kvae.core.errors import UserError
 from kvae.training.data.pixel_scale import PixelScale
-from kvae.training.data.rows import Rows, binarised, checked, joined, mapped
+from kvae.training.data.rows import Rows, binarized, checked, joined, mapped
 from kvae.training.data.sources import DataSet, Raw, Request, find_source
 from kvae.training.data.sources.array_shards import (
     check_alike,
@@ -80,7 +80,7 @@ class EncodingSource:
         Args:
             data: loaded.
             part: train, validation or test; all, in this order, if None.
-            drawn: the parts whose pixels are not to be binarised, or are already.
+            drawn: the parts whose pixels are not to be binarized, or are already.
             known: of the pixels in training; None if nothing is.
 
         Raises:
@@ -107,7 +107,7 @@ class EncodingSource:
         cls,
         source: str,
         part: str | None = None,
-        binarise: bool = False,
+        binarize: bool = False,
         data_dir: str | None = None,
         images: PictureOptions = AS_THEY_ARE,
         known: PixelScale | None = None,
@@ -117,7 +117,7 @@ class EncodingSource:
         Args:
             source: as `load_data` takes it; .npy files stay on disk.
             part: train, validation or test, of a source that has them; all if None.
-            binarise: draw pixels from probabilities, once, from a fixed seed.
+            binarize: draw pixels from probabilities, once, from a fixed seed.
             data_dir: where TFDS keeps its data.
             images: how image files of a folder are read.
             known: of the pixels in training; None if nothing is.
@@ -133,13 +133,13 @@ class EncodingSource:
         else:
             read = kind.read(source, Request(data_dir, images))
             if isinstance(read, DataSet):
-                return cls.of(read, part, () if binarise else PARTS, known)
+                return cls.of(read, part, () if binarize else PARTS, known)
             raw = read
             for note in raw.notes:
                 _LOG.info("%s: %s", raw.name, note)
             divisor, rows = _in_memory(raw, known)
             labels = raw.labels
-        drawn, check = () if binarise else PARTS, known.checks(raw.train.dtype)
+        drawn, check = () if binarize else PARTS, known.checks(raw.train.dtype)
         taken = _chosen(raw.name, rows, labels, part, drawn, divisor, check)
         taken = dataclasses.replace(
             taken, label_names=raw.label_names, files=_files(raw.files, taken.parts)
@@ -161,11 +161,11 @@ def _chosen(
     if part is not None and part not in rows:
         raise UserError(f"{name} has no {part} part; it has {', '.join(rows)}.")
     names = [p for p in rows if part in (None, p)]
-    labelled = [p for p in names if labels.get(p) is not None]
-    if labelled and labelled != names:
-        without = next(p for p in names if p not in labelled)
+    labeled = [p for p in names if labels.get(p) is not None]
+    if labeled and labeled != names:
+        without = next(p for p in names if p not in labeled)
         raise UserError(
-            f"{name} has labels for its {labelled[0]} part and none for its {without} "
+            f"{name} has labels for its {labeled[0]} part and none for its {without} "
             "part; give labels for all, or encode one at a time with --part."
         )
     # Before pixels are drawn: after it, all are 0 or 1.
@@ -175,8 +175,8 @@ def _chosen(
     }
     return EncodingSource(
         name,
-        joined([read[p] if p in drawn else binarised(read[p]) for p in names]),
-        joined([labels[p] for p in labelled]) if labelled else None,
+        joined([read[p] if p in drawn else binarized(read[p]) for p in names]),
+        joined([labels[p] for p in labeled]) if labeled else None,
         {p: len(rows[p]) for p in names},
         divisor,
     )

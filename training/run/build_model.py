@@ -89,7 +89,7 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
             continue
         if kind == "objective" and config.kl_warmup and config.preset is None:
             spec = _with_warmup(config, spec, count)
-        if kind == "likelihood" and spec is None and config.binarise == "dynamic":
+        if kind == "likelihood" and spec is None and config.binarize == "dynamic":
             spec = "Bernoulli"  # of what will be drawn; x holds probabilities
         if spec is not None:
             given[kind] = make_part(kind, spec, context)

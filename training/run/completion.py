@@ -98,8 +98,8 @@ def save_completions(
     if path.suffix == ".npy":
         np.save(path, completed)
         return
-    grey = sum(pixel_range) / 2
-    visible = np.where(np.asarray(mask) == 1, x, grey)
+    gray = sum(pixel_range) / 2
+    visible = np.where(np.asarray(mask) == 1, x, gray)
     rows = np.concatenate([visible[:, None], completed, x[:, None]], axis=1)
     save_grid(path, rows.reshape(-1, *x.shape[1:]), num + 2, pixel_range)
 

@@ -101,7 +101,7 @@ def fit(
                 x,
                 batch_size,
                 config.seed,
-                config.binarise == "dynamic",
+                config.binarize == "dynamic",
                 condition=conditions_of(data, config)["train"],
                 first_batch=first,
             )

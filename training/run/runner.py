@@ -16,7 +16,7 @@ from kvae.core.extras import require
 from kvae.training.checkpoint.run_lock import run_lock
 from kvae.training.checkpoint.workers import Workers
 from kvae.training.config.config import Config
-from kvae.training.data.pipeline import binarise_once
+from kvae.training.data.pipeline import binarize_once
 from kvae.training.data.sources import DataSet, load_data, located
 from kvae.training.run.build_model import build_model
 from kvae.training.run.completion import inputs_for_test, save_completions
@@ -214,7 +214,7 @@ def open_run(path: pathlib.Path | str, changes: dict[str, Any] | None = None) ->
 
 
 def load_run_data(config: Config) -> DataSet:
-    """Loads the data of a run, its test and validation parts binarised once.
+    """Loads the data of a run, its test and validation parts binarized once.
 
     Raises:
         UserError: if the data cannot be loaded, or are no probabilities where pixels
@@ -229,13 +229,13 @@ def load_run_data(config: Config) -> DataSet:
         config.resize,
         config.skip_unreadable,
     )
-    if config.binarise == "none":
+    if config.binarize == "none":
         return data
     if data.pixel_range != (0.0, 1.0):
         raise UserError(
-            'binarise="dynamic" draws pixels from probabilities in [0, 1]; '
+            'binarize="dynamic" draws pixels from probabilities in [0, 1]; '
             f"{data.name} ranges over {data.pixel_range[0]:.3g} to "
-            f'{data.pixel_range[1]:.3g}. Scale it, or set binarise="none".'
+            f'{data.pixel_range[1]:.3g}. Scale it, or set binarize="none".'
         )
     note = (
         "training pixels are drawn anew each epoch, test pixels once from a fixed seed."
@@ -243,8 +243,8 @@ def load_run_data(config: Config) -> DataSet:
     _LOG.info("%s: %s", data.name, note)
     return dataclasses.replace(
         data,
-        test=binarise_once(data.test),
-        validation=binarise_once(data.validation),
+        test=binarize_once(data.test),
+        validation=binarize_once(data.validation),
         notes=(*data.notes, note),
     )
 
@@ -256,8 +256,8 @@ def measure_test(
     test = inputs_for_test(data, config)
     with user_errors(f"{data.name}, test part"):
         metrics = measure(vae, test, num_samples or config.eval_samples)
-    drawn = config.binarise == "dynamic"
+    drawn = config.binarize == "dynamic"
     return {
         **metrics,
-        "pixels": "binarised once, fixed seed" if drawn else "as they are",
+        "pixels": "binarized once, fixed seed" if drawn else "as they are",
     }

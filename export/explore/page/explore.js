@@ -98,10 +98,10 @@ function drawMap() {
   paper.drawImage(background, 0, 0, size, size);
   const x = (size / 2) * (1 + state.z[axis("across")] / state.span);
   const y = (size / 2) * (1 - state.z[axis("up")] / state.span);
-  for (const [colour, width] of [["#000", 9], ["#ff5a4f", 5]]) {
+  for (const [color, width] of [["#000", 9], ["#ff5a4f", 5]]) {
     paper.beginPath();
     paper.arc(x, y, 14, 0, 2 * Math.PI);
-    paper.strokeStyle = colour;
+    paper.strokeStyle = color;
     paper.lineWidth = width;
     paper.stroke();
   }

@@ -134,10 +134,10 @@ def test_shapes_show_every_combination_once(shapes):
 def test_factors_are_where_they_say(shapes):
     x = shapes.x[..., 0].astype("float64")
     mass = x.sum((1, 2))
-    centres = (np.arange(16) + 0.5) / 16
+    centers = (np.arange(16) + 0.5) / 16
     is_ellipse = shapes.factors[:, 0] == 1
-    column = (x.sum(1) @ centres / mass)[is_ellipse]
-    row = (x.sum(2) @ centres / mass)[is_ellipse]
+    column = (x.sum(1) @ centers / mass)[is_ellipse]
+    row = (x.sum(2) @ centers / mass)[is_ellipse]
     np.testing.assert_allclose(column, shapes.values[is_ellipse, 3], atol=0.01)
     np.testing.assert_allclose(row, shapes.values[is_ellipse, 4], atol=0.01)
     area = mass[is_ellipse] / 16**2

@@ -18,14 +18,14 @@ def test_gaps_are_the_known_divergences(correlated, x):
     truth = correlated.log_prob(x)
     result = inference_gap(vae, x, num_samples=2000, log_likelihood=truth)
     approximation = correlated.gap(best)
-    amortisation = correlated.gap(scale, 0.1) - approximation
+    amortization = correlated.gap(scale, 0.1) - approximation
     # the bounds are Monte Carlo means of 2000 latents: 0.26 nats of spread each
     assert abs(result.approximation_gap.value - approximation) < 0.015
-    assert abs(result.amortisation_gap.value - amortisation) < 0.015
+    assert abs(result.amortization_gap.value - amortization) < 0.015
     assert result.warning == ""
     assert result.still_rising < 0.05
     assert result.total_gap.value == pytest.approx(
-        result.approximation_gap.value + result.amortisation_gap.value
+        result.approximation_gap.value + result.amortization_gap.value
     )
     # its own log p(x) says the same
     own = inference_gap(vae, x, num_samples=2000)
@@ -38,13 +38,13 @@ def test_a_family_that_holds_the_posterior_has_no_approximation_gap(exact):
     result = inference_gap(vae, x, num_samples=2000)
     assert abs(result.approximation_gap.value) < 0.01
     assert (
-        abs(result.amortisation_gap.value / exact.gap(exact.best_scale() * 2, 0.3) - 1)
+        abs(result.amortization_gap.value / exact.gap(exact.best_scale() * 2, 0.3) - 1)
         < 0.1
     )
     assert result.approximation_share < 0.05
 
 
-def test_an_unfinished_optimisation_says_so(correlated, x):
+def test_an_unfinished_optimization_says_so(correlated, x):
     vae = correlated.vae(correlated.best_scale() * 8.0, shift=3.0)
     result = inference_gap(
         vae, x[:4], num_steps=10, num_samples=2000, learning_rate=0.2
@@ -58,7 +58,7 @@ def test_too_few_samples_for_log_p_say_so():
     model = LinearGaussian(weights, np.zeros(35), 0.5)
     x = model.sample(4)
     found = inference_gap(model.vae(), x, num_steps=200, num_samples=200)
-    truth = (model.log_prob(x) - found.per_example_optimised_elbo).mean()
+    truth = (model.log_prob(x) - found.per_example_optimized_elbo).mean()
     assert found.approximation_gap.value < truth - 1.0
     assert "degenerate" in found.warning
     given = inference_gap(
@@ -112,7 +112,7 @@ def test_a_sylvester_flow_does_not_exceed_log_p(correlated, x):
     error = found.approximation_gap.standard_error
     assert found.approximation_gap.value > -4 * error - 0.01
     # it did move: an untrained encoder is far from the best of its family
-    assert found.amortisation_gap.value > 1
+    assert found.amortization_gap.value > 1
 
 
 def test_a_logarithm_moves_by_addition():

@@ -170,7 +170,7 @@ def test_discrepancy_is_unbiased_for_equal_laws():
 def test_full_covariance_marginals_are_used():
     import tensorflow_probability as tfp
 
-    from kvae.evaluation.encodings import is_factorised, marginals
+    from kvae.evaluation.encodings import is_factorized, marginals
 
     tril = np.array([[1.0, 0.0], [0.7, 0.5]])
     normal = tfp.distributions.MultivariateNormalTriL(np.zeros(2), tril)
@@ -178,4 +178,4 @@ def test_full_covariance_marginals_are_used():
     cov = tril @ tril.T
     expected = [multivariate_normal(0, cov[i, i]).logpdf(z[0, i]) for i in (0, 1)]
     np.testing.assert_allclose(marginals(normal)(z)[0], expected)
-    assert not is_factorised(normal)
+    assert not is_factorized(normal)

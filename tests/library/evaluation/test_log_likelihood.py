@@ -142,7 +142,7 @@ def test_convolutions_go_through_the_plain_graph():
     assert np.isfinite(log_likelihood(vae, x, 8).per_example).all()
 
 
-def test_result_prints_and_serialises(vae, x):
+def test_result_prints_and_serializes(vae, x):
     import json
 
     result = log_likelihood(vae, x[:3], 20)

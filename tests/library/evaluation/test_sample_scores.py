@@ -11,7 +11,7 @@ from kvae.evaluation import (
     feature_classifier,
     frechet_distance,
     kernel_distance,
-    neighbour_scores,
+    neighbor_scores,
     sample_quality,
 )
 
@@ -61,7 +61,7 @@ def test_kernel_distance_of_normals_is_the_closed_form():
     assert abs(same.value) < 4 * same.standard_error
 
 
-def test_neighbour_scores_match_brute_force():
+def test_neighbor_scores_match_brute_force():
     rng = np.random.default_rng(4)
     real, fake, k = rng.normal(size=(30, 2)), rng.normal(size=(20, 2)) + 0.7, 3
 
@@ -86,24 +86,24 @@ def test_neighbour_scores_match_brute_force():
             for p in real
         ]
     )
-    scores = neighbour_scores(real, fake, k)
+    scores = neighbor_scores(real, fake, k)
     assert scores.precision == pytest.approx(inside.any(0).mean())
     assert scores.recall == pytest.approx(back.any(1).mean())
     assert scores.density == pytest.approx(inside.sum(0).mean() / k)
     assert scores.coverage == pytest.approx(inside.any(1).mean())
 
 
-def test_neighbour_scores_tell_quality_from_variety():
+def test_neighbor_scores_tell_quality_from_variety():
     rng = np.random.default_rng(5)
     real = np.concatenate([rng.normal(size=(200, 2)), rng.normal(size=(200, 2)) + 20])
-    one_mode = neighbour_scores(real, rng.normal(size=(400, 2)))
+    one_mode = neighbor_scores(real, rng.normal(size=(400, 2)))
     assert one_mode.precision > 0.9
     assert one_mode.recall < 0.6
     assert one_mode.coverage < 0.6
-    blurred = neighbour_scores(real, 30 * rng.normal(size=(400, 2)))
+    blurred = neighbor_scores(real, 30 * rng.normal(size=(400, 2)))
     assert blurred.precision < 0.2
     order = rng.permutation(400)
-    assert neighbour_scores(real[order], real) == neighbour_scores(real, real)
+    assert neighbor_scores(real[order], real) == neighbor_scores(real, real)
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +175,6 @@ def test_wrong_features_are_refused():
     with pytest.raises(ValueError, match=r"\(N, F\) and \(M, F\)"):
         frechet_distance(np.zeros((3, 2)), np.zeros((3, 4)))
     with pytest.raises(ValueError, match="at least 6 examples on each side"):
-        neighbour_scores(np.zeros((5, 2)), np.zeros((9, 2)))
+        neighbor_scores(np.zeros((5, 2)), np.zeros((9, 2)))
     with pytest.raises(ValueError, match="at least 2 classes and 20 examples"):
         feature_classifier(np.zeros((30, 4)), np.zeros(30, int))

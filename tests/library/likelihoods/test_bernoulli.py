@@ -1,4 +1,4 @@
-"""Bernoulli against scipy, also for grey pixels and at extreme logits."""
+"""Bernoulli against scipy, also for gray pixels and at extreme logits."""
 
 import numpy as np
 import pytest
@@ -27,14 +27,14 @@ def test_log_prob_is_scipys(part, x):
     np.testing.assert_allclose(found[middle], expected, rtol=1e-9)
 
 
-def test_grey_pixels_get_the_mean_over_random_binarisations(part):
+def test_gray_pixels_get_the_mean_over_random_binarizations(part):
     """And are not cut down to 0, which is what TFP's default dtype does to them."""
     x, params = np.array([0.1, 0.5, 0.9]), doubles(logits=[2.0, -1.0, 0.3])
     black, white = (entries(part, params, np.full(3, v)) for v in (0.0, 1.0))
     expected = x * white + (1 - x) * black
     np.testing.assert_allclose(entries(part, params, x), expected, rtol=1e-12)
-    grey = part.distribution(params).log_prob(tf.constant(x))
-    np.testing.assert_allclose(grey, expected.sum(), rtol=1e-12)
+    gray = part.distribution(params).log_prob(tf.constant(x))
+    np.testing.assert_allclose(gray, expected.sum(), rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -67,9 +67,9 @@ def test_draws_follow_the_masses(part):
 
 
 def test_binary_data_may_be_asked_for():
-    part = Bernoulli((1,), grey=False)
+    part = Bernoulli((1,), gray=False)
     part.check_support(np.array([[0.0], [1.0]], "float32"))
-    with pytest.raises(ValueError, match="pixels that are 0 or 1.*grey=True"):
+    with pytest.raises(ValueError, match="pixels that are 0 or 1.*gray=True"):
         part.check_support(np.array([[0.0], [0.5]], "float32"))
     with pytest.raises(ValueError, match=r"pixels in \[0, 1\].*Divide uint8"):
         Bernoulli((1,)).check_support(np.array([[255.0]], "float32"))

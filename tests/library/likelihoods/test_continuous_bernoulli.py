@@ -18,7 +18,7 @@ def part():
     return ContinuousBernoulli((1,), dtype="float64")
 
 
-def log_normaliser(logits):
+def log_normalizer(logits):
     """log of the integral of exp(logits (x - 1/2)), by quadrature."""
     return np.log(np.exp(np.outer(logits, NODES - 0.5)) @ WEIGHTS)
 
@@ -30,7 +30,7 @@ def quadrature_mean(logits):
 
 def test_log_prob_is_the_bernoulli_form_over_its_integral(part):
     x = np.array([[0.0], [0.25], [0.5], [1.0]])
-    expected = LOGITS * (x - 0.5) - log_normaliser(LOGITS)
+    expected = LOGITS * (x - 0.5) - log_normalizer(LOGITS)
     np.testing.assert_allclose(
         entries(part, doubles(logits=LOGITS), x), expected, rtol=1e-13, atol=1e-14
     )

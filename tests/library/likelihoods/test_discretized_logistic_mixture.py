@@ -82,7 +82,7 @@ def test_masses_of_an_entry_sum_to_one_for_extreme_components():
     assert_masses_sum_to_one(part, params, np.arange(256) / 255)
 
 
-def test_one_component_is_the_discretised_logistic():
+def test_one_component_is_the_discretized_logistic():
     rng = np.random.default_rng(3)
     params = random_params(rng, (5,), (), 1)
     plain = {name: params[name][..., 0] for name in ("loc", "scale")}

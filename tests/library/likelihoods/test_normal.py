@@ -79,7 +79,7 @@ def test_calibrated_scale_is_the_most_likely_one():
 
 
 def test_gradient_is_that_of_minus_half_log_mean_square():
-    """The loss that the paper minimises, with the scale inside the gradient."""
+    """The loss that the paper minimizes, with the scale inside the gradient."""
     part, (params, x) = optimal(), batch()
     loc = params["loc"]
     with tf.GradientTape(persistent=True) as tape:

@@ -18,7 +18,7 @@ DATA = {"x": X, "condition": LABELS}
 CLASSES = (2, 5, 9)
 
 
-def labelled(**parts):
+def labeled(**parts):
     defaults = {
         "encoder": mlp((6,), (8,), "tanh", classes=CLASSES),
         "decoder": mlp((2,), (8,), "tanh", role="decoder", classes=CLASSES),
@@ -28,7 +28,7 @@ def labelled(**parts):
 
 @pytest.fixture(scope="module")
 def vae():
-    model = labelled()
+    model = labeled()
     model.fit(DATA, epochs=1, verbose=0)
     return model
 
@@ -60,7 +60,7 @@ def test_one_condition_counts_for_all(vae):
 
 def test_a_vector_of_one_condition_counts_for_all():
     options = {"condition_shape": (3,)}
-    model = labelled(
+    model = labeled(
         encoder=mlp((6,), (8,), **options),
         decoder=mlp((2,), (8,), role="decoder", **options),
     )
@@ -77,9 +77,9 @@ def test_a_vector_of_one_condition_counts_for_all():
 
 def test_labels_are_one_hot_vectors_to_the_model():
     """The same weights with one-hot vectors as condition give the same ELBO."""
-    model = labelled()
+    model = labeled()
     options = {"condition_shape": (3,)}
-    twin = labelled(
+    twin = labeled(
         encoder=mlp((6,), (8,), "tanh", **options),
         decoder=mlp((2,), (8,), "tanh", role="decoder", **options),
     )

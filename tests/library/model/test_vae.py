@@ -65,10 +65,10 @@ def test_samples_depend_on_the_seed_alone(vae):
     assert np.any(vae.sample(5) != vae.sample(5))
 
 
-def test_temperature_zero_gives_the_centre_of_the_prior(vae):
+def test_temperature_zero_gives_the_center_of_the_prior(vae):
     cold = vae.sample(3, seed=0, temperature=0.0)
-    centre = vae.decode(np.zeros((3, 2))).mean()
-    np.testing.assert_allclose(cold, centre, rtol=1e-6)
+    center = vae.decode(np.zeros((3, 2))).mean()
+    np.testing.assert_allclose(cold, center, rtol=1e-6)
 
 
 def test_drawn_pixels_have_the_mean_that_the_picture_shows(vae):

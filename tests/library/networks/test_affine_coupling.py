@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.density_laws import autodiff_log_det, normals, randomise
+from support.density_laws import autodiff_log_det, normals, randomize
 
 from kvae.networks import AffineCoupling
 
 
 @pytest.fixture(params=[False, True])
 def coupling(request):
-    return randomise(AffineCoupling(5, request.param, (8,), dtype="float64"), 0.7)
+    return randomize(AffineCoupling(5, request.param, (8,), dtype="float64"), 0.7)
 
 
 def test_moves_every_second_entry_and_keeps_the_others(coupling):
@@ -32,7 +32,7 @@ def test_inverse_and_log_determinants(coupling):
 
 
 def test_the_scale_is_bounded():
-    coupling = randomise(AffineCoupling(2, True, (8,), max_log_scale=0.5), 30.0)
+    coupling = randomize(AffineCoupling(2, True, (8,), max_log_scale=0.5), 30.0)
     log_det = coupling(tf.constant(normals(50, 2, dtype="float32")))[1]
     assert 0.45 < np.abs(log_det).max() <= 0.5
 

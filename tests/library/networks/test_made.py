@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.density_laws import normals, randomise
+from support.density_laws import normals, randomize
 
 from kvae.networks import MADE
 
@@ -21,7 +21,7 @@ def jacobians(network, x, context=None):
 @pytest.mark.parametrize("units", [(3,), (16, 16), (7, 9, 11)])
 @pytest.mark.parametrize("context_dim", [0, 2])
 def test_an_output_sees_exactly_the_entries_before_it(units, context_dim):
-    network = randomise(MADE(4, units, 3, context_dim, dtype="float64"), 1.0)
+    network = randomize(MADE(4, units, 3, context_dim, dtype="float64"), 1.0)
     context = tf.constant(normals(5, 2)) if context_dim else None
     for jacobian in jacobians(network, normals(5, 4), context):
         assert (np.triu(jacobian) == 0).all()
@@ -31,7 +31,7 @@ def test_an_output_sees_exactly_the_entries_before_it(units, context_dim):
 
 
 def test_every_output_sees_the_context():
-    network = randomise(MADE(4, (16, 16), 2, 3, dtype="float64"), 1.0)
+    network = randomize(MADE(4, (16, 16), 2, 3, dtype="float64"), 1.0)
     context = tf.constant(normals(5, 3))
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(context)
@@ -41,7 +41,7 @@ def test_every_output_sees_the_context():
 
 
 def test_leading_axes_are_free():
-    network = randomise(MADE(3, (8,), context_dim=2))
+    network = randomize(MADE(3, (8,), context_dim=2))
     x = tf.constant(normals(6, 2, 3, dtype="float32"))
     context = tf.constant(normals(2, 2, dtype="float32"))
     both, one = network(x, context)[0], network(x[4], context)[0]
@@ -49,7 +49,7 @@ def test_leading_axes_are_free():
 
 
 def test_one_entry_depends_on_nothing_but_the_context():
-    network = randomise(MADE(1, (8,), context_dim=2, dtype="float64"))
+    network = randomize(MADE(1, (8,), context_dim=2, dtype="float64"))
     context = tf.constant(normals(2, 2))
     for jacobian in jacobians(network, normals(2, 1), context):
         assert (jacobian == 0).all()

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.density_laws import normals, randomise
+from support.density_laws import normals, randomize
 
 from kvae.networks import MaskedDense
 
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_equals_a_dense_layer_with_the_cut_connections_at_zero(strict):
-    layer = randomise(MaskedDense((1, 2, 3), (0, 2, 2, 3), strict, dtype="float64"))
+    layer = randomize(MaskedDense((1, 2, 3), (0, 2, 2, 3), strict, dtype="float64"))
     kernel, bias = layer.get_weights()
     for i, source in enumerate((1, 2, 3)):
         for o, target in enumerate((0, 2, 2, 3)):

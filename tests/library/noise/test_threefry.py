@@ -117,7 +117,7 @@ def test_the_law_is_normal_to_the_resolution_of_a_million_draws(million):
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_neighbours_are_uncorrelated(million, axis):
+def test_neighbors_are_uncorrelated(million, axis):
     left = np.take(million, range(million.shape[axis] - 1), axis)
     right = np.take(million, range(1, million.shape[axis]), axis)
     assert abs(np.mean(left * right)) < 5 / np.sqrt(left.size)

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 import tensorflow_probability as tfp
-from support.density_laws import assert_mean, normals, randomise
+from support.density_laws import assert_mean, normals, randomize
 
 from kvae.posteriors import DiagonalNormal
 from kvae.priors import StandardNormal
@@ -17,7 +17,7 @@ tfd = tfp.distributions
 def posterior():
     posterior = DiagonalNormal(3, dtype="float64")
     posterior.build((None, 5))
-    return randomise(posterior, 0.3)
+    return randomize(posterior, 0.3)
 
 
 def test_density_of_draws_equals_scipy(posterior):

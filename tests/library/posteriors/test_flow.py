@@ -10,7 +10,7 @@ from support.density_laws import (
     autodiff_log_det,
     mass_on_plane,
     normals,
-    randomise,
+    randomize,
 )
 
 from kvae.posteriors import InverseAutoregressiveFlow, SylvesterFlow
@@ -36,7 +36,7 @@ def make(request):
 def made(make, dim=4, batch=3, scale=0.6, dtype="float64"):
     posterior = make(dim, dtype=dtype)
     posterior.build((None, 5))
-    randomise(posterior, scale)
+    randomize(posterior, scale)
     return posterior, posterior(tf.constant(normals(batch, 5, dtype=dtype)))
 
 
@@ -99,8 +99,8 @@ def test_density_integrates_to_one_in_four_dimensions(make):
 
 def test_mean_is_the_image_of_the_base_mean(make):
     posterior, params = made(make)
-    centre = posterior.sample(params, tf.zeros((1, 3, 4), "float64"))[0]
-    np.testing.assert_allclose(posterior.mean(params), centre, atol=1e-12)
+    center = posterior.sample(params, tf.zeros((1, 3, 4), "float64"))[0]
+    np.testing.assert_allclose(posterior.mean(params), center, atol=1e-12)
 
 
 def test_gradient_of_the_density_equals_differences(make):

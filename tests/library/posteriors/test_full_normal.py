@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 import tensorflow_probability as tfp
-from support.density_laws import assert_compiles, assert_mean, normals, randomise
+from support.density_laws import assert_compiles, assert_mean, normals, randomize
 
 from kvae.posteriors import FullNormal
 
@@ -17,7 +17,7 @@ DIM = 3
 def posterior():
     posterior = FullNormal(DIM, dtype="float64")
     posterior.build((None, 5))
-    return randomise(posterior)
+    return randomize(posterior)
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def test_draws_have_the_claimed_moments(posterior, params):
     z = posterior.sample(params, tf.constant(normals(40000, 4, DIM, seed=3))).numpy()
     tril = params["scale_tril"].numpy()
     assert_mean(z, params["loc"], smallest_bug=0.1)
-    centred = z - params["loc"].numpy()
-    products = centred[..., :, None] * centred[..., None, :]
+    centered = z - params["loc"].numpy()
+    products = centered[..., :, None] * centered[..., None, :]
     assert_mean(products, tril @ tril.transpose(0, 2, 1), smallest_bug=0.3)
 
 
@@ -112,7 +112,7 @@ def test_starts_as_a_diagonal_normal():
 def test_extreme_features_give_finite_densities():
     posterior = FullNormal(2)
     posterior.build((None, 1))
-    randomise(posterior)
+    randomize(posterior)
     params = posterior(tf.constant([[1e3], [-1e3]]))
     z, log_prob = posterior.sample_and_log_prob(params, tf.ones((1, 2, 2)))
     assert np.isfinite(z).all()

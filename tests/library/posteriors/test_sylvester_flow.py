@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.density_laws import normals, randomise
+from support.density_laws import normals, randomize
 
 from kvae.posteriors import SylvesterFlow
 
@@ -11,7 +11,7 @@ from kvae.posteriors import SylvesterFlow
 def test_parameters_keep_every_step_invertible_however_large_the_features():
     posterior = SylvesterFlow(4, num_steps=3, num_reflections=2, dtype="float64")
     posterior.build((None, 5))
-    randomise(posterior)
+    randomize(posterior)
     params = posterior(tf.constant(1e3 * normals(6, 5)))
     diagonals = [np.diagonal(params[name], axis1=-2, axis2=-1) for name in ("r", "s")]
     assert (diagonals[0] * diagonals[1]).min() > -1.0

@@ -48,7 +48,7 @@ def x():
     return np.random.default_rng(1).integers(0, 2, (4, 5)).astype("float64")
 
 
-def test_joined_level_is_the_normalised_product_of_two_normals(vae, x):
+def test_joined_level_is_the_normalized_product_of_two_normals(vae, x):
     params = vae.posterior(vae.encoder(x))
     top = np.random.default_rng(2).normal(size=(4, 2))
     loc_p, scale_p = (np.asarray(v) for v in vae.prior.level(0, tf.constant(top)))

@@ -6,7 +6,7 @@ import pytest
 import scipy.special
 import scipy.stats
 import tensorflow as tf
-from support.density_laws import assert_compiles, normals, randomise
+from support.density_laws import assert_compiles, normals, randomize
 from support.tiny_models import DIM, labels, pixels, tiny_vae
 
 import kvae
@@ -21,7 +21,7 @@ M = 4
 def prior():
     prior = ConditionalGaussianMixture(DIM, M, dtype="float64")
     prior.build((None, 2))
-    return randomise(prior)
+    return randomize(prior)
 
 
 def params_of(prior):

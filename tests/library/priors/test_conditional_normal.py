@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 import tensorflow_probability as tfp
-from support.density_laws import assert_compiles, assert_mean, normals, randomise
+from support.density_laws import assert_compiles, assert_mean, normals, randomize
 from support.tiny_models import DIM, labels, pixels, tiny_vae
 
 import kvae
@@ -20,7 +20,7 @@ tfd = tfp.distributions
 def prior():
     prior = ConditionalNormal(DIM, dtype="float64")
     prior.build((None, 2))
-    return randomise(prior)
+    return randomize(prior)
 
 
 def test_density_and_draws_are_those_of_the_normal_of_each_condition(prior):
@@ -44,7 +44,7 @@ def test_density_and_draws_are_those_of_the_normal_of_each_condition(prior):
 def test_kl_equals_monte_carlo(prior, kind):
     posterior = kind(DIM, dtype="float64")
     posterior.build((None, 5))
-    randomise(posterior, 0.1)
+    randomize(posterior, 0.1)
     q, p = posterior(tf.constant(normals(2, 5))), prior(tf.constant(labels(2)))
     kl = tfd.kl_divergence(posterior.distribution(q), prior.distribution(p))
     z, log_q = posterior.sample_and_log_prob(q, tf.constant(normals(40000, 2, DIM)))

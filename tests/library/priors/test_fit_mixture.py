@@ -36,8 +36,8 @@ def test_finds_the_clusters_of_the_latents(kind):
     order = np.argsort(params["loc"][:, 0])
     weights = tf.nn.softmax(params["logits"]).numpy()[order]
     np.testing.assert_allclose(weights, [share, 1 - share], atol=0.01)
-    centre = 8 * 0.5 * np.tanh(3.0)
-    expected = [[0.0] * DIM, [centre] * DIM]
+    center = 8 * 0.5 * np.tanh(3.0)
+    expected = [[0.0] * DIM, [center] * DIM]
     np.testing.assert_allclose(params["loc"].numpy()[order], expected, atol=0.05)
     scale = 1e-4 + np.log1p(np.exp(-2.0))
     np.testing.assert_allclose(params["scale"], np.full((2, DIM), scale), rtol=0.15)

@@ -11,7 +11,7 @@ from support.density_laws import (
     autodiff_log_det,
     mass_on_plane,
     normals,
-    randomise,
+    randomize,
 )
 
 from kvae.priors import MaskedAutoregressiveFlow, RealNVP
@@ -24,7 +24,7 @@ def kind(request):
 
 def made(kind, dim=4, scale=0.5, dtype="float64", **options):
     prior = kind(dim, num_steps=3, units=(8, 8), dtype=dtype, **options)
-    return randomise(prior, scale), prior()
+    return randomize(prior, scale), prior()
 
 
 def test_inverse_undoes_forward(kind):
@@ -65,7 +65,7 @@ def test_density_equals_the_change_of_variables_and_tfp(kind):
     assert distribution.event_shape == (4,)
 
 
-def test_temperature_multiplies_the_noise_and_zero_is_the_centre(kind):
+def test_temperature_multiplies_the_noise_and_zero_is_the_center(kind):
     prior, params = made(kind)
     noise = tf.constant(normals(6, 4))
     half = prior.sample(params, noise, 0.5)

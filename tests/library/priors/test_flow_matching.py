@@ -13,7 +13,7 @@ OPTIONS = {"num_steps": 24, "density_steps": 24, "width": 8, "num_blocks": 1}
 
 def random_flow(shape, **options):
     prior = FlowMatching(shape, **{**OPTIONS, **options}, dtype="float64")
-    density_laws.randomise(prior, scale=0.2)
+    density_laws.randomize(prior, scale=0.2)
     return prior
 
 

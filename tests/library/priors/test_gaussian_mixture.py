@@ -9,7 +9,7 @@ from support.density_laws import (
     assert_mean,
     mass_on_plane,
     normals,
-    randomise,
+    randomize,
 )
 
 from kvae.priors import GaussianMixture
@@ -84,7 +84,7 @@ def test_draws_follow_the_mixture(prior):
     assert_mean(z[:, :, None] * z[:, None, :], second, smallest_bug=0.2)
 
 
-def test_temperature_zero_gives_the_centres_in_proportion(prior):
+def test_temperature_zero_gives_the_centers_in_proportion(prior):
     z = prior.sample(prior(), tf.constant(normals(20000, 3)), 0.0).numpy()
     distance = np.abs(z[:, None] - LOC).max(-1)
     assert distance.min(1).max() < 1e-6
@@ -92,7 +92,7 @@ def test_temperature_zero_gives_the_centres_in_proportion(prior):
 
 
 def test_gradient_reaches_every_weight():
-    prior = randomise(GaussianMixture(3, num_components=4))
+    prior = randomize(GaussianMixture(3, num_components=4))
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(prior.log_prob(prior(), tf.ones((1, 2, 3))))
     gradients = tape.gradient(loss, prior.trainable_variables)

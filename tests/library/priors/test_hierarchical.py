@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import stats
-from support.density_laws import autodiff_log_det, normals, randomise
+from support.density_laws import autodiff_log_det, normals, randomize
 
 from kvae.priors import Hierarchical
 
@@ -13,7 +13,7 @@ DIMS = (3, 2, 1)
 
 @pytest.fixture
 def prior():
-    return randomise(Hierarchical(DIMS, units=(8,), activation="tanh", dtype="float64"))
+    return randomize(Hierarchical(DIMS, units=(8,), activation="tanh", dtype="float64"))
 
 
 def test_density_equals_scipy_level_by_level(prior):

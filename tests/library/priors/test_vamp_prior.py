@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.special
 import tensorflow as tf
-from support.density_laws import assert_mean, normals, randomise
+from support.density_laws import assert_mean, normals, randomize
 from support.tiny_models import DATA_SHAPE, DIM, pixels, tiny_vae
 
 import kvae
@@ -27,7 +27,7 @@ POSTERIORS = {
 
 def vamp_vae(posterior="diagonal"):
     vae = tiny_vae(POSTERIORS[posterior](), VampPrior(DIM, DATA_SHAPE, 5))
-    randomise(vae.posterior, 0.3)
+    randomize(vae.posterior, 0.3)
     vae.prior.adapt(pixels())
     return vae
 

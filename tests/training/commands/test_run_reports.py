@@ -25,8 +25,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
         for name, settings in (
             ("longer", ["epochs=6"]),
             ("shorter", ["epochs=1", "latent_dim=3"]),
-            ("other", ["epochs=1", "binarise=dynamic", "likelihood=bernoulli"]),
-            ("grey", ["epochs=1", "likelihood=bernoulli"]),
+            ("other", ["epochs=1", "binarize=dynamic", "likelihood=bernoulli"]),
+            ("gray", ["epochs=1", "likelihood=bernoulli"]),
         )
     }
 
@@ -93,8 +93,8 @@ def test_runs_of_other_test_examples_are_not_compared(runs, capsys) -> None:
     assert "other was tested on other examples than longer" in refusal(
         "longer", "other"
     )
-    assert "longer gives a density of x and grey a probability" in refusal(
-        "longer", "grey"
+    assert "longer gives a density of x and gray a probability" in refusal(
+        "longer", "gray"
     )
     assert "the same run was given twice" in refusal("longer", "longer")
     assert "takes two runs or more" in refusal("longer")

@@ -26,7 +26,7 @@ def test_an_unknown_key_suggests_the_nearest() -> None:
         ("learning_rate", 0, "learning_rate must be a number above 0"),
         ("learning_rate", float("nan"), "learning_rate must be a number above 0"),
         ("validation", -1, "validation must be a number at least 0"),
-        ("binarise", "static", 'binarise must be "none" or "dynamic"'),
+        ("binarize", "static", 'binarize must be "none" or "dynamic"'),
         ("jit_compile", 1, "jit_compile must be true or false"),
         ("likelihood", 3, "likelihood must be a name, or a table"),
         ("data", "", "data must be a name or a path"),

@@ -57,7 +57,7 @@ def test_a_run_from_disk_is_the_run_from_memory(tmp_path: pathlib.Path) -> None:
         train_labels=labels[:150],
         test_labels=labels[150:],
     )
-    changes = {"condition": "label", "binarise": "dynamic", "likelihood": "bernoulli"}
+    changes = {"condition": "label", "binarize": "dynamic", "likelihood": "bernoulli"}
     runs = [
         train(config(tmp_path / data, **changes), tmp_path / f"run-{data}")
         for data in ("shards", "x.npz")
@@ -109,7 +109,7 @@ def test_a_run_from_disk_goes_on_within_an_epoch(
     [
         (np.nan, {}, "examples 0 to 129: x holds 36 entries that are NaN"),
         (1.5, {"likelihood": "bernoulli"}, "examples 0 to 129: Bernoulli expects"),
-        (1.5, {"binarise": "dynamic", "likelihood": "bernoulli"}, "pixels range from"),
+        (1.5, {"binarize": "dynamic", "likelihood": "bernoulli"}, "pixels range from"),
     ],
 )
 def test_a_wrong_example_that_no_sample_holds_is_found_before_training(

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from kvae.noise import Noise
-from kvae.training.data.pipeline import binarise_once, steps_per_epoch, training_batches
+from kvae.training.data.pipeline import binarize_once, steps_per_epoch, training_batches
 
 X = np.arange(10, dtype="float32")[:, None]
 
@@ -47,8 +47,8 @@ def test_an_order_is_as_likely_to_put_any_row_first() -> None:
 
 
 def test_a_seed_repeats_and_another_differs() -> None:
-    grey = np.full((10, 5), 0.5, "float32")
-    kwargs = {"x": grey, "binarise": True}
+    gray = np.full((10, 5), 0.5, "float32")
+    kwargs = {"x": gray, "binarize": True}
     first, again = batches(6, **kwargs), batches(6, **kwargs)
     other = batches(6, **kwargs, seed=1)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
@@ -56,16 +56,16 @@ def test_a_seed_repeats_and_another_differs() -> None:
 
 
 def test_a_run_continues_where_it_stopped() -> None:
-    grey = np.full((10, 5), 0.5, "float32")
-    through = batches(9, x=grey, binarise=True)
-    resumed = batches(3, x=grey, binarise=True, first_epoch=2)
+    gray = np.full((10, 5), 0.5, "float32")
+    through = batches(9, x=gray, binarize=True)
+    resumed = batches(3, x=gray, binarize=True, first_epoch=2)
     for a, b in zip(through[6:], resumed, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_pixels_are_drawn_anew_with_their_probability() -> None:
     probability = np.array([[0.0, 0.1, 0.5, 0.9, 1.0]], "float32")
-    drawn = np.concatenate(batches(4000, x=probability, batch_size=1, binarise=True))
+    drawn = np.concatenate(batches(4000, x=probability, batch_size=1, binarize=True))
     assert set(np.unique(drawn)) == {0.0, 1.0}
     error = np.sqrt(probability * (1 - probability) / len(drawn))
     assert (np.abs(drawn.mean(0) - probability) <= 5 * error).all()
@@ -79,9 +79,9 @@ def test_pixels_are_independent_of_the_latents_of_the_same_step() -> None:
     Out of one key they would be the same random bits: |noise|^2 of a pair of entries is
     -2 log of the uniform number that decides the pixel of the first.
     """
-    grey = np.full((64, 32), 0.5, "float32")
+    gray = np.full((64, 32), 0.5, "float32")
     pixels, squares = [], []
-    for step, batch in enumerate(batches(100, x=grey, batch_size=64, binarise=True)):
+    for step, batch in enumerate(batches(100, x=gray, batch_size=64, binarize=True)):
         noise = Noise(tf.constant([0, step])).normal(1, 64, 32).numpy().ravel()
         squares.append(np.square(noise[::2]) + np.square(noise[1::2]))
         pixels.append(batch.ravel()[::2])
@@ -89,8 +89,8 @@ def test_pixels_are_independent_of_the_latents_of_the_same_step() -> None:
     assert abs(correlation) < 5 / np.sqrt(100 * 1024)
 
 
-def test_the_test_set_is_binarised_once_for_all() -> None:
+def test_the_test_set_is_binarized_once_for_all() -> None:
     x = np.full((2000, 1), 0.3, "float32")
-    drawn = binarise_once(x)
-    np.testing.assert_array_equal(drawn, binarise_once(x))
+    drawn = binarize_once(x)
+    np.testing.assert_array_equal(drawn, binarize_once(x))
     assert drawn.mean() == pytest.approx(0.3, abs=5 * np.sqrt(0.21 / 2000))

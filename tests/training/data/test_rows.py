@@ -5,8 +5,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from kvae.training import UserError, binarise_once
-from kvae.training.data.rows import binarised, checked, joined
+from kvae.training import UserError, binarize_once
+from kvae.training.data.rows import binarized, checked, joined
 from kvae.training.data.sources import ExamplesOnDisk
 from kvae.training.data.sources.npy_file import NpyFile
 
@@ -26,24 +26,24 @@ def test_joined_parts_are_the_concatenation(x: np.ndarray) -> None:
         np.testing.assert_array_equal(rows[cut], x[cut])
 
 
-def test_binarised_rows_are_those_of_the_whole_set(x: np.ndarray) -> None:
+def test_binarized_rows_are_those_of_the_whole_set(x: np.ndarray) -> None:
     """The random numbers of a row are found without drawing those before it."""
-    whole, rows = binarise_once(x), binarised(x)
+    whole, rows = binarize_once(x), binarized(x)
     for cut in CUTS:
         np.testing.assert_array_equal(rows[cut], whole[cut])
-    again = binarised(joined([whole[:11], whole[11:]]))
+    again = binarized(joined([whole[:11], whole[11:]]))
     np.testing.assert_array_equal(again[3:33], whole[3:33])  # exact at 0 and 1
 
 
-def test_binarising_what_are_no_probabilities_names_the_examples(
+def test_binarizing_what_are_no_probabilities_names_the_examples(
     x: np.ndarray,
 ) -> None:
-    rows = binarised(16 * x)
+    rows = binarized(16 * x)
     with pytest.raises(UserError, match=r"examples 10 to 14 range over .* to 1"):
         rows[10:15]
     x[12] = np.nan
     with pytest.raises(UserError, match="examples 10 to 14 range over nan"):
-        binarised(x)[10:15]
+        binarized(x)[10:15]
 
 
 def test_slices_of_examples_on_disk_are_those_of_the_divided_array(

@@ -16,7 +16,7 @@ from kvae import masks, presets
 from kvae.training import Run, UserError, load_recipe, train
 from kvae.training.commands.encode_run import encode
 from kvae.training.data.pixel_scale import PixelScale
-from kvae.training.data.rows import binarised
+from kvae.training.data.rows import binarized
 from kvae.training.encoding.encoding_source import EncodingSource
 from kvae.training.run.runner import load_run_data
 from kvae_cli import main
@@ -27,7 +27,7 @@ QUICK = "epochs=1 encoder.units=[8] decoder.units=[8] latent_dim=2".split()
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run whose pixels are drawn from probabilities."""
-    settings = [*QUICK, "binarise=dynamic", "likelihood=bernoulli"]
+    settings = [*QUICK, "binarize=dynamic", "likelihood=bernoulli"]
     path = tmp_path_factory.mktemp("runs") / "drawn"
     return train(load_recipe("digits", settings=settings), path)
 
@@ -213,7 +213,7 @@ def test_rows_of_a_folder_name_their_file_class_and_part(
     assert table["label_name"] == [("cat", "dog")[i % 2] for i in order]
     assert [file.split("/")[1] for file in table["file"]] == table["label_name"]
     levels = np.repeat(np.float32(order)[:, None] / 8, 64, 1).reshape(-1, 8, 8, 1)
-    drawn = np.concatenate([binarised(part)[:] for part in np.split(levels, [4])])
+    drawn = np.concatenate([binarized(part)[:] for part in np.split(levels, [4])])
     loc = run.vae.encode(drawn).mean()
     np.testing.assert_allclose(np.stack(table["loc"]), loc, rtol=1e-4, atol=1e-5)
     encode(

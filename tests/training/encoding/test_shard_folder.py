@@ -98,10 +98,10 @@ def test_a_folder_of_something_else_is_refused_and_left_as_it_is(
     for data in (changed, x[:-1]):
         with pytest.raises(UserError, match="out holds shards of other data; choose"):
             encode_shards(vae, data, out, shard_size=100)
-    labelled = tmp_path / "labelled"
-    encode_shards(vae, x, labelled, labels=np.arange(NUM))
-    with pytest.raises(UserError, match="labelled holds shards of other data; choose"):
-        encode_shards(vae, x, labelled, labels=np.arange(NUM)[::-1])
+    labeled = tmp_path / "labeled"
+    encode_shards(vae, x, labeled, labels=np.arange(NUM))
+    with pytest.raises(UserError, match="labeled holds shards of other data; choose"):
+        encode_shards(vae, x, labeled, labels=np.arange(NUM)[::-1])
     with pytest.raises(UserError, match="with shard_size 100, not 50; choose another"):
         encode_shards(vae, x, out, shard_size=50)
     assert contents(out) == before

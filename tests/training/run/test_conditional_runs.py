@@ -134,4 +134,4 @@ def test_a_learned_prior_needs_the_condition() -> None:
     with pytest.raises(UserError, match=r"learns p\(z\|c\), but condition is not set"):
         load_recipe("digits", settings=["conditional_prior=true"])
     with pytest.raises(UserError, match='condition must be "label"'):
-        load_recipe("digits", {"condition": "colour"})
+        load_recipe("digits", {"condition": "color"})

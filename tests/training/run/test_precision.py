@@ -11,7 +11,7 @@ from kvae.training.run.runner import load_run_data
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = ["epochs=12", "binarise=dynamic", "likelihood=bernoulli", "latent_dim=4"]
+SETTINGS = ["epochs=12", "binarize=dynamic", "likelihood=bernoulli", "latent_dim=4"]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def trained() -> dict[str, np.ndarray]:
 def test_half_precision_trains_to_the_same_elbo(
     trained: dict[str, np.ndarray], name: str
 ) -> None:
-    """Within half a per cent of the float32 ELBO, and well above an untrained model."""
+    """Within half a percent of the float32 ELBO, and well above an untrained model."""
     wanted, found = trained["float32"].mean(), trained[name].mean()
     assert wanted > -32  # ln 2 nats for each of 64 pixels are -44.4
     assert abs(found - wanted) < 0.005 * abs(wanted)

@@ -22,7 +22,7 @@ def quick(*settings: str) -> Any:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    config = quick("binarise=dynamic", "likelihood=bernoulli", "latent_dim=2")
+    config = quick("binarize=dynamic", "likelihood=bernoulli", "latent_dim=2")
     return train(config, tmp_path_factory.mktemp("runs") / "a")
 
 
@@ -127,7 +127,7 @@ def test_early_stopping_keeps_the_best(tmp_path: pathlib.Path) -> None:
     [
         (["optimizer=adm"], "no optimizer 'adm'. Did you mean adam"),
         (["likelihood=bernouli"], "Did you mean Bernoulli"),
-        (["binarise=dynamic", "pixel_max=8"], "draws pixels from probabilities"),
+        (["binarize=dynamic", "pixel_max=8"], "draws pixels from probabilities"),
         (["likelihood=bernoulli", "pixel_max=8"], "Bernoulli expects pixels in"),
         (["network=mlp", "encoder.unts=[3]"], "no argument 'unts'. Did you mean units"),
     ],

@@ -23,7 +23,7 @@ class Digits(Source):
 
 
 def read_digits() -> Raw:
-    """Reads 1797 handwritten digits of 8x8 pixels with 17 grey levels.
+    """Reads 1797 handwritten digits of 8x8 pixels with 17 gray levels.
 
     Returns:
         raw: (1797, 8, 8, 1) integers from 0 to 16, with labels, not split.

@@ -36,17 +36,17 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path / "data"
 
 
-@pytest.mark.parametrize("binarise", [False, True])
+@pytest.mark.parametrize("binarize", [False, True])
 @pytest.mark.parametrize("first", [0, 7])
 def test_batches_are_those_of_memory_bit_for_bit(
-    folder: pathlib.Path, binarise: bool, first: int
+    folder: pathlib.Path, binarize: bool, first: int
 ) -> None:
     """Four shards, a ragged last batch, labels; from the start and from the middle."""
     data = load_data(str(folder), validation=0)
     assert isinstance(data.train, ExamplesOnDisk)
     in_memory = np.float32(IMAGES[:43]) / np.float32(255)
     for x, y in ((data.train, data.train_labels), (in_memory, LABELS[:43])):
-        given = training_batches(x, 8, 3, binarise, condition=y, first_batch=first)
+        given = training_batches(x, 8, 3, binarize, condition=y, first_batch=first)
         taken = list(itertools.islice(given, 14))
         if isinstance(x, ExamplesOnDisk):
             from_disk = taken

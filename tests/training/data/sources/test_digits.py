@@ -6,7 +6,7 @@ from sklearn.datasets import load_digits
 from kvae.training.data.sources import load_data
 
 
-def test_the_digits_are_scaled_split_and_labelled() -> None:
+def test_the_digits_are_scaled_split_and_labeled() -> None:
     data = load_data("digits", validation=0.1)
     parts = (data.train, data.validation, data.test)
     assert [len(part) for part in parts] == [1294, 144, 359]

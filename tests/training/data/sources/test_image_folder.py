@@ -45,7 +45,7 @@ def test_folders_are_labels_and_parts(tmp_path: pathlib.Path) -> None:
     assert data.train.max() <= 1.0
 
 
-def test_one_colour_image_makes_all_rgb(tmp_path: pathlib.Path) -> None:
+def test_one_color_image_makes_all_rgb(tmp_path: pathlib.Path) -> None:
     gray = write(tmp_path / "a.png", (4, 4))
     write(tmp_path / "b.png", (4, 4, 3))
     train = read_image_folder(tmp_path).train

@@ -15,7 +15,7 @@ _ROWS = 1024
 
 
 @dataclasses.dataclass(frozen=True)
-class NeighbourScores(Result):
+class NeighborScores(Result):
     """How two clouds of features lie in one another.
 
     Attributes:
@@ -23,8 +23,8 @@ class NeighbourScores(Result):
         recall: share of data that lie within the samples: variety.
         density: how deep in the data the samples lie; 1 in expectation for samples from
             the data's own law, and more where they crowd its dense parts.
-        coverage: share of data with a sample in their neighbourhood.
-        num_neighbours: k.
+        coverage: share of data with a sample in their neighborhood.
+        num_neighbors: k.
         num_real: examples of the data.
         num_fake: samples.
     """
@@ -33,17 +33,17 @@ class NeighbourScores(Result):
     recall: float
     density: float
     coverage: float
-    num_neighbours: int
+    num_neighbors: int
     num_real: int
     num_fake: int
 
 
-def neighbour_scores(
-    real: np.ndarray, fake: np.ndarray, num_neighbours: int = 5
-) -> NeighbourScores:
-    """Compares samples with data by nearest neighbours.
+def neighbor_scores(
+    real: np.ndarray, fake: np.ndarray, num_neighbors: int = 5
+) -> NeighborScores:
+    """Compares samples with data by nearest neighbors.
 
-        ball(i)   = all points as near to point i as its k-th neighbour in its own set
+        ball(i)   = all points as near to point i as its k-th neighbor in its own set
         precision = mean_j [ fake_j in the ball of some real_i ]
         recall    = mean_i [ real_i in the ball of some fake_j ]
         density   = mean_j #{ i : fake_j in the ball of real_i } / k
@@ -52,7 +52,7 @@ def neighbour_scores(
     Args:
         real: (N, F) features of the data.
         fake: (M, F) features of the samples.
-        num_neighbours: k, less than N and M.
+        num_neighbors: k, less than N and M.
 
     Returns:
         scores: each from 0 to 1, but density, which has no ceiling.
@@ -63,9 +63,9 @@ def neighbour_scores(
     Source: Kynkaanniemi et al. 2019, arXiv:1904.06991 (precision, recall); Naeem et al.
         2020, arXiv:2002.09797 (density, coverage).
     """
-    num_neighbours = check_count("num_neighbours", num_neighbours)
-    real, fake = check_pair(real, fake, least=num_neighbours + 1)
-    real_radius, fake_radius = (_radii(s, num_neighbours) for s in (real, fake))
+    num_neighbors = check_count("num_neighbors", num_neighbors)
+    real, fake = check_pair(real, fake, least=num_neighbors + 1)
+    real_radius, fake_radius = (_radii(s, num_neighbors) for s in (real, fake))
     hits = np.zeros(len(fake))
     recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
     for start in range(0, len(real), _ROWS):
@@ -75,19 +75,19 @@ def neighbour_scores(
         hits += inside.sum(0)
         covered[rows] = inside.any(1)
         recalled[rows] = (squares <= fake_radius[None, :]).any(1)
-    return NeighbourScores(
+    return NeighborScores(
         precision=float((hits > 0).mean()),
         recall=float(recalled.mean()),
-        density=float(hits.mean() / num_neighbours),
+        density=float(hits.mean() / num_neighbors),
         coverage=float(covered.mean()),
-        num_neighbours=num_neighbours,
+        num_neighbors=num_neighbors,
         num_real=len(real),
         num_fake=len(fake),
     )
 
 
 def _radii(points: np.ndarray, k: int) -> np.ndarray:
-    # squared distance of each point to its k-th neighbour, itself not counted
+    # squared distance of each point to its k-th neighbor, itself not counted
     radii = []
     for start in range(0, len(points), _ROWS):
         tile = points[start : start + _ROWS]
