@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import scipy.stats
 
 from kvae.objectives import ELBO
 from kvae.schedules import LinearWarmup
@@ -21,6 +22,17 @@ def test_rate_is_the_closed_form(linear_gaussian, x):
     expected = 0.5 * (loc**2 + scale**2 - 1 - 2 * np.log(scale)).sum(axis=1)
     np.testing.assert_allclose(parts.rate, expected, rtol=1e-12)
     np.testing.assert_allclose(parts.kl_term, 3 * expected, rtol=1e-12)
+
+
+def test_distortion_is_minus_the_mean_log_density_of_x_at_the_latents(
+    linear_gaussian, x
+):
+    parts = linear_gaussian.parts(ELBO(num_samples=3), x)
+    loc, scale = (parts.draw.likelihood[k].numpy() for k in ("loc", "scale"))
+    assert loc.shape == (3, *x.shape)
+    each = scipy.stats.norm(loc, scale).logpdf(x).sum(axis=-1)
+    np.testing.assert_allclose(parts.distortion, -each.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(parts.data_term, parts.distortion, rtol=1e-12)
 
 
 @pytest.mark.parametrize("run_eagerly", [False, True])
