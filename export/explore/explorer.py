@@ -77,6 +77,10 @@ class Explorer:
             ) from error
 
 
+class PackagesMissing(ValueError):
+    """LiteRT.js is not installed where it is looked for."""
+
+
 def open_export(directory: Any, litertjs: Any = None, fetch: bool = False) -> Explorer:
     """Gets ready to show an exported model.
 
@@ -128,7 +132,7 @@ def _packages(cache: Path, litertjs: Any, fetch: bool) -> dict[str, Path]:
         fetch_packages(cache)
         found = find_packages([cache])
     if found is None:
-        raise ValueError(
+        raise PackagesMissing(
             f"{' and '.join(PACKAGES)} are not in "
             f"{' or '.join(str(place) for place in own)}. Add --fetch to let npm install "
             f"them into {cache}, or run: npm install {PACKAGES[0]}, and give its folder "

@@ -25,6 +25,7 @@ from kvae.evaluation.disentanglement import disentanglement as disentanglement
 from kvae.evaluation.elbo import ELBOResult as ELBOResult
 from kvae.evaluation.elbo import elbo as elbo
 from kvae.evaluation.evaluate import evaluate as evaluate
+from kvae.evaluation.evaluate import suitable as suitable
 from kvae.evaluation.factor_shapes import FactorShapes as FactorShapes
 from kvae.evaluation.factor_shapes import factor_shapes as factor_shapes
 from kvae.evaluation.factor_vae_score import factor_vae_score as factor_vae_score

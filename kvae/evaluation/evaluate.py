@@ -62,18 +62,8 @@ def evaluate(
         raise ValueError(
             f"unknown evaluation {unknown[0]!r}; choose from {', '.join(_NAMES)}."
         )
-    plain = inputs.condition is None
-    suits = {
-        "information": (plain or not vae.prior.conditional) and len(inputs.x) >= 2,
-        "samples": plain
-        and inputs.mask is None
-        and len(inputs.x) >= 40
-        and (labels is not None or features is not None),
-        "latents": len(inputs.x) >= least_examples(vae),
-        "ais": False,
-    }
     if only is None:
-        only = tuple(name for name in _NAMES if suits.get(name, True))
+        only = suitable(vae, inputs, labels, features)
     few = Inputs(**{k: np.asarray(v)[:num_hard] for k, v in inputs.to_dict().items()})
     runs: dict[str, Callable[[], Result]] = {
         "log_likelihood": lambda: log_likelihood(vae, inputs, num_samples, seed),
@@ -85,3 +75,30 @@ def evaluate(
         "samples": lambda: sample_quality(vae, inputs, labels, features, seed=seed),
     }
     return {name: runs[name]() for name in only}
+
+
+def suitable(
+    vae: Any, inputs: Inputs, labels: Any = None, features: Any = None
+) -> tuple[str, ...]:
+    """Names the evaluations that suit the model and the data, without the slow "ais".
+
+    Args:
+        vae: a `kvae.VAE`.
+        inputs: test examples.
+        labels: as of `evaluate`.
+        features: as of `evaluate`.
+
+    Returns:
+        names: as `evaluate` runs them if `only` is None.
+    """
+    plain = inputs.condition is None
+    suits = {
+        "information": (plain or not vae.prior.conditional) and len(inputs.x) >= 2,
+        "samples": plain
+        and inputs.mask is None
+        and len(inputs.x) >= 40
+        and (labels is not None or features is not None),
+        "latents": len(inputs.x) >= least_examples(vae),
+        "ais": False,
+    }
+    return tuple(name for name in _NAMES if suits.get(name, True))

@@ -54,22 +54,28 @@ def evaluate(
 def report(
     path: pathlib.Path,
     data_dir: str | None = None,
-    num_samples: int = 5000,
-    examples: int = 1000,
+    num_samples: int | None = None,
+    examples: int | None = None,
     out: pathlib.Path | None = None,
+    minutes: float = 2.0,
+    full: bool = False,
 ) -> None:
     """Writes one HTML page about a run.
 
     Args:
         path: of the run.
         data_dir: where TFDS keeps its data now; None is where it was.
-        num_samples: K of the log-likelihood.
-        examples: how many test examples.
+        num_samples: K of the log-likelihood; chosen if None.
+        examples: how many test examples; chosen if None.
         out: of the page; report.html in the run if None.
+        minutes: about how long it may take.
+        full: take as long as it takes.
     """
     if out is not None:
         new_file(out, ".html")
-    print(f"Wrote {report_run(path, out, data_dir, num_samples, examples)}")
+    time = None if full else minutes
+    page = report_run(path, out, data_dir, num_samples, examples, time)
+    print(f"Wrote {page}")
 
 
 def compare(

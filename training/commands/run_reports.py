@@ -14,6 +14,7 @@ from kvae.core.errors import UserError, user_errors
 from kvae.core.extras import require
 from kvae.core.inputs import Inputs
 from kvae.training.commands.output_paths import changed_data
+from kvae.training.commands.report_budget import FULL, choose_numbers, evaluate_within
 from kvae.training.run.completion import inputs_for_test
 from kvae.training.run.further_epochs import read_history
 from kvae.training.run.run_directory import RunDirectory
@@ -27,7 +28,6 @@ def evaluate_run(
     only: tuple[str, ...] | None,
     num_samples: int,
     num_examples: int | None,
-    read_only: bool = False,
 ) -> dict[str, Any]:
     """Runs the evaluations of `kvae.evaluation` on a run's test set.
 
@@ -36,7 +36,6 @@ def evaluate_run(
         only: names that `kvae.evaluation.evaluate` knows; all that suit if None.
         num_samples: K of the log-likelihood.
         num_examples: how many test examples, the first ones; all if None.
-        read_only: whether a run that cannot be written to is no reason to fail.
 
     Returns:
         results: by name; they are in the run's metrics.json too, under "evaluation".
@@ -48,6 +47,11 @@ def evaluate_run(
         results = evaluation.evaluate(
             run.vae, inputs, labels, num_samples=num_samples, only=only
         )
+    _keep(run, results)
+    return results
+
+
+def _keep(run: Run, results: dict[str, Any], read_only: bool = False) -> None:
     # Read again: another evaluation may have added its numbers meanwhile.
     metrics = run.directory.read_metrics()
     found = {name: result.to_dict() for name, result in results.items()}
@@ -58,15 +62,15 @@ def evaluate_run(
         if not read_only:
             raise
         _LOG.warning("%s. The page has the numbers.", error)
-    return results
 
 
 def report_run(
     path: pathlib.Path,
     out: pathlib.Path | None = None,
     data_dir: str | None = None,
-    num_samples: int = 5000,
-    num_examples: int | None = 1000,
+    num_samples: int | None = None,
+    num_examples: int | None = None,
+    minutes: float | None = 2.0,
 ) -> pathlib.Path:
     """Writes one HTML page about a run: its numbers with their errors, and pictures.
 
@@ -74,24 +78,38 @@ def report_run(
         path: of the run.
         out: of the page; report.html in the run if None.
         data_dir: where TFDS keeps its data now; None is where it was.
-        num_samples: K of the log-likelihood.
-        num_examples: how many test examples, the first ones; all if None.
+        num_samples: K of the log-likelihood; None is chosen, or 5000 without `minutes`.
+        num_examples: how many test examples, the first ones; None is chosen, or 1000
+            without `minutes`.
+        minutes: about how long it may take; None takes as long as it takes.
 
     Returns:
         page: its path.
     """
     require("matplotlib", "a report")
     run = open_run(path, changed_data(data_dir))
-    results = evaluate_run(
-        run, None, num_samples, num_examples, read_only=out is not None
-    )
+    with user_errors():
+        chosen = FULL[:2]
+        if minutes is not None:
+            chosen = choose_numbers(run.vae, first_test_inputs(run, None), minutes)
+        examples, samples = num_examples or chosen[0], num_samples or chosen[1]
+        inputs = first_test_inputs(run, examples)
+        _LOG.info(
+            "%d test examples, %d latents each for log p(x)%s",
+            len(inputs.x),
+            samples,
+            "" if minutes is None else f", to fit {minutes:g} minutes; --full has more",
+        )
+        labels = run.data.test_labels
+        labels = None if labels is None else np.asarray(labels)[: len(inputs.x)]
+        results = evaluate_within(run.vae, inputs, labels, samples, minutes)
+    _keep(run, results, read_only=out is not None)
     out = out or run.directory.path / "report.html"
-    inputs, labels = first_test_inputs(run, num_examples), run.data.test_labels
     page = reports.report(
         run.vae,
         inputs,
         results=results,
-        labels=None if labels is None else np.asarray(labels)[: len(inputs.x)],
+        labels=labels,
         metadata=_facts(run, path),
         history=_history(run.directory),
         title=f"{run.directory.path.name}: a VAE of {run.data.name}",

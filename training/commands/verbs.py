@@ -15,7 +15,7 @@ from kvae.core.extras import require
 from kvae.core.inputs import Inputs
 from kvae.export import PRECISIONS
 from kvae.export import export as export_model
-from kvae.export.explore import open_export
+from kvae.export.explore import PackagesMissing, open_export
 from kvae.objectives import is_completing
 from kvae.training.commands.condition_argument import read_condition
 from kvae.training.commands.encode_run import encode
@@ -23,6 +23,7 @@ from kvae.training.commands.evaluate_runs import compare, evaluate, report, show
 from kvae.training.commands.output_paths import changed_data, new_file
 from kvae.training.config.config import Config, describe_keys
 from kvae.training.config.load_recipe import load_recipe, recipe_names
+from kvae.training.data.sources.source import is_run
 from kvae.training.run.completion import (
     inputs_for_test,
     read_images,
@@ -221,28 +222,56 @@ def explore(
     fetch: bool = False,
     port: int = 0,
 ) -> None:
-    """Shows an exported model on a page in the browser, until it is interrupted.
+    """Shows a model on a page in the browser, until it is interrupted.
 
     Args:
-        path: what `export` made, or a run, which is exported if it is not yet.
-        data_dir: where TFDS keeps its data now, for the export of a run.
+        path: what `export` made, or a run, which is exported first.
+        data_dir: where TFDS keeps the data of the run; None is where it was.
         litertjs: a folder that holds the npm packages of LiteRT.js.
-        fetch: install them by npm if they are not found.
+        fetch: install them by npm if they are not found, without asking.
         port: on 127.0.0.1; 0 takes a free one.
     """
     if not path.is_dir():
         raise UserError(f"there is no folder {path}.")
     require("ai_edge_litert.interpreter", "the page of an export", "mobile")
-    if (path / "config.toml").is_file():
-        run, path = path, path / "export"
-        if not path.exists():
-            export(run, data_dir)
+    if is_run(path):
+        path = _exported(path, data_dir)
     with user_errors():
-        server = open_export(path, litertjs, fetch).serve(port)
+        try:
+            explorer = open_export(path, litertjs, fetch)
+        except PackagesMissing:
+            if litertjs is not None or not _agrees_to_fetch(path):
+                raise
+            explorer = open_export(path, litertjs, True)
+        server = explorer.serve(port)
     with server:
         print(f"{path} is on {server.url}\nStop with Ctrl-C.", flush=True)
         with contextlib.suppress(KeyboardInterrupt):  # the way to end it
             server.serve_forever()
+
+
+def _exported(path: pathlib.Path, data_dir: str | None) -> pathlib.Path:
+    """The export of a run, made now if there is none of its present model."""
+    out, model = path / "export", RunDirectory.open(path).model_file
+    made = out / "export.json"
+    if not made.is_file():
+        _export(open_run(path, changed_data(data_dir)), out, verbose=False)
+    elif made.stat().st_mtime < model.stat().st_mtime:
+        raise UserError(
+            f"{out} is older than the model of {path}, which was trained further; remove "
+            "it, and the model is exported again."
+        )
+    return out
+
+
+def _agrees_to_fetch(path: pathlib.Path) -> bool:
+    """Asks whether npm may install LiteRT.js; without a terminal the answer is no."""
+    if not sys.stdin.isatty():
+        return False
+    question = (
+        f"LiteRT.js is missing. Install it from npm into {path / 'explore'}? [Y/n] "
+    )
+    return input(question).strip().lower() in ("", "y", "yes")
 
 
 VERBS: dict[str, Callable[..., None]] = {

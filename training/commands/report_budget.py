@@ -1,0 +1,116 @@
+"""Evaluations within a time: how many examples and latents it is enough for."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kvae import evaluation
+from kvae.core.inputs import Inputs
+
+_LOG = logging.getLogger("kvae")
+
+FULL = (1000, 5000, 100)
+"""Examples, latents per example for log p(x), and examples of the gaps, with --full."""
+
+_SAMPLES = (5000, 2000, 1000, 500, 200, 100)
+_EXAMPLES = (1000, 500, 200, 100, 50)
+_LIKELIHOOD_SHARE = 0.4  # of the time, for log p(x)
+_PROBE = (8, 200)  # examples and latents that are timed
+_FEWEST_GAPS = 4
+
+
+def choose_numbers(vae: Any, inputs: Inputs, minutes: float) -> tuple[int, int]:
+    """Times a few log-likelihoods, and chooses how many fit.
+
+    Args:
+        vae: the model.
+        inputs: test examples.
+        minutes: for the whole report.
+
+    Returns:
+        examples: how many, from the first one.
+        samples: K, latents per example.
+    """
+    count = len(inputs.x)
+    few = first_rows(inputs, min(_PROBE[0], count))
+    seconds = timed(lambda: evaluation.log_likelihood(vae, few, _PROBE[1]), warm=True)
+    each = seconds / (len(few.x) * _PROBE[1])
+    allowed = 60 * minutes * _LIKELIHOOD_SHARE
+    for examples in (min(wanted, count) for wanted in _EXAMPLES):
+        for samples in _SAMPLES[:-1]:
+            if each * examples * samples <= allowed:
+                return examples, samples
+    return min(_EXAMPLES[-1], count), _SAMPLES[-1]
+
+
+def evaluate_within(
+    vae: Any,
+    inputs: Inputs,
+    labels: Any,
+    num_samples: int,
+    minutes: float | None,
+) -> dict[str, Any]:
+    """Runs all evaluations that suit, and says what is being done and what is left.
+
+    Args:
+        vae: the model.
+        inputs: test examples.
+        labels: of them, or None.
+        num_samples: K of the log-likelihood.
+        minutes: for all; None takes as long as it takes.
+
+    Returns:
+        results: by name. Where time is short, the gaps are of fewer examples than 100,
+            or left out.
+    """
+    names = evaluation.suitable(vae, inputs, labels)
+    began = time.monotonic()
+    results: dict[str, Any] = {}
+    for number, name in enumerate(names, 1):
+        spent = time.monotonic() - began
+        hard = FULL[2]
+        if name == "gaps" and minutes is not None:
+            hard = _gaps_that_fit(vae, inputs, 60 * minutes - spent)
+            if hard == 0:
+                _LOG.info("gaps are left out, for lack of time; --full has them")
+                continue
+        left = "" if minutes is None else f", {_clock(60 * minutes - spent)} left"
+        _LOG.info("%s (%d of %d%s)", name, number, len(names), left)
+        results |= evaluation.evaluate(
+            vae, inputs, labels, num_samples=num_samples, num_hard=hard, only=(name,)
+        )
+    return results
+
+
+def first_rows(inputs: Inputs, count: int | None) -> Inputs:
+    """The first examples."""
+    return Inputs(**{k: np.asarray(v)[:count] for k, v in inputs.to_dict().items()})
+
+
+def timed(function: Callable[[], Any], warm: bool = False) -> float:
+    """Seconds of a call; of a second one if `warm`, when graphs are compiled."""
+    for _ in range(1 + warm):
+        began = time.monotonic()
+        function()
+    return time.monotonic() - began
+
+
+def _gaps_that_fit(vae: Any, inputs: Inputs, seconds: float) -> int:
+    if seconds <= 0:
+        return 0
+    few = first_rows(inputs, _FEWEST_GAPS)
+    began = time.monotonic()
+    each = timed(lambda: evaluation.inference_gap(vae, few)) / len(few.x)
+    left = seconds - (time.monotonic() - began)
+    fitting = int(left / each)
+    return min(fitting, FULL[2]) if fitting >= _FEWEST_GAPS else 0
+
+
+def _clock(seconds: float) -> str:
+    whole = max(0, round(seconds))
+    return f"about {whole // 60}:{whole % 60:02d}"
