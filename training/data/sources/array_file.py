@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import pathlib
 import zipfile
 import zlib
@@ -99,11 +101,55 @@ def read_array_file(path: pathlib.Path) -> Raw:
 
 
 def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
+    _check_sizes(path)
     with path.open("rb") as file:  # NumPy leaves a damaged archive open
         loaded: Any = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return {"train": loaded}
-        return {name: loaded[name] for name in loaded.files}
+        arrays = {name: loaded[name] for name in loaded.files}
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.ndim == 0:
+            raise ValueError(f"{name} is not an array of examples")
+    return arrays
+
+
+def _check_sizes(path: pathlib.Path) -> None:
+    """Raises if an array is said to be of another size than the file, or of no memory.
+
+    NumPy makes room for what a header says before it reads any of it.
+    """
+    if not zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            _check_header(file, path.stat().st_size)
+        return
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        size = sum(member.file_size for member in members)
+        if size > memory:
+            raise UserError(
+                f"{path} unpacks to {size / 2**30:.1f} GiB, more than the memory of this "
+                "machine. Save its arrays as .npy files in a folder, which are read a few "
+                "rows at a time."
+            )
+        for member in members:
+            with archive.open(member) as file:
+                _check_header(file, member.file_size)
+
+
+def _check_header(file: Any, size: int) -> None:
+    magic = file.read(len(np.lib.format.MAGIC_PREFIX))
+    if magic != np.lib.format.MAGIC_PREFIX:
+        return  # which NumPy refuses itself, or gives as bytes
+    major, _ = file.read(2)
+    read = np.lib.format.read_array_header_1_0
+    if major > 1:
+        read = np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    wanted = math.prod(shape) * dtype.itemsize
+    held = size - file.tell()
+    if min(shape, default=1) < 0 or (not dtype.hasobject and wanted > held):
+        raise ValueError(f"its header says shape {shape}, which the file does not hold")
 
 
 def _pick(arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> np.ndarray | None:

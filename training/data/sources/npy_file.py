@@ -41,6 +41,8 @@ class NpyFile:
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
+        if path.is_fifo():  # to open it may take forever
+            raise UserError(f"{path} is a pipe, not a file; remove it.")
         array = _load(path, mmap_mode="r")
         if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
             raise UserError(
@@ -73,7 +75,7 @@ def _load(path: pathlib.Path, **how: Any) -> Any:
         return _opened(path, lambda: np.load(path, allow_pickle=False, **how))
     except UserError:
         raise
-    except (OSError, ValueError, EOFError, TypeError) as error:
+    except (OSError, ValueError, EOFError, TypeError, OverflowError) as error:
         if "Python objects" in str(error):
             raise UserError(
                 f"{path} holds Python objects, which are never loaded because a file "

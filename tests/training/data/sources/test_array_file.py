@@ -1,13 +1,16 @@
 """Arrays in files, good and bad."""
 
+import os
 import pathlib
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
 
 from kvae.core.errors import UserError
 from kvae.training.data.sources import load_data, read_array_file
+from kvae.training.data.sources.npy_file import NpyFile
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (50, 6, 5), dtype=np.uint8)
@@ -163,3 +166,57 @@ def test_damage_anywhere_is_said_in_one_sentence(tmp_path: pathlib.Path) -> None
         except UserError:
             refused += 1
     assert refused > len(good) // 7 // 2
+
+
+def npy(shape: tuple[int, ...], content: bytes = bytes(64)) -> bytes:
+    """A .npy file whose header says any shape."""
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"
+    padded = header.ljust(117) + "\n"
+    return (
+        b"\x93NUMPY\x01\x00"
+        + len(padded).to_bytes(2, "little")
+        + (padded.encode() + content)
+    )
+
+
+@pytest.mark.parametrize("shape", [(10**12, 4), (-1, 4), (2**62, 2**62), (17,)])
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+def test_headers_that_lie_are_refused_before_any_memory_is_taken(
+    tmp_path: pathlib.Path, shape: tuple[int, ...], kind: str
+) -> None:
+    path = tmp_path / f"x.{kind}"
+    path.write_bytes(npy(shape))
+    if kind == "npz":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("train.npy", npy(shape))
+    with pytest.raises(UserError, match="header says shape"):
+        read_array_file(path)
+
+
+def test_members_that_are_not_arrays_are_refused(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("train.npy", npy((4, 4)))
+        archive.writestr("test.txt", "text")
+    with pytest.raises(UserError, match="test.txt is not an array of examples"):
+        read_array_file(path)
+    np.savez(path, train=np.float32(3))
+    with pytest.raises(UserError, match="train is not an array of examples"):
+        read_array_file(path)
+
+
+def test_an_archive_larger_than_memory_is_refused(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez_compressed(tmp_path / "x.npz", train=np.zeros((1000, 9)))
+    monkeypatch.setattr(
+        os, "sysconf", lambda name: 100
+    )  # pages of 100 bytes, 100 of them
+    with pytest.raises(UserError, match="more than the memory of this machine"):
+        read_array_file(tmp_path / "x.npz")
+
+
+def test_a_pipe_among_the_shards_is_not_waited_for(tmp_path: pathlib.Path) -> None:
+    os.mkfifo(tmp_path / "train-0.npy")
+    with pytest.raises(UserError, match="train-0.npy is a pipe"):
+        NpyFile(tmp_path / "train-0.npy")
