@@ -152,6 +152,7 @@ def test_your_data_table_names_the_likelihood_that_each_line_gives() -> None:
         "gray or color": pixels,
         "real numbers": rng.normal(size=(40, 6)),
         "the same, with outliers": rng.standard_t(2, (40, 6)),
+        "series": rng.normal(size=(40, 20, 3)),
         "8-bit images": rng.integers(0, 256, (40, 8, 8, 1)),
         "counts": rng.poisson(3.0, (40, 6)),
         "categories": rng.integers(0, 4, (40, 6)),
