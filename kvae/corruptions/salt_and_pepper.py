@@ -30,7 +30,7 @@ class SaltAndPepper(Corruption):
     """
 
     def __init__(
-        self, rate: float = 0.1, low: float = 0.0, high: float = 1.0, **kwargs: Any
+        self, rate: float = 0.1, *, low: float = 0.0, high: float = 1.0, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.rate = self.check_rate(rate)

@@ -51,6 +51,7 @@ class AISResult(Result):
 def annealed_importance_sampling(
     vae: Any,
     x: Any,
+    *,
     num_chains: int = 16,
     num_steps: int = 500,
     num_leapfrog: int = 10,

@@ -61,6 +61,7 @@ class BidirectionalResult(Result):
 def bidirectional_monte_carlo(
     vae: Any,
     num_examples: int = 16,
+    *,
     num_chains: int = 16,
     num_steps: int = 500,
     num_leapfrog: int = 10,

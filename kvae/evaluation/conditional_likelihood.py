@@ -55,6 +55,7 @@ def conditional_log_likelihood(
     mask: Any,
     num_samples: int = 1000,
     seed: int = 0,
+    *,
     candidates_only: bool = False,
 ) -> ConditionalLikelihoodResult:
     """Estimates log p(x_hidden | x_visible) by importance sampling.

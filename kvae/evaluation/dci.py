@@ -38,6 +38,7 @@ def dci(
     latents: Any,
     factors: Any,
     categorical: Sequence[bool] | None = None,
+    *,
     num_trees: int = 20,
     seed: int = 0,
 ) -> DCIResult:

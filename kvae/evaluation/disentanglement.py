@@ -52,6 +52,7 @@ def disentanglement(
     x: Any,
     factors: Any,
     categorical: Sequence[bool] | None = None,
+    *,
     seed: int = 0,
 ) -> DisentanglementResult:
     """Scores the posterior means of a model on data whose factors are known.

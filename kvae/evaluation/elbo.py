@@ -47,7 +47,7 @@ class ELBOResult(Result):
 
 
 def elbo(
-    vae: Any, x: Any, num_samples: int = 16, seed: int = 0, positions: Any = None
+    vae: Any, x: Any, num_samples: int = 16, *, seed: int = 0, positions: Any = None
 ) -> ELBOResult:
     """Estimates the evidence lower bound, unweighted, whatever objective trained the model.
 

@@ -26,6 +26,7 @@ def evaluate(
     vae: Any,
     x: Any,
     labels: Any = None,
+    *,
     features: Any = None,
     num_samples: int = 5000,
     num_hard: int = 100,

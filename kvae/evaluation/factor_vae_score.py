@@ -13,6 +13,7 @@ from kvae.evaluation.factors import check_factors
 def factor_vae_score(
     latents: Any,
     factors: Any,
+    *,
     num_votes: int = 800,
     batch_size: int = 64,
     min_variance: float = 0.01,

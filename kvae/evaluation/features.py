@@ -17,6 +17,7 @@ _STEPS = 500  # what a few hundred examples need for features that tell classes 
 def feature_classifier(
     x: Any,
     y: Any,
+    *,
     num_features: int = 64,
     epochs: int | None = None,
     batch_size: int = 128,
@@ -116,7 +117,7 @@ def _body(
     )(hidden)
 
 
-def extract_features(network: Any, x: Any, batch_size: int = 256) -> np.ndarray:
+def extract_features(network: Any, x: Any, *, batch_size: int = 256) -> np.ndarray:
     """Maps examples to features, (N, F) float64.
 
     Args:

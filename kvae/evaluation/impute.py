@@ -66,6 +66,7 @@ def impute(
     vae: Any,
     x: Any,
     mask: Any = None,
+    *,
     num_samples: int = 1000,
     num_imputations: int = 0,
     seed: int = 0,

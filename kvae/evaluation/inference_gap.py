@@ -82,6 +82,7 @@ def inference_gap(
     vae: Any,
     x: Any,
     num_steps: int = 500,
+    *,
     learning_rate: float = 0.05,
     num_fit_samples: int = 8,
     num_samples: int = 1000,

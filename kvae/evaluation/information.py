@@ -64,7 +64,7 @@ class InformationResult(Result):
 
 
 def information(
-    vae: Any, x: Any, num_latents: int = 2000, seed: int = 0, positions: Any = None
+    vae: Any, x: Any, *, num_latents: int = 2000, seed: int = 0, positions: Any = None
 ) -> InformationResult:
     """Accounts for the information in the latents.
 

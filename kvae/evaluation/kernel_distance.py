@@ -10,7 +10,7 @@ from kvae.evaluation.result import Estimate
 
 
 def kernel_distance(
-    a: np.ndarray, b: np.ndarray, num_blocks: int = 10, seed: int = 0
+    a: np.ndarray, b: np.ndarray, *, num_blocks: int = 10, seed: int = 0
 ) -> Estimate:
     """Estimates the squared maximum mean discrepancy with a cubic kernel, without bias.
 

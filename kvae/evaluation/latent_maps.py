@@ -32,7 +32,7 @@ class LatentMap:
     axis_names: tuple[str, str]
 
 
-def latent_map(vae: Any, x: Any, seed: int = 0) -> LatentMap:
+def latent_map(vae: Any, x: Any, *, seed: int = 0) -> LatentMap:
     """Places each example's posterior mean on a plane.
 
     Two latent dimensions are shown as they are. Of more, the two directions along which
@@ -75,6 +75,7 @@ def traversals(
     dimensions: Any = None,
     num_steps: int = 9,
     span: float = 2.5,
+    *,
     condition: Any = None,
     mask: Any = None,
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -65,6 +65,7 @@ class LatentUsage(Result):
 def latent_usage(
     vae: Any,
     x: Any,
+    *,
     threshold: float = 0.01,
     seed: int = 0,
     positions: Any = None,

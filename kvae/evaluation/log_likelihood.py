@@ -55,7 +55,7 @@ class LogLikelihoodResult(Result):
 
 
 def log_likelihood(
-    vae: Any, x: Any, num_samples: int = 5000, seed: int = 0, positions: Any = None
+    vae: Any, x: Any, num_samples: int = 5000, seed: int = 0, *, positions: Any = None
 ) -> LogLikelihoodResult:
     """Estimates log p(x) of each example by importance sampling from q(z|x).
 

@@ -57,6 +57,7 @@ def sample_quality(
     x: Any,
     labels: Any = None,
     features: Any = None,
+    *,
     num_samples: int | None = None,
     num_neighbors: int = 5,
     seed: int = 0,

@@ -43,7 +43,7 @@ class Bernoulli(Likelihood):
     )
 
     def __init__(
-        self, data_shape: tuple[int, ...], gray: bool = True, **kwargs: Any
+        self, data_shape: tuple[int, ...], *, gray: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(data_shape, **kwargs)
         self.gray = gray

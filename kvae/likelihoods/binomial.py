@@ -37,7 +37,7 @@ class Binomial(Likelihood):
     """
 
     def __init__(
-        self, data_shape: tuple[int, ...], total_count: int = 255, **kwargs: Any
+        self, data_shape: tuple[int, ...], *, total_count: int = 255, **kwargs: Any
     ) -> None:
         super().__init__(data_shape, **kwargs)
         if not whole(total_count) or total_count > 65535:

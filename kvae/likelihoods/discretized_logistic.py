@@ -43,6 +43,7 @@ class DiscretizedLogistic(Likelihood):
     def __init__(
         self,
         data_shape: tuple[int, ...],
+        *,
         levels: int = 256,
         low: float = 0.0,
         high: float = 1.0,

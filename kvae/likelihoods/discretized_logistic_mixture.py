@@ -51,6 +51,7 @@ class DiscretizedLogisticMixture(Likelihood):
     def __init__(
         self,
         data_shape: tuple[int, ...],
+        *,
         components: int = 5,
         levels: int = 256,
         low: float = 0.0,

@@ -44,6 +44,7 @@ class Laplace(Likelihood):
         self,
         data_shape: tuple[int, ...],
         scale: float | str = "learned",
+        *,
         min_scale: float = 1e-3,
         **kwargs: Any,
     ) -> None:

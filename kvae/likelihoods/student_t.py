@@ -51,6 +51,7 @@ class StudentT(Likelihood):
         data_shape: tuple[int, ...],
         df: float | str = "learned",
         scale: float | str = "learned",
+        *,
         min_scale: float = 1e-3,
         **kwargs: Any,
     ) -> None:

@@ -48,6 +48,7 @@ class ZeroInflatedNegativeBinomial(Likelihood):
     def __init__(
         self,
         data_shape: tuple[int, ...],
+        *,
         total_count: float | str = "per_dimension",
         min_total_count: float = 1e-3,
         **kwargs: Any,

@@ -17,6 +17,7 @@ def conv_encoder(
     data_shape: tuple[int, ...],
     filters: tuple[int, ...] = (32, 64),
     units: int = 256,
+    *,
     activation: Any = "silu",
     condition_shape: tuple[int, ...] | None = None,
     classes: int | tuple[int, ...] | None = None,
@@ -66,6 +67,7 @@ def conv_decoder(
     filters: tuple[int, ...] = (32, 16, 8),
     units: int = 512,
     activation: Any = "silu",
+    *,
     condition_shape: tuple[int, ...] | None = None,
     classes: int | tuple[int, ...] | None = None,
 ) -> keras.Model:

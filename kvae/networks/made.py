@@ -41,6 +41,7 @@ class MADE(keras.layers.Layer):
         units: tuple[int, ...] = (64, 64),
         num_outputs: int = 2,
         context_dim: int = 0,
+        *,
         activation: Any = "elu",
         output_gain: float = 0.01,
         **kwargs: Any,

@@ -16,6 +16,7 @@ def mlp(
     units: tuple[int, ...] = (512, 256),
     activation: Any = "relu",
     condition_shape: tuple[int, ...] | None = None,
+    *,
     role: str = "encoder",
     classes: int | tuple[int, ...] | None = None,
     preprocess: Any = None,

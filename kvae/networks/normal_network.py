@@ -32,6 +32,7 @@ class NormalNetwork(keras.layers.Layer):
         dim: int,
         units: tuple[int, ...],
         activation: Any = "relu",
+        *,
         min_scale: float = 1e-4,
         **kwargs: Any,
     ) -> None:

@@ -15,6 +15,7 @@ def masked_encoder(
     data_shape: tuple[int, ...],
     filters: tuple[int, ...] = (32, 64),
     units: tuple[int, ...] = (256,),
+    *,
     activation: Any = "gelu",
     preprocess: Any = None,
 ) -> keras.Model:
@@ -44,6 +45,7 @@ def visible_encoder(
     condition_shape: tuple[int, ...],
     filters: tuple[int, ...] = (32, 64),
     units: tuple[int, ...] = (256,),
+    *,
     activation: Any = "gelu",
 ) -> keras.Model:
     """Builds the q(z | x, visible) of a completing model.
@@ -114,6 +116,7 @@ def visible_network(
     condition_shape: tuple[int, ...],
     filters: tuple[int, ...] = (32, 64),
     units: tuple[int, ...] = (256,),
+    *,
     activation: Any = "gelu",
 ) -> keras.Model:
     """Builds the network of p(z | visible), for `priors.ConditionalNormal`.

@@ -55,6 +55,7 @@ class BetaTC(Objective):
         self,
         dataset_size: int,
         beta: float | Schedule = 6.0,
+        *,
         alpha: float = 1.0,
         gamma: float = 1.0,
         estimator: str = "stratified",

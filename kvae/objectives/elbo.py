@@ -54,6 +54,7 @@ class ELBO(Objective):
         self,
         beta: float | Schedule = 1.0,
         num_samples: int = 1,
+        *,
         kl: str | None = None,
         **kwargs: Any,
     ) -> None:

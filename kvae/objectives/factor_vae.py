@@ -56,6 +56,7 @@ class FactorVAE(Wrapper):
         self,
         objective: Objective | None = None,
         gamma: float | Schedule = 10.0,
+        *,
         discriminator: Any = None,
         **kwargs: Any,
     ) -> None:

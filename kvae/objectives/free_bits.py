@@ -48,6 +48,7 @@ class FreeBits(Wrapper):
         self,
         objective: ELBO | None = None,
         floor: float = 0.25,
+        *,
         group: str = "dimension",
         **kwargs: Any,
     ) -> None:

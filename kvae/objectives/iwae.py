@@ -60,6 +60,7 @@ class IWAE(Objective):
         self,
         num_samples: int = 5,
         gradient: str = "plain",
+        *,
         groups: int = 1,
         elbo_weight: float = 0.0,
         **kwargs: Any,

@@ -52,6 +52,7 @@ class MMD(Wrapper):
         self,
         objective: Objective | None = None,
         weight: float | Schedule = 10.0,
+        *,
         kernel: str = "inverse_multiquadratic",
         scales: tuple[float, ...] = (1.0,),
         **kwargs: Any,

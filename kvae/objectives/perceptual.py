@@ -56,6 +56,7 @@ class Perceptual(Wrapper):
         objective: Objective | None = None,
         feature_model: Any = None,
         weight: float | Schedule = 1.0,
+        *,
         data_weight: float = 1.0,
         **kwargs: Any,
     ) -> None:

@@ -32,7 +32,9 @@ class DiagonalNormal(Posterior):
     Source: Kingma, Welling 2014, arXiv:1312.6114, appendix C.2.
     """
 
-    def __init__(self, latent_dim: int, min_scale: float = 1e-4, **kwargs: Any) -> None:
+    def __init__(
+        self, latent_dim: int, *, min_scale: float = 1e-4, **kwargs: Any
+    ) -> None:
         super().__init__(latent_dim, **kwargs)
         if not min_scale > 0:
             raise ValueError(

@@ -38,7 +38,9 @@ class FullNormal(Posterior):
         arXiv:1906.02691.
     """
 
-    def __init__(self, latent_dim: int, min_scale: float = 1e-4, **kwargs: Any) -> None:
+    def __init__(
+        self, latent_dim: int, *, min_scale: float = 1e-4, **kwargs: Any
+    ) -> None:
         super().__init__(latent_dim, **kwargs)
         if not min_scale > 0:
             raise ValueError(

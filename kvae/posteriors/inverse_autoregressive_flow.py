@@ -48,6 +48,7 @@ class InverseAutoregressiveFlow(FlowPosterior):
         latent_dim: int,
         num_steps: int = 2,
         units: tuple[int, ...] = (128, 128),
+        *,
         context_dim: int = 64,
         forget_bias: float = 1.0,
         min_scale: float = 1e-4,

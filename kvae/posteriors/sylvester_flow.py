@@ -49,6 +49,7 @@ class SylvesterFlow(FlowPosterior):
         self,
         latent_dim: int,
         num_steps: int = 4,
+        *,
         num_reflections: int = 4,
         min_scale: float = 1e-4,
         **kwargs: Any,

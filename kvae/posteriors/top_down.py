@@ -50,6 +50,7 @@ class TopDown(FlowPosterior):
         latent_dims: tuple[int, ...],
         units: tuple[int, ...] = (128, 128),
         activation: Any = "relu",
+        *,
         min_scale: float = 1e-4,
         **kwargs: Any,
     ) -> None:

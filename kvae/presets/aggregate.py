@@ -11,6 +11,7 @@ from kvae.objectives import ELBO, MMD, BetaTC, FactorVAE
 def info_vae(
     x: Any,
     latent_dim: int = 16,
+    *,
     alpha: float = 0.0,
     weight: float = 1000.0,
     **parts: Any,
@@ -37,7 +38,7 @@ def info_vae(
     return VAE.for_data(x, latent_dim, objective=objective, **parts)
 
 
-def wae_mmd(x: Any, latent_dim: int = 16, weight: float = 10.0, **parts: Any) -> VAE:
+def wae_mmd(x: Any, latent_dim: int = 16, *, weight: float = 10.0, **parts: Any) -> VAE:
     """Builds a Wasserstein autoencoder (MMD of q(z) instead of the KL term).
 
     The code is random, drawn from q(z|x). For a deterministic code, use
@@ -49,7 +50,9 @@ def wae_mmd(x: Any, latent_dim: int = 16, weight: float = 10.0, **parts: Any) ->
     return VAE.for_data(x, latent_dim, objective=objective, **parts)
 
 
-def beta_tc_vae(x: Any, latent_dim: int = 16, beta: float = 6.0, **parts: Any) -> VAE:
+def beta_tc_vae(
+    x: Any, latent_dim: int = 16, *, beta: float = 6.0, **parts: Any
+) -> VAE:
     """Builds a beta-TCVAE (total correlation weighted by `beta`).
 
     Source: Chen et al. 2018, arXiv:1802.04942.
@@ -58,7 +61,9 @@ def beta_tc_vae(x: Any, latent_dim: int = 16, beta: float = 6.0, **parts: Any) -
     return VAE.for_data(x, latent_dim, objective=objective, **parts)
 
 
-def factor_vae(x: Any, latent_dim: int = 16, gamma: float = 10.0, **parts: Any) -> VAE:
+def factor_vae(
+    x: Any, latent_dim: int = 16, *, gamma: float = 10.0, **parts: Any
+) -> VAE:
     """Builds a FactorVAE (total correlation, by a discriminator, weighted by 1 + `gamma`).
 
     Source: Kim, Mnih 2018, arXiv:1802.05983.

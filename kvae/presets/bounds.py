@@ -8,7 +8,7 @@ from kvae.model.vae import VAE
 from kvae.objectives import IWAE
 
 
-def iwae(x: Any, latent_dim: int = 16, num_samples: int = 5, **parts: Any) -> VAE:
+def iwae(x: Any, latent_dim: int = 16, *, num_samples: int = 5, **parts: Any) -> VAE:
     """Builds an importance-weighted autoencoder.
 
     Source: Burda, Grosse, Salakhutdinov 2016, arXiv:1509.00519.
@@ -16,7 +16,9 @@ def iwae(x: Any, latent_dim: int = 16, num_samples: int = 5, **parts: Any) -> VA
     return VAE.for_data(x, latent_dim, objective=IWAE(num_samples), **parts)
 
 
-def dreg_iwae(x: Any, latent_dim: int = 16, num_samples: int = 5, **parts: Any) -> VAE:
+def dreg_iwae(
+    x: Any, latent_dim: int = 16, *, num_samples: int = 5, **parts: Any
+) -> VAE:
     """Builds an importance-weighted autoencoder with the doubly reparameterized gradient.
 
     Source: Tucker et al. 2019, arXiv:1810.04152.
@@ -25,7 +27,7 @@ def dreg_iwae(x: Any, latent_dim: int = 16, num_samples: int = 5, **parts: Any) 
 
 
 def miwae(
-    x: Any, latent_dim: int = 16, num_samples: int = 8, groups: int = 8, **parts: Any
+    x: Any, latent_dim: int = 16, *, num_samples: int = 8, groups: int = 8, **parts: Any
 ) -> VAE:
     """Builds a model that trains on the mean of several importance-weighted bounds.
 
@@ -38,6 +40,7 @@ def miwae(
 def ciwae(
     x: Any,
     latent_dim: int = 16,
+    *,
     num_samples: int = 64,
     elbo_weight: float = 0.5,
     **parts: Any,

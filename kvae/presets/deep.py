@@ -18,6 +18,7 @@ from kvae.schedules import LinearWarmup
 def ladder_vae(
     x: Any,
     latent_dim: int = 16,
+    *,
     top_dim: int = 8,
     warmup_steps: int = 2000,
     **parts: Any,

@@ -30,7 +30,7 @@ def full_covariance_vae(x: Any, latent_dim: int = 16, **parts: Any) -> VAE:
     return VAE.for_data(x, latent_dim, posterior=posterior, **parts)
 
 
-def iaf_vae(x: Any, latent_dim: int = 16, num_steps: int = 2, **parts: Any) -> VAE:
+def iaf_vae(x: Any, latent_dim: int = 16, *, num_steps: int = 2, **parts: Any) -> VAE:
     """Builds a VAE whose posterior is an inverse autoregressive flow.
 
     Source: Kingma et al. 2016, arXiv:1606.04934.
@@ -49,7 +49,7 @@ def sylvester_vae(x: Any, latent_dim: int = 16, **parts: Any) -> VAE:
 
 
 def vamp_vae(
-    x: Any, latent_dim: int = 16, num_components: int = 500, **parts: Any
+    x: Any, latent_dim: int = 16, *, num_components: int = 500, **parts: Any
 ) -> VAE:
     """Builds a VAE whose prior is a mixture of posteriors at learned pseudo-examples.
 
@@ -62,7 +62,7 @@ def vamp_vae(
 
 
 def mixture_vae(
-    x: Any, latent_dim: int = 16, num_components: int = 10, **parts: Any
+    x: Any, latent_dim: int = 16, *, num_components: int = 10, **parts: Any
 ) -> VAE:
     """Builds a VAE whose prior is a learned mixture of normals.
 

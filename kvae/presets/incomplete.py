@@ -23,6 +23,7 @@ def completing_vae(
     masks: MaskFamily | str = "left_half",
     filters: tuple[int, ...] = (32, 64),
     units: tuple[int, ...] = (256,),
+    *,
     objective: Objective | None = None,
     **parts: Any,
 ) -> VAE:
@@ -89,6 +90,7 @@ def completing_vae(
 def miwae_imputer(
     x: Any,
     latent_dim: int = 16,
+    *,
     num_samples: int = 20,
     units: tuple[int, ...] = (128, 128),
     **parts: Any,

@@ -9,7 +9,7 @@ from kvae.objectives import ELBO, Capacity, FreeBits
 from kvae.schedules import Cyclical, LinearWarmup
 
 
-def beta_vae(x: Any, latent_dim: int = 16, beta: float = 4.0, **parts: Any) -> VAE:
+def beta_vae(x: Any, latent_dim: int = 16, *, beta: float = 4.0, **parts: Any) -> VAE:
     """Builds a beta-VAE (KL weighted by `beta`).
 
     Source: Higgins et al. 2017, "beta-VAE", ICLR.
@@ -18,7 +18,7 @@ def beta_vae(x: Any, latent_dim: int = 16, beta: float = 4.0, **parts: Any) -> V
 
 
 def annealed_vae(
-    x: Any, latent_dim: int = 16, warmup_steps: int = 5000, **parts: Any
+    x: Any, latent_dim: int = 16, *, warmup_steps: int = 5000, **parts: Any
 ) -> VAE:
     """Builds a VAE whose KL weight rises from 0 to 1 over `warmup_steps`.
 
@@ -31,6 +31,7 @@ def annealed_vae(
 def cyclical_vae(
     x: Any,
     latent_dim: int = 16,
+    *,
     total_steps: int = 20_000,
     cycles: int = 4,
     **parts: Any,
@@ -44,7 +45,7 @@ def cyclical_vae(
 
 
 def free_bits_vae(
-    x: Any, latent_dim: int = 16, floor: float = 0.25, **parts: Any
+    x: Any, latent_dim: int = 16, *, floor: float = 0.25, **parts: Any
 ) -> VAE:
     """Builds a VAE in which each latent dimension has `floor` nats for free.
 
@@ -57,6 +58,7 @@ def free_bits_vae(
 def capacity_vae(
     x: Any,
     latent_dim: int = 16,
+    *,
     nats: float = 25.0,
     warmup_steps: int = 100_000,
     gamma: float = 1000.0,

@@ -35,6 +35,7 @@ def dfc_vae(
 def rae(
     x: Any,
     latent_dim: int = 16,
+    *,
     beta: float = 1e-2,
     regularizer: str | None = "l2",
     **parts: Any,

@@ -47,6 +47,7 @@ class ConditionalGaussianMixture(ConditionalPrior):
         latent_dim: int,
         num_components: int = 10,
         network: Any = None,
+        *,
         min_scale: float = 1e-2,
         spread: float = 1.0,
         **kwargs: Any,

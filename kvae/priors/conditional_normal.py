@@ -42,6 +42,7 @@ class ConditionalNormal(ConditionalPrior):
         self,
         latent_dim: int,
         network: Any = None,
+        *,
         min_scale: float = 1e-4,
         **kwargs: Any,
     ) -> None:

@@ -13,7 +13,7 @@ from kvae.priors.gaussian_mixture import GaussianMixture
 
 
 def fit_mixture(
-    vae: Any, x: Any, num_components: int = 10, seed: int = 0
+    vae: Any, x: Any, num_components: int = 10, *, seed: int = 0
 ) -> GaussianMixture | ConditionalGaussianMixture:
     """Fits a mixture of diagonal normals to latents of the data, by EM.
 

@@ -48,6 +48,7 @@ class FlowMatching(FlowPrior):
     def __init__(
         self,
         latent_dim: Any,
+        *,
         num_steps: int = 8,
         width: int = 256,
         num_blocks: int = 3,

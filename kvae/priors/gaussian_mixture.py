@@ -41,6 +41,7 @@ class GaussianMixture(Prior):
         self,
         latent_dim: int,
         num_components: int = 10,
+        *,
         min_scale: float = 1e-2,
         spread: float = 1.0,
         **kwargs: Any,

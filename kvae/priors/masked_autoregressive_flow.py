@@ -40,6 +40,7 @@ class MaskedAutoregressiveFlow(FlowPrior):
     def __init__(
         self,
         latent_dim: int,
+        *,
         num_steps: int = 4,
         units: tuple[int, ...] = (64, 64),
         **kwargs: Any,

@@ -36,6 +36,7 @@ class RealNVP(FlowPrior):
     def __init__(
         self,
         latent_dim: int,
+        *,
         num_steps: int = 6,
         units: tuple[int, ...] = (64, 64),
         **kwargs: Any,

@@ -56,6 +56,7 @@ class VampPrior(Prior):
         latent_dim: int,
         data_shape: tuple[int, ...],
         num_components: int = 500,
+        *,
         bounds: tuple[float, float] | str | None = "data",
         **kwargs: Any,
     ) -> None:
