@@ -4,7 +4,7 @@
     python benchmarks/completion.py --data mnist --data-dir DIR --out mnist.json --epochs 20
         --batch-size 200 --units 300 300 --latent-dim 40 --picture mnist.png    # one line
 
-Binary pixels, drawn anew each epoch in training and once for the test. All methods give
+Binary pixels, drawn again each epoch in training and once for the test. All methods give
 each hidden pixel a Bernoulli probability:
 
     completing VAE      p(left | right) by importance sampling

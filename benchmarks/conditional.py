@@ -4,10 +4,10 @@
     python benchmarks/conditional.py --data mnist --data-dir DIR --classifier cnn
         --latent-dim 32 --epochs 15 --components 30 --num-samples 1000 --out mnist.json
 
-Trains one model with labels and one without on the same pixels, drawn anew each epoch:
+Trains one model with labels and one without on the same pixels, drawn again each epoch:
 the same networks but for the label, batches, epochs and learning rates. With
 `--components` the prior is a mixture of normals, that many for each label, and as many in
-all for the model without; after training it is fitted anew to the latents of the training
+all for the model without; after training it is fitted again to the latents of the training
 examples (`kvae.priors.fit_mixture`).
 
 Measures the importance-weighted bound on log p(x|c) and log p(x) of the same test
@@ -77,7 +77,7 @@ def fit(vae: Any, x: np.ndarray, labels: np.ndarray | None, setting: Any) -> flo
 def with_fitted_prior(
     vae: Any, x: np.ndarray, labels: np.ndarray | None, components: int
 ) -> Any:
-    """Replaces the prior by a mixture of where training examples lie in the latents."""
+    """Replaces the prior by a mixture of where training examples are in the latents."""
     drawn = binarize_once(x, seed=2)
     inputs = drawn if labels is None else {"x": drawn, "condition": labels}
     prior = kvae.priors.fit_mixture(vae, inputs, components)

@@ -3,7 +3,7 @@
     python benchmarks/kill.py --kills 20 --set epochs=200
 
 Each life of the killed run ends by SIGKILL after a random time, wherever it is: in the
-imports, in a step, in the middle of writing a checkpoint. The next life goes on with
+imports, in a step, in the middle of writing a checkpoint. The next life resumes
 `kvae train --resume`. If a run finishes before the kills are used up, another begins.
 In the end every weight, every state of the optimizer and history.csv must be the same
 to the bit. Exit status 1 if they are not.

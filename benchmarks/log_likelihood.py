@@ -6,7 +6,7 @@ The one-layer model of Burda et al. 2016 (784-200-200-50 and back, tanh), the sa
 and the same test images for both libraries, which take turns in one run. pythae 0.1.2
 needs an environment of its own: its interpreter is --pythae-python. The machine's peak is
 that of a 2048^3 float32 matrix product in TensorFlow; the share counts the decoder's
-products only. pythae encodes an image anew for each of its K samples: the comparison is
+products only. pythae encodes an image again for each of its K samples: the comparison is
 of what a user waits for, not of the same number of products.
 """
 

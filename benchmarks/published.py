@@ -10,7 +10,7 @@ fewer, several latents from one. log p(x) is the importance-weighted bound with 
 on all 10 000 test images, an error that of the mean over images. A latent is active if the
 variance over test images of its posterior mean exceeds 0.01.
 
-Both can be stopped and go on: training from its last checkpoint, measuring from its last
+Both can be stopped and continue: training from its last checkpoint, measuring from its last
 500 images. What is in --out is not done again.
 """
 
@@ -121,7 +121,7 @@ def _gated(row: Row, x: np.ndarray, steps: int) -> kvae.VAE:
 
 
 def load(data: str, data_dir: str | None) -> tuple[np.ndarray, np.ndarray]:
-    """Training pixels, probabilities where they are drawn anew, and binary test pixels."""
+    """Training pixels, probabilities where they are drawn again, and binary test pixels."""
     if data == "static":
         loaded = load_data("binarized_mnist", data_dir)
         return np.concatenate([loaded.train, loaded.validation]), loaded.test

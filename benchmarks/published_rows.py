@@ -75,7 +75,7 @@ def _rows() -> dict[str, Row]:
 def _priors() -> dict[str, Row]:
     """N(0, I) and VampPrior, alike.
 
-    Dynamic pixels go on with less decay, and with the KL in closed form if it has one.
+    Dynamic pixels continue with less decay, and with the KL in closed form if it has one.
     """
     rows = {}
     for data, normal, vamp in (("dynamic", 84.45, 82.43), ("static", math.nan, 85.57)):
@@ -94,7 +94,7 @@ def _priors() -> dict[str, Row]:
 
 
 def _dynamic_one(rows: dict[str, Row]) -> dict[str, Row]:
-    """Two chains: one without decay, as pixels drawn anew do not need it.
+    """Two chains: one without decay, as pixels drawn again do not need it.
 
     With it more latents wake up, which 50 samples make the most of: that row is trained
     with 5 samples for long, from a VAE that had decay.

@@ -138,7 +138,7 @@ def shapes(count: int, random: np.random.Generator) -> np.ndarray:
 
 
 def configuration(data: str, epochs: int) -> Any:
-    """A dense model of pixels that are drawn anew each time.
+    """A dense model of pixels that are drawn again each time.
 
     Steps run one by one and without XLA whatever their number: a longer run would choose
     calls of many steps, which hold the batches of all of them.

@@ -3,7 +3,7 @@
     python benchmarks/variations.py --data-dir DIR --out variations.json
 
 Trains one model per line of the tables below: the same networks, batches, epochs and
-learning rates, pixels of MNIST drawn anew each epoch, and measures the importance-weighted
+learning rates, pixels of MNIST drawn again each epoch, and measures the importance-weighted
 bound on test examples. Differences are to the first line of each table and come with
 their paired standard error, because every model is measured on the same examples. What is
 in --out already is not trained again.

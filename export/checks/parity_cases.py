@@ -23,7 +23,7 @@ def record(
 
     Real input are the first examples of `x` and the means of their posteriors. Random
     input are latents from the prior and examples drawn from the model at them, so that
-    they lie in the likelihood's support. The reference does not pass through a graph:
+    they are in the likelihood's support. The reference does not pass through a graph:
     neither tracing nor graph rewriting is trusted with both sides of the comparison. It
     runs on the CPU, because graphics processors round matrix products to fewer digits.
 

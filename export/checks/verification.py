@@ -49,7 +49,7 @@ class Forbid(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.machinery.ModuleSpec(name, self)
 
     def create_module(self, spec: Any) -> Any:
-        """Refuses. Looking a package up is no import, and tensorflow does that."""
+        """Refuses. Looking a package up is not an import, and tensorflow does that."""
         raise ModuleNotFoundError(f"{spec.name} is not admitted here")
 
     def exec_module(self, module: Any) -> None:

@@ -99,7 +99,7 @@ def open_export(directory: Any, litertjs: Any = None, fetch: bool = False) -> Ex
         explorer: ready to serve.
 
     Raises:
-        ValueError: if the directory is no undamaged export, or LiteRT.js is missing;
+        ValueError: if the directory is not an undamaged export, or LiteRT.js is missing;
             as `ExportRefused`, if the decoder does not convert.
         ParityFailed: if a file made here does not compute what Keras computed.
     """

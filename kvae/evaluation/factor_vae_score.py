@@ -51,7 +51,7 @@ def factor_vae_score(
     variance = latents.var(axis=0)
     used = variance > max(
         min_variance, 1e-12 * variance.max()
-    )  # rounding is no variance
+    )  # rounding errors don't count as variance
     num_factors = factors.shape[1]
     if not used.any():
         return 1.0 / num_factors

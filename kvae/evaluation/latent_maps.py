@@ -17,7 +17,7 @@ from kvae.priors import UniformSphere
 
 @dataclasses.dataclass(frozen=True)
 class LatentMap:
-    """Where the examples lie in two dimensions.
+    """The positions of the examples in two dimensions.
 
     Attributes:
         points: (N, 2).

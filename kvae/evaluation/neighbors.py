@@ -16,7 +16,7 @@ _ROWS = 1024
 
 @dataclasses.dataclass(frozen=True)
 class NeighborScores(Result):
-    """How two clouds of features lie in one another.
+    """How much two clouds of features overlap.
 
     Attributes:
         precision: share of samples that lie within the data: quality.

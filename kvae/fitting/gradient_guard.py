@@ -86,7 +86,7 @@ class _Idle(keras.callbacks.Callback):
         self._begin = (0, 0)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Notes where the counts stand; not at 0 if a run goes on within an epoch."""
+        """Notes where the counts stand; not at 0 if a run resumes within an epoch."""
         skipped = self.model.get_metrics_result()["skipped_steps"]
         self._begin = (int(self.model.step.numpy()), int(skipped))
 

@@ -125,7 +125,7 @@ class Likelihood(Part):
 
     @abc.abstractmethod
     def supports(self, x: Tensor) -> Tensor:
-        """Says for each entry of x whether it lies in the support; NaN does."""
+        """Says for each entry of x whether it is in the support; NaN does."""
 
     def mode(self, params: Params) -> Tensor:
         """The most probable x, (B, *data_shape)."""
@@ -208,7 +208,7 @@ class Likelihood(Part):
         return tf.where(possible, total, tf.constant(-np.inf, total.dtype))
 
     def check_support(self, x: np.ndarray, mask: np.ndarray | None = None) -> None:
-        """Raises unless every observed entry of an array lies in the support.
+        """Raises unless every observed entry of an array is in the support.
 
         Args:
             x: (N, *data_shape).

@@ -53,7 +53,7 @@ class Categorical(Likelihood):
         return {"logits": keras.ops.cast(self._logits(features), self.maths_dtype)}
 
     def preprocessing(self) -> None:
-        """Makes none: level numbers are no quantities."""
+        """Makes none: level numbers are not quantities."""
 
     def distribution(self, params: Params) -> Any:
         """Makes `Independent(Categorical)` with batch (B,) and event `data_shape`."""

@@ -155,14 +155,14 @@ class Columns(Likelihood):
         return self._in_order(p.mode(own) for _, p, _, own in self._groups_of(params))
 
     def supports(self, x: Tensor) -> Tensor:
-        """True where an entry lies in the support of its column."""
+        """True where an entry is in the support of its column."""
         return self._in_order(
             part.supports(tf.gather(x, indices, axis=-1))
             for part, indices in zip(self._parts, self._indices, strict=True)
         )
 
     def check_support(self, x: np.ndarray, mask: np.ndarray | None = None) -> None:
-        """Raises unless every observed entry lies in its column's support; names it."""
+        """Raises unless every observed entry is in its column's support; names it."""
         for label, part, indices in zip(
             self._labels, self._parts, self._indices, strict=True
         ):

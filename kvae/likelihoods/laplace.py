@@ -33,7 +33,7 @@ class Laplace(Likelihood):
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `scale` or `min_scale` is none of these.
+        ValueError: if `scale` or `min_scale` is not one of these.
     """
 
     support = "real numbers"

@@ -37,7 +37,7 @@ class NegativeBinomial(Likelihood):
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `total_count` or `min_total_count` is none of these.
+        ValueError: if `total_count` or `min_total_count` is not one of these.
 
     Source: by its mean and inverse dispersion as in Lopez, Regier, Cole, Jordan, Yosef
         2018, "Deep generative modeling for single-cell transcriptomics".

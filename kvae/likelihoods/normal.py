@@ -50,7 +50,7 @@ class Normal(Likelihood):
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `scale` or `min_scale` is none of these.
+        ValueError: if `scale` or `min_scale` is not one of these.
 
     Source: Kingma, Welling 2014, arXiv:1312.6114, appendix C.2; "learned" and
         "optimal": Rybkin, Daniilidis, Levine 2021, arXiv:2006.13202.

@@ -39,7 +39,7 @@ class Positive:
         further: kinds that the owner treats itself and this object takes no part in.
 
     Raises:
-        ValueError: if `value` or `lower` is none of these.
+        ValueError: if `value` or `lower` is not one of these.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ class StudentT(Likelihood):
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
-        ValueError: if an argument is none of these.
+        ValueError: if an argument is not one of these.
     """
 
     support = "real numbers"

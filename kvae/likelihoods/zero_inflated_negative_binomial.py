@@ -36,7 +36,7 @@ class ZeroInflatedNegativeBinomial(Likelihood):
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `total_count` or `min_total_count` is none of these.
+        ValueError: if `total_count` or `min_total_count` is not one of these.
 
     Source: Lopez, Regier, Cole, Jordan, Yosef 2018, "Deep generative modeling for
         single-cell transcriptomics".

@@ -23,7 +23,7 @@ class Condition:
 
     Attributes:
         shape: of one condition; () for a label or a single number.
-        classes: the labels that there are, or None where the condition is no label.
+        classes: the labels that there are, or None where the condition is not a label.
         dtype: "int32" for labels, else that of the model's maths.
     """
 

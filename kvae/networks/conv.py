@@ -74,7 +74,7 @@ def conv_decoder(
     """Builds a decoder that doubles a small feature map up to the image's size.
 
     It upsamples with `DepthToSpace` after a 3x3 convolution, which LiteRT runs on its
-    accelerated path with a free batch size, and crops where the size is no multiple.
+    accelerated path with a free batch size, and crops where the size is not a multiple.
     Between two doublings a 5x5 convolution lets neighboring pixels agree, at a
     resolution where that is still cheap.
 

@@ -26,7 +26,7 @@ class OneHot(keras.layers.Layer):
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
-        ValueError: if there is no class, one is given twice, or is no int32.
+        ValueError: if there is no class, one is given twice, or is not an int32.
     """
 
     def __init__(self, classes: int | tuple[int, ...], **kwargs: Any) -> None:

@@ -27,7 +27,7 @@ def fit_mixture(
     A model that is given labels gets a mixture for each of them.
 
     Args:
-        vae: a trained `kvae.VAE` whose latents lie in R^D.
+        vae: a trained `kvae.VAE` whose latents are in R^D.
         x: (N, *data_shape), or a dict with "x" and optionally "condition" and "mask".
         num_components: C, at most N, or at most the examples of each label.
         seed: of the draws and of the fits.
@@ -65,7 +65,7 @@ def fit_mixture(
 def _fit(
     em: Any, z: np.ndarray, which: str = ""
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Fits an estimator anew; returns weights (C,), loc (C, D) and scale (C, D)."""
+    """Fits an estimator again; returns weights (C,), loc (C, D) and scale (C, D)."""
     if len(z) < em.n_components:
         raise ValueError(
             f"fit_mixture expects at least one example{which} per component; received "

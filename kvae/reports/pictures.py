@@ -28,7 +28,7 @@ def image_grid(images: np.ndarray, low: float = 0.0, high: float = 1.0) -> np.nd
             between; pixels that are NaN are blue.
 
     Raises:
-        ValueError: if the arrays are no images.
+        ValueError: if the arrays are not images.
     """
     images = np.asarray(images, "float64")
     if images.ndim == 4:
@@ -58,7 +58,7 @@ def value_range(images: np.ndarray) -> tuple[float, float]:
 
 
 def observed_images(inputs: Inputs, data_shape: tuple[int, ...]) -> np.ndarray | None:
-    """Examples as images, NaN where they are missing; None if they are no images."""
+    """Examples as images, NaN where they are missing; None if they are not images."""
     x = np.asarray(inputs.x, "float32")
     if inputs.mask is not None:
         x = np.where(np.asarray(inputs.mask, bool), x, np.float32(np.nan))

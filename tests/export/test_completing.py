@@ -92,7 +92,7 @@ def test_a_seed_means_the_same_completion_everywhere(
         assert np.abs(other - got).max() > 1e-3  # the seed matters
         first = run("complete", {key: v[:2] for key, v in given.items()})["x"]
         np.testing.assert_allclose(first, expected[:2], atol=1e-5)
-    assert np.abs(expected - x)[mask == 0].max() > 0.1  # and is no copy of the truth
+    assert np.abs(expected - x)[mask == 0].max() > 0.1  # and is not a copy of the truth
 
 
 @pytest.mark.parametrize("name", ["saved_model", *FILES])

@@ -3,7 +3,7 @@
     python tests/support/loopback_server.py models/digits --name digits
 
 prints the address once it answers. It serves the newest version that it finds when it
-starts. It is no model server: neither batching nor polling for versions is in it. Like one
+starts. It isn't a model server: it neither batches nor polls for versions. Like one
 it needs nothing but the SavedModel, in particular neither kvae nor keras.
 """
 

@@ -1,4 +1,4 @@
-"""Checkpoints from which training goes on bit for bit."""
+"""Checkpoints from which training resumes bit for bit."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LOG = logging.getLogger("kvae")
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves a fit as it goes on, and continues it in the same place.
+    """Saves a fit while it runs, and resumes it at the same place.
 
         vae.fit(x, epochs=100, callbacks=[kvae.training.Checkpoint("runs/a")])
 
@@ -65,7 +65,7 @@ class Checkpoint(keras.callbacks.Callback):
             that was saved with something else is refused. None compares nothing.
 
     Raises:
-        UserError: if `every` is no interval.
+        UserError: if `every` is not an interval.
     """
 
     # Batches are counted where they begin, which Keras never does in a thread.

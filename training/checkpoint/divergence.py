@@ -15,7 +15,7 @@ class Diverged(UserError):
 
 
 class StopOnDivergence(keras.callbacks.Callback):
-    """Stops a fit whose loss is no number, or has exploded.
+    """Stops a fit whose loss is not a number, or has exploded.
 
         stop if not finite(loss), or loss - first > growth * max(|first|, 1)
 

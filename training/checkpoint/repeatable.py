@@ -21,13 +21,13 @@ class RepeatableData:
 
     Arrays are batched here, in an order that depends on seed and epoch alone, where
     Keras would draw it from a state that is not saved. A `tf.data.Dataset` has its own
-    order; it must be the same whenever it is read anew.
+    order; it must be the same whenever it is read again.
 
     Args:
         arguments: of `fit`, with the data checked.
         seed: of the order of arrays.
         per_execution: steps per execution of the model.
-        batches_from: makes a data set that goes on from one epoch to the next, from a
+        batches_from: makes a data set that continues from one epoch to the next, from a
             given batch on.
 
     Attributes:
@@ -81,7 +81,7 @@ class RepeatableData:
         self._epoch.assign(epoch)
 
     def arguments_at(self, position: Position) -> dict[str, Any]:
-        """The arguments of a `fit` that goes on from a position."""
+        """The arguments of a `fit` that resumes from a position."""
         if self._endless is None:
             return self._arguments
         return {**self._arguments, "x": self._endless(self._taken(position))}

@@ -1,4 +1,4 @@
-"""What of a fit must stay the same for it to go on bit for bit."""
+"""What of a fit must stay the same for it to resume bit for bit."""
 
 from __future__ import annotations
 

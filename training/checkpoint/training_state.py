@@ -1,4 +1,4 @@
-"""Everything in memory that decides how training goes on."""
+"""Everything in memory that decides how training continues."""
 
 from __future__ import annotations
 

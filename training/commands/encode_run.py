@@ -41,7 +41,7 @@ def encode(
 
     Args:
         path: of the run, or of a .keras file.
-        out: the folder to make, or to go on with.
+        out: the folder to make, or to resume.
         data: a source as `train` takes it; the run's own if None.
         data_dir: where TFDS keeps its data now; None is where it was.
         part: train, validation or test; all, in this order, if None.

@@ -251,7 +251,7 @@ def explore(
 
 
 def _exported(path: pathlib.Path, data_dir: str | None) -> pathlib.Path:
-    """The export of a run, made now if there is none of its present model."""
+    """Returns the export of a run, and makes it if its present model has none."""
     out, model = path / "export", RunDirectory.open(path).model_file
     made = out / "export.json"
     if not made.is_file():

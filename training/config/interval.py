@@ -30,7 +30,7 @@ class Interval:
         """Reads "5 minutes", "500 steps", "2 epochs", "epoch" or "never".
 
         Raises:
-            UserError: if it is none of these.
+            UserError: if it is not one of these.
         """
         if text == "never":
             return cls()

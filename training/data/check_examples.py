@@ -59,7 +59,7 @@ def _check_range(config: Config, data: DataSet, x: Any) -> None:
     low, high = float(x.min()), float(x.max())
     if not (
         low < 0 or high > 1
-    ):  # NaN goes on to the check of the model, which names it
+    ):  # NaN passes to the check of the model, which names it
         return
     divisor = data.train.divisor
     raise UserError(

@@ -66,5 +66,5 @@ class PixelScale:
         return float(divisor)
 
     def checks(self, dtype: np.dtype) -> bool:
-        """Whether all numbers of a source must lie in [0, 1] once they are divided."""
+        """Whether all numbers of a source must be in [0, 1] once they are divided."""
         return dtype.kind in "iu" and self.pixel_range == (0.0, 1.0)

@@ -55,7 +55,7 @@ def encode_shards(
     `scale` of most; `mean`, what `reconstruct` decodes, where that is not `loc`; `elbo`,
     `rate` and `distortion`, nats, with the noise of `VAE.elbo`; `label`; and the texts.
 
-    Called again after it was ended, it goes on with the first missing shard; on the same
+    Called again after it was ended, it resumes at the first missing shard; on the same
     machine the files are then, byte for byte, those of a call that went through. Batches
     are cut alike however the shards are, so no number depends on `shard_size`.
 
@@ -64,7 +64,7 @@ def encode_shards(
         data: N rows of (*data_shape), or a dict of such rows with "x" and optionally
             "condition" and "mask": arrays, `ExamplesOnDisk`, or anything with a length
             that gives an array for `rows[a:b]`.
-        out: the folder to make, or to go on with.
+        out: the folder to make, or to resume.
         labels: (N,) numbers to write along, or None.
         texts: further columns by name, (N,) strings each, such as names of files.
         file_format: "parquet" or "tfrecord".

@@ -1,4 +1,4 @@
-"""The folder of shards that an encoding writes, and goes on with."""
+"""The folder of shards that an encoding writes, and resumes."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def save_examples(
     """Writes examples as a square grid (.png) or as an array (.npy).
 
     Raises:
-        UserError: if a picture is wanted of what is no image.
+        UserError: if a picture is wanted of what is not an image.
     """
     if path.suffix == ".npy":
         with replacing(path) as beside:

@@ -107,7 +107,7 @@ class RunDirectory:
         return run
 
     def is_finished(self) -> bool:
-        """Whether the run has its model, and nothing is left to go on from."""
+        """Whether the run has its model, and nothing is left to resume from."""
         return self.model_file.is_file() and not any(self.checkpoints.glob("*.npz"))
 
     @property
@@ -122,7 +122,7 @@ class RunDirectory:
 
     @property
     def checkpoints(self) -> pathlib.Path:
-        """What to go on from; gone when the run is finished."""
+        """What to resume from; gone when the run is finished."""
         return self.path / "checkpoints"
 
     @property

@@ -217,7 +217,7 @@ def load_run_data(config: Config) -> DataSet:
     """Loads the data of a run, its test and validation parts binarized once.
 
     Raises:
-        UserError: if the data cannot be loaded, or are no probabilities where pixels
+        UserError: if the data cannot be loaded, or are not probabilities where pixels
             are to be drawn from them.
     """
     data = load_data(

@@ -75,7 +75,7 @@ def test_training_alone_is_noisy_and_its_target_clean(corruption):
     vae.fit(x, batch_size=20, epochs=2, shuffle=False, verbose=0)
     one, two = (s for s in encoder.shown if len(s) == 20)
     assert not np.array_equal(one, x)
-    assert not np.array_equal(one, two)  # each step draws anew
+    assert not np.array_equal(one, two)  # each step draws new noise
     encoder.shown.clear()
     evaluated = vae.evaluate(x, verbose=0, return_dict=True)
     assert encoder.shown
@@ -83,7 +83,7 @@ def test_training_alone_is_noisy_and_its_target_clean(corruption):
     elbo = vae.elbo(x)
     vae.corruption = None
     assert vae.evaluate(x, verbose=0, return_dict=True) == evaluated
-    vae.compiled_functions = type(vae.compiled_functions)()  # traced anew
+    vae.compiled_functions = type(vae.compiled_functions)()  # traced again
     np.testing.assert_array_equal(vae.elbo(x), elbo)
 
 

@@ -134,7 +134,7 @@ def test_conditional_mixtures_draw_under_one_condition(correlated):
     assert result.rate.value == pytest.approx(
         result.mutual_information.value + result.aggregate_kl.value, abs=1e-6
     )
-    assert result.dimension_wise_kl is None  # a mixture is no product of dimensions
+    assert result.dimension_wise_kl is None  # a mixture is not a product of dimensions
 
 
 def test_discrepancy_matches_the_double_sum():

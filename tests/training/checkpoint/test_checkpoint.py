@@ -1,4 +1,4 @@
-"""A fit that is interrupted and goes on is, to the bit, one that was not."""
+"""A fit that is interrupted and resumes is, to the bit, one that was not."""
 
 import os
 import pathlib
@@ -109,7 +109,7 @@ def test_arrays_go_on_bit_for_bit(tmp_path: pathlib.Path, case: str) -> None:
     whole, history = run("whole")
     with pytest.raises(RuntimeError, match="killed"):
         run("cut", Killed(1, 6), every="3 steps")
-    np.random.seed(7)  # the process that goes on has another state
+    np.random.seed(7)  # the process that resumes has another state
     resumed, again = run("cut", every="1 minute")
     check_same(whole, resumed)
     assert again.history == history.history

@@ -1,4 +1,4 @@
-"""A lost worker ends the others with one sentence, and all go on together."""
+"""A lost worker ends the others with one sentence, and all continue together."""
 
 import pathlib
 import signal

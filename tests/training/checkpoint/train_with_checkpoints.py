@@ -2,7 +2,7 @@
 
     python train_with_checkpoints.py FOLDER [STEP WORKER SIGNAL]
 
-Without a signal it goes on from the checkpoint, and then trains again without one.
+Without a signal it resumes from the checkpoint, and then trains again without one.
 """
 
 import json

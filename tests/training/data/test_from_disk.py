@@ -75,7 +75,7 @@ def test_a_run_from_disk_is_the_run_from_memory(tmp_path: pathlib.Path) -> None:
 def test_a_run_from_disk_goes_on_within_an_epoch(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk that fails in the second epoch ends the run in words; then it goes on."""
+    """A disk that fails in the second epoch ends the run in words; then it resumes."""
     x, labels = images()
     write(tmp_path / "data", x, labels)
     asked = config(tmp_path / "data", checkpoint="1 steps", epochs=3)

@@ -174,7 +174,7 @@ def test_the_cut_into_shards_changes_no_bit_and_batches_only_rounding(
 
 
 class Lazy:
-    """What is no array: a length, and arrays for its slices."""
+    """What is not an array: a length, and arrays for its slices."""
 
     def __init__(self, array: np.ndarray) -> None:
         self.array = array

@@ -163,7 +163,7 @@ def test_whole_numbers_of_numpy_are_whole_numbers(
 def test_the_same_model_loaded_again_goes_on(
     vae: Any, x: np.ndarray, tmp_path: pathlib.Path
 ) -> None:
-    """Keras numbers the names of what it makes; they are no part of the model."""
+    """Keras numbers the names of what it makes; they are not part of the model."""
     folder = encode_shards(vae, x, tmp_path / "out", shard_size=100)
     copy = small.vae()
     copy.build((None, small.DIM))

@@ -27,7 +27,7 @@ def call_python(
 
     An iterator of `tf.data` that is alive when the interpreter ends waits for its calls,
     and these wait for the interpreter, for ever. So no call begins once it is to end:
-    graphs ask a flag that is no object of Python.
+    graphs ask a flag that is not an object of Python.
 
     Args:
         function: of arrays to an array.

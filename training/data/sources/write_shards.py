@@ -31,7 +31,7 @@ def write_shards(
         folder: to make.
         parts: of train, and optionally test and validation, the batches: arrays
             (n, *shape), or pairs of such an array and labels (n,), all of them numbers.
-            They are copied as they come, so a batch may be filled anew for the next.
+            They are copied as they come, so a batch may be filled again for the next.
         rows: examples in a file, the last one perhaps fewer; None for 256 MiB of them.
 
     Returns:
