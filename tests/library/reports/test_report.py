@@ -95,7 +95,8 @@ def test_results_go_into_json(results):
 def test_evaluate_leaves_out_what_does_not_suit(model, images):
     labels = None
     found = evaluation.evaluate(model, images[:12], labels, num_samples=8, num_hard=1)
-    assert list(found) == ["log_likelihood", "elbo", "information", "latents", "gaps"]
+    # Twelve examples are too few to judge the latents by.
+    assert list(found) == ["log_likelihood", "elbo", "information", "gaps"]
     assert found["gaps"].num_examples == 1
     with pytest.raises(ValueError, match="unknown evaluation 'fid'; choose from"):
         evaluation.evaluate(model, images, only=("fid",))
