@@ -50,6 +50,10 @@ class Inputs:
         """
         if isinstance(data, Inputs):
             return data
+        if data is None:
+            raise ValueError(
+                "inputs are an array, a tensor, or a dict with 'x'; received None."
+            )
         if not isinstance(data, dict):
             x, missing = plain_array(data)
             return cls(x, mask=missing)

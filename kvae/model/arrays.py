@@ -44,7 +44,7 @@ class ArrayMethods(keras.Model):
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Reconstructs x as `keras.Model.predict` does; arrays are checked first."""
-        if is_arrays(x):
+        if is_arrays(x) or x is None or isinstance(x, (list, tuple, str)):
             x = self.complete_inputs(x).to_keras()
         return super().predict(x, *args, **kwargs)
 

@@ -20,7 +20,7 @@ ONES = np.ones(len(X), "float32")
         (X.reshape(50, 3, 2), r"Reshape it: x.reshape\(-1, 6\)"),
         (np.where(X == 1, np.nan, X), "NaN or infinite, the first in example 0"),
         (np.where(X == 1, np.inf, X), "NaN or infinite"),
-        (X + np.float64(1e39), r"larger than 1\.8e\+19.*cannot hold"),
+        (X + np.float64(1e39), r"larger than 1\.8e\+19.*can't hold"),
         (X * 255, r"pixels in \[0, 1\]; received min=0, max=255"),
         ((X * 255).astype("uint8"), r"x / 255\.0"),
         (X.astype(str), "x must be an array of numbers"),
