@@ -202,6 +202,7 @@ def test_quiet_works_before_and_after_the_verb(
     assert levels == [logging.WARNING, logging.WARNING, logging.INFO]
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_resume(tmp_path: pathlib.Path) -> None:
     """A real process, interrupted in the middle; the line that it prints works."""
     arguments = ["train", *QUICK, "--epochs", "100000", "--out", "run"]

@@ -94,6 +94,7 @@ def test_large_labels_are_refused_in_words():
 
 
 @pytest.mark.parametrize("x", [IMAGES, IMAGES.reshape(12, 36)], ids=["image", "vector"])
+@pytest.mark.slow
 def test_both_layers_of_a_ladder_take_the_condition(x):
     labels = np.tile([0, 1, 7], 4)
     vae = kvae.presets.ladder_vae(x, 4, top_dim=2, condition=labels)
