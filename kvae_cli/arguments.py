@@ -274,6 +274,16 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
         help="factor of the prior's spread; below 1, samples are more typical (1)",
     )
     parser.add_argument(
+        "--fit-prior",
+        type=positive,
+        nargs="?",
+        const=10,
+        metavar="N",
+        help="draw from a mixture of N normals (10) that is fitted to the latents of the "
+        "training data, instead of the prior",
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
+    parser.add_argument(
         "--draw-pixels",
         dest="mean",
         action="store_false",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import math
 import warnings
 from typing import Any
@@ -62,9 +64,25 @@ def check_kinds(parts: dict[str, Any]) -> None:
         if isinstance(part, kind) or (part is None and name in OPTIONAL):
             continue
         raise TypeError(
-            f"{name} must be a {kind.__module__.split('.src')[0]}.{kind.__name__} object; "
-            f"received {part!r}."
+            f"{name} must be a {kind.__module__.split('.src')[0]}.{kind.__name__} object"
+            f"{_example(kind, part)}; received {part!r}."
         )
+
+
+def _example(kind: type, part: Any) -> str:
+    """Names the class that a string such as "normal" means, if there is one."""
+    if not isinstance(part, str):
+        return ""
+    module = importlib.import_module(kind.__module__.rpartition(".")[0])
+    plain = part.replace("_", "").lower()
+    found = [
+        value.__name__
+        for value in vars(module).values()
+        if inspect.isclass(value)
+        and issubclass(value, kind)
+        and value.__name__.lower() == plain
+    ]
+    return f", here {module.__name__}.{found[0]}(...)" if found else ""
 
 
 def check_fit(model: Any) -> None:

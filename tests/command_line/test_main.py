@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 
 import kvae_cli.main
+from kvae.priors.fit_mixture import fit_mixture
+from kvae.training import load_data, load_model_file
 from kvae.training.commands import verbs
 from kvae.training.run.run_directory import RunDirectory
 from kvae_cli import main
@@ -163,6 +165,13 @@ def test_train_evaluate_sample(command: Command, tmp_path: pathlib.Path) -> None
     status, _, err = command("sample", run, "--out", paths[0])
     assert status == 2
     assert "exists; choose another --out" in err
+    fitted = tmp_path / "fitted.npy"
+    assert command("sample", run, "--num", 5, "--fit-prior", 3, "--out", fitted)[0] == 0
+    assert not np.array_equal(np.load(fitted), a)
+    vae = load_model_file(run / "model.keras")
+    train_x = load_data("digits", validation=0.1).train
+    mixture = vae.with_prior(fit_mixture(vae, train_x, 3))
+    np.testing.assert_allclose(np.load(fitted), mixture.sample(5, seed=0), atol=1e-5)
     assert command("sample", run)[0] == 0
     assert (run / "samples-64-seed-0.png").exists()
 

@@ -17,12 +17,14 @@ from kvae.export import PRECISIONS
 from kvae.export import export as export_model
 from kvae.export.explore import PackagesMissing, open_export
 from kvae.objectives import is_completing
+from kvae.priors.fit_mixture import fit_mixture
 from kvae.training.commands.condition_argument import read_condition
 from kvae.training.commands.encode_run import encode
 from kvae.training.commands.evaluate_runs import compare, evaluate, report, show_metrics
 from kvae.training.commands.output_paths import changed_data, new_file
 from kvae.training.config.config import Config, describe_keys
 from kvae.training.config.load_recipe import load_recipe, recipe_names
+from kvae.training.data.sources import ExamplesOnDisk
 from kvae.training.data.sources.source import is_run
 from kvae.training.run.completion import (
     inputs_for_test,
@@ -105,6 +107,8 @@ def sample(
     mean: bool = True,
     out: pathlib.Path | None = None,
     condition: str | None = None,
+    fit_prior: int | None = None,
+    data_dir: str | None = None,
 ) -> None:
     """Draws new examples from a trained model.
 
@@ -117,17 +121,33 @@ def sample(
         out: a .png or .npy file; in the run if None.
         condition: a label by its number or name, several with commas between them for
             as many samples; the numbers of a vector.
+        fit_prior: components of a mixture, fitted to the latents of the training data,
+            to draw from instead of the prior; None draws from the prior.
+        data_dir: where TFDS keeps the training data now; None is where it was.
     """
     directory = RunDirectory.open(path)
     given = "" if condition is None else f"-of-{condition}"
+    given += "" if fit_prior is None else f"-fitted-{fit_prior}"
     out = out or directory.path / f"samples-{num}{given}-seed-{seed}.png"
     new_file(out)
     vae = directory.load_model()
+    if fit_prior is not None:
+        vae = _with_fitted_prior(open_run(path, changed_data(data_dir)), fit_prior)
     with user_errors():
         wanted = read_condition(vae, directory, condition)
         x = vae.sample(num, seed, wanted, temperature, mean)
     save_examples(out, x, directory.pixel_range())
     print(f"Saved {num} samples to {out}")
+
+
+def _with_fitted_prior(run: Run, components: int) -> Any:
+    """The model of a run with a mixture of normals in place of its prior."""
+    x = run.data.train
+    rows = x.sample_rows() if isinstance(x, ExamplesOnDisk) else slice(None)
+    inputs = Inputs.of(run.data.inputs("train", run.config.condition)).to_dict()
+    with user_errors("--fit-prior"):
+        few = {name: values[rows] for name, values in inputs.items()}
+        return run.vae.with_prior(fit_mixture(run.vae, few, components))
 
 
 def complete(

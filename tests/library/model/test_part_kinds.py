@@ -69,3 +69,28 @@ def test_keras_quantizes_a_model():
     before = model.elbo(X).mean()
     model.quantize("int8")
     np.testing.assert_allclose(model.elbo(X).mean(), before, atol=0.2)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "named"),
+    [
+        ("objective", "elbo", "here kvae.objectives.ELBO(...); received 'elbo'"),
+        (
+            "likelihood",
+            "normal",
+            "here kvae.likelihoods.Normal(...); received 'normal'",
+        ),
+        ("prior", "vamp_prior", "here kvae.priors.VampPrior(...)"),
+        ("posterior", "none_such", "Posterior object; received 'none_such'"),
+    ],
+)
+def test_a_string_names_its_class(name, text, named):
+    parts = {
+        "encoder": mlp((6,), (8,)),
+        "decoder": mlp((2,), (8,), role="decoder"),
+        "posterior": kvae.posteriors.DiagonalNormal(2),
+        "likelihood": kvae.likelihoods.Bernoulli((6,)),
+    }
+    with pytest.raises(TypeError) as caught:
+        kvae.VAE(**{**parts, name: text})
+    assert named in str(caught.value)
