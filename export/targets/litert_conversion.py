@@ -22,7 +22,7 @@ from kvae.export.targets.saved_model import write_archive
 PRECISIONS = ("float32", "float16", "int8_dynamic", "int8")
 _FLOAT_IN_INT8 = (
     *("ABS", "ADD", "DIV", "EXP", "GELU", "LOG", "MAXIMUM", "MINIMUM", "NEG"),
-    *("RSQRT", "SQRT", "SQUARE", "SQUARED_DIFFERENCE"),
+    *("BATCH_MATMUL", "RSQRT", "SOFTMAX", "SQRT", "SQUARE", "SQUARED_DIFFERENCE"),
 )
 """What stays float32 in an "int8" file. In integers XNNPACK has none of these, or not with
 a small constant, and the posterior's scale would lose digits: on the digits networks this

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kvae.networks import conv_decoder, conv_encoder, mlp
+from kvae.networks import (
+    conv_decoder,
+    conv_encoder,
+    mlp,
+    residual_decoder,
+    residual_encoder,
+)
 
 IMAGE = (6, 6, 1)
 MAKERS = {
@@ -10,6 +16,8 @@ MAKERS = {
     "mlp decoder": lambda **o: mlp((2,), (8,), "tanh", role="decoder", **o),
     "conv encoder": lambda **o: conv_encoder(IMAGE, (4,), 8, **o),
     "conv decoder": lambda **o: conv_decoder(2, IMAGE, (4, 4), 8, **o),
+    "residual encoder": lambda **o: residual_encoder(IMAGE, 2, (4, 4), **o),
+    "residual decoder": lambda **o: residual_decoder((3, 3, 2), IMAGE, **o),
 }
 CONDITIONS = {
     "label": ({"classes": (3, 5)}, np.array([3, 5, 3], "int32")),

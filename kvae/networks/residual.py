@@ -1,0 +1,371 @@
+"""Residual networks for pictures of any size, for latents that are vectors or maps."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import keras
+
+from kvae.core.checks import is_integer
+from kvae.networks.condition import condition_input
+from kvae.networks.crop import Crop
+from kvae.networks.depth_to_space import DepthToSpace
+from kvae.networks.icnr import ICNR
+from kvae.networks.self_attention import SelfAttention
+from kvae.networks.unflatten import Unflatten
+
+_VECTOR_PLACES = 16  # that a map has at most before it becomes a vector: 4x4
+_VECTOR_CHANNELS = 32  # of that map, at least, on its way to or from a vector
+_ATTENTION_PLACES = 1024  # at most: attention takes the square of them
+_CONDITION_WIDTH = 64  # of the levels that a picture as condition goes through, at most
+
+
+def residual_encoder(
+    data_shape: tuple[int, ...],
+    latent_shape: int | tuple[int, ...] | None = None,
+    widths: tuple[int, ...] | None = None,
+    blocks: int | tuple[int, ...] | None = None,
+    *,
+    attention: bool = False,
+    activation: Any = "silu",
+    condition_shape: tuple[int, ...] | None = None,
+    classes: int | tuple[int, ...] | None = None,
+    preprocess: Any = None,
+) -> keras.Model:
+    """Builds an encoder of residual blocks that halves the picture once per width.
+
+    A level halves height and width, rounding up, so any size fits; then come its blocks
+
+        h + conv3x3(act(conv3x3(act(h))))
+
+    without normalization. For latents that are a vector the last map has at most 4x4
+    places unless `widths` says otherwise; for latents of shape (h, w, c) it has h x w,
+    and every layer is a convolution.
+
+    Args:
+        data_shape: (H, W) or (H, W, C) of one picture.
+        latent_shape: D or (D,) of latents that are a vector, (h, w, c) of a map; None
+            is a vector.
+        widths: channels of each level, of the largest map first; None doubles them from
+            32 up to 256, with fewer on large maps, so that no level takes much longer
+            than the others.
+        blocks: residual blocks of each level, or one number for all; None chooses one
+            for maps of up to 32x32, and none for larger ones.
+        attention: whether the places of the last map look at one another.
+        activation: any Keras activation.
+        condition_shape: of one condition, whose features are added at every level; a
+            picture goes through levels of its own. None without.
+        classes: of a condition that is an integer label: the labels, or a number n for
+            0 .. n-1.
+        preprocess: a Keras layer that x goes through first, such as `Standardize`; None:
+            none.
+
+    Returns:
+        network: a functional Keras model from (B, *data_shape) to features (B, F), or
+            (B, h, w, F) for latents that are a map. With a condition its inputs are a
+            dict of "x" and "condition".
+
+    Raises:
+        ValueError: if `data_shape` is not that of a picture, or an argument does not fit
+            it.
+
+    Source: He et al. 2016, arXiv:1603.05027, figure 4(e), without normalization and
+        with the last convolution started small as in Child 2020, arXiv:2011.10650.
+    """
+    plan = _Plan.of(data_shape, latent_shape, widths, blocks, attention)
+    x = keras.Input(tuple(data_shape), name="x")
+    inputs: Any = x
+    given = _condition(condition_shape, classes, activation)
+    if given is not None:
+        inputs = {"x": x, "condition": given[0]}
+    hidden = x if preprocess is None else preprocess(x)
+    hidden = _downwards(hidden, plan, activation, given and given[1])
+    if not plan.is_map:
+        hidden = _as_vector(hidden, plan.vector_channels)
+    return keras.Model(inputs, hidden, name="encoder")
+
+
+def residual_decoder(
+    latent_shape: int | tuple[int, ...],
+    data_shape: tuple[int, ...],
+    widths: tuple[int, ...] | None = None,
+    blocks: int | tuple[int, ...] | None = None,
+    *,
+    attention: bool = False,
+    features: int = 16,
+    activation: Any = "silu",
+    condition_shape: tuple[int, ...] | None = None,
+    classes: int | tuple[int, ...] | None = None,
+) -> keras.Model:
+    """Builds a decoder of residual blocks, the mirror image of `residual_encoder`.
+
+    After its blocks a level doubles height and width by a convolution and
+    `DepthToSpace`, started by `ICNR`, so that no checkerboard is there to be unlearned,
+    and cuts the row and the column that the encoder's rounding had added.
+
+    Args:
+        latent_shape: D or (D,) of latents that are a vector, (h, w, c) of a map.
+        data_shape: (H, W) or (H, W, C) of one picture.
+        widths: as in `residual_encoder`, of the largest map first: the same tuple gives
+            the same maps.
+        blocks: as in `residual_encoder`.
+        attention: whether the places of the smallest map look at one another.
+        features: channels at the size of the picture, which the likelihood reads.
+        activation: any Keras activation.
+        condition_shape: of one condition, whose features are added at every level; a
+            picture goes through levels of its own. None without.
+        classes: of a condition that is an integer label: the labels, or a number n for
+            0 .. n-1.
+
+    Returns:
+        network: a functional Keras model from (B, D) or (B, h, w, c) to (B, H, W,
+            features). With a condition its inputs are a dict of "z" and "condition".
+
+    Raises:
+        ValueError: if `data_shape` is not that of a picture, or an argument does not fit
+            it.
+    """
+    plan = _Plan.of(data_shape, latent_shape, widths, blocks, attention)
+    if not is_integer(features) or features < 1:
+        raise ValueError(f"features must be a positive integer; received {features!r}.")
+    z = keras.Input(plan.latent_shape, name="z")
+    hidden = z
+    if not plan.is_map:
+        small = (*plan.sizes[-1], plan.vector_channels)
+        spread = keras.layers.Dense(math.prod(small), kernel_initializer="lecun_normal")
+        hidden = Unflatten(small)(spread(z))
+    inputs: Any = z
+    given = _condition(condition_shape, classes, activation)
+    if given is not None:
+        inputs = {"z": z, "condition": given[0]}
+    hidden = _convolution(plan.widths[-1])(hidden)
+    for level in reversed(range(len(plan.widths))):
+        hidden = _level(hidden, plan, level, activation, given and given[1])
+        if not level or not plan.blocks[level]:
+            hidden = keras.layers.Activation(activation)(hidden)
+        if level:
+            double = _convolution(4 * plan.widths[level - 1], 1, start=ICNR(2))
+        else:
+            double = _convolution(4 * features, start=ICNR(2, "he_normal"))
+        hidden = DepthToSpace(2)(double(hidden))
+        if hidden.shape[1:3] != plan.sizes[level]:
+            hidden = Crop(*plan.sizes[level])(hidden)
+    hidden = keras.layers.Activation(activation)(hidden)
+    return keras.Model(inputs, hidden, name="decoder")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """The levels of a network, which an encoder walks down and a decoder up.
+
+    Attributes:
+        sizes: height and width of the picture, then of the map of each level.
+        widths: channels of each level.
+        blocks: residual blocks of each level.
+        attention: at the last level.
+        latent_shape: (D,) or (h, w, c); None for a vector of unknown size.
+        vector_channels: of the last map where it becomes a vector.
+    """
+
+    sizes: tuple[tuple[int, int], ...]
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    attention: bool
+    latent_shape: tuple[int, ...] | None
+    vector_channels: int
+
+    @property
+    def is_map(self) -> bool:
+        """Whether latents have places."""
+        return self.latent_shape is not None and len(self.latent_shape) == 3
+
+    @classmethod
+    def of(
+        cls,
+        data_shape: tuple[int, ...],
+        latent_shape: int | tuple[int, ...] | None,
+        widths: tuple[int, ...] | None,
+        blocks: int | tuple[int, ...] | None,
+        attention: bool,
+    ) -> _Plan:
+        shape = tuple(data_shape)
+        if len(shape) not in (2, 3) or not all(_positive(n) for n in shape):
+            raise ValueError(
+                "a residual network expects data_shape (H, W) or (H, W, C); received "
+                f"{shape}. Use networks.mlp for vectors."
+            )
+        if widths is not None and not (widths and all(map(_positive, widths))):
+            raise ValueError(
+                "widths must hold a positive integer for each level, of the largest map "
+                f"first, such as (32, 64); received {widths!r}."
+            )
+        sizes = [(int(shape[0]), int(shape[1]))]
+        while len(sizes) == 1 or sizes[-1] != (1, 1):
+            sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
+        latent = _latent_shape(latent_shape)
+        count = _count_levels(sizes, latent, widths)
+        sizes = sizes[: count + 1]
+        places = math.prod(sizes[-1])
+        if attention and places > _ATTENTION_PLACES:
+            raise ValueError(
+                f"attention looks at {_ATTENTION_PLACES} places at most; the last map "
+                f"has {sizes[-1][0]}x{sizes[-1][1]}. Leave attention out, or take more "
+                "widths or smaller latents."
+            )
+        sides = [math.sqrt(math.prod(size)) for size in sizes[1:]]
+        if widths is None:
+            widths = tuple(_width(level, side) for level, side in enumerate(sides))
+        if blocks is None:
+            blocks = tuple(int(side <= 32) for side in sides)
+        return cls(
+            sizes=tuple(sizes),
+            widths=tuple(widths),
+            blocks=_check_blocks(blocks, count),
+            attention=attention,
+            latent_shape=latent,
+            vector_channels=_vector_channels(latent, places, widths[-1]),
+        )
+
+
+def _positive(value: Any) -> bool:
+    return is_integer(value) and value > 0
+
+
+def _latent_shape(latent_shape: int | tuple[int, ...] | None) -> tuple[int, ...] | None:
+    if latent_shape is None:
+        return None
+    given: Any = latent_shape
+    shape = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+    if len(shape) not in (1, 3) or not all(map(_positive, shape)):
+        raise ValueError(
+            "latent_shape must be D or (D,) for a vector, or (h, w, c) for a map; "
+            f"received {latent_shape!r}."
+        )
+    return shape
+
+
+def _count_levels(
+    sizes: list[tuple[int, int]],
+    latent: tuple[int, ...] | None,
+    widths: tuple[int, ...] | None,
+) -> int:
+    """How many times the picture is halved; `sizes` holds all there are."""
+    if latent is not None and len(latent) == 3:
+        if latent[:2] not in sizes[1:]:
+            height, width = sizes[0]
+            reached = ", ".join(f"{h}x{w}" for h, w in sizes[1:])
+            raise ValueError(
+                f"halving pictures of {height}x{width} never gives latents of "
+                f"{latent[0]}x{latent[1]}; latent_shape=(h, w, c) can start with "
+                f"{reached}. Received {latent}."
+            )
+        count = sizes.index(latent[:2], 1)
+        if widths is not None and len(widths) != count:
+            raise ValueError(
+                f"latent_shape={latent} is {count} halvings of {sizes[0][0]}x"
+                f"{sizes[0][1]} away, so widths must hold {count} numbers; received "
+                f"{widths!r}."
+            )
+        return count
+    if widths is not None:
+        if len(widths) >= len(sizes):
+            raise ValueError(
+                f"pictures of {sizes[0][0]}x{sizes[0][1]} can be halved {len(sizes) - 1} "
+                f"times; received {len(widths)} widths, {widths!r}."
+            )
+        return len(widths)
+    return next(
+        n for n in range(1, len(sizes)) if math.prod(sizes[n]) <= _VECTOR_PLACES
+    )
+
+
+def _width(level: int, side: float) -> int:
+    """The channels of a map by default, a power of two.
+
+    They double with each level, from 32, but on large maps are so few that no level
+    takes much longer than the others.
+    """
+    few = 2 ** math.floor(math.log2(1024 / side))
+    return min(32 * 2**level, max(16, few), 256)
+
+
+def _check_blocks(blocks: int | tuple[int, ...], count: int) -> tuple[int, ...]:
+    each: Any = blocks if isinstance(blocks, (tuple, list)) else (blocks,) * count
+    if len(each) != count or not all(is_integer(n) and n >= 0 for n in each):
+        raise ValueError(
+            f"blocks must be a number of residual blocks, or one number for each of the "
+            f"{count} levels; received {blocks!r}."
+        )
+    return tuple(each)
+
+
+def _vector_channels(latent: tuple[int, ...] | None, places: int, width: int) -> int:
+    """Enough for two numbers per latent, and no more: these weights are dense."""
+    wanted = 0 if latent is None else math.ceil(2 * latent[0] / places)
+    return min(max(_VECTOR_CHANNELS, wanted), width)
+
+
+def _condition(
+    shape: tuple[int, ...] | None,
+    classes: int | tuple[int, ...] | None,
+    activation: Any,
+) -> tuple[Any, Any] | None:
+    """The input named "condition" and flat features of it, or None."""
+    if classes is not None or shape is None or len(shape) not in (2, 3):
+        return condition_input(shape, classes)
+    plan = _Plan.of(shape, None, None, 0, False)
+    narrow = tuple(min(width, _CONDITION_WIDTH) for width in plan.widths)
+    plan = dataclasses.replace(plan, widths=narrow)
+    condition = keras.Input(tuple(shape), name="condition")
+    hidden = _downwards(condition, plan, activation, None)
+    return condition, _as_vector(hidden, _VECTOR_CHANNELS)
+
+
+def _downwards(x: Any, plan: _Plan, activation: Any, condition: Any) -> Any:
+    hidden = Unflatten((*x.shape[1:], 1))(x) if len(x.shape) == 3 else x
+    for level, width in enumerate(plan.widths):
+        if level and not plan.blocks[level - 1]:
+            hidden = keras.layers.Activation(activation)(hidden)
+        hidden = _convolution(width, 2 if level else 4, strides=2)(hidden)
+        hidden = _level(hidden, plan, level, activation, condition)
+    return keras.layers.Activation(activation)(hidden)
+
+
+def _level(
+    hidden: Any, plan: _Plan, level: int, activation: Any, condition: Any
+) -> Any:
+    """The residual blocks of a level, told the condition before."""
+    if condition is not None:
+        shift = keras.layers.Dense(plan.widths[level])(condition)
+        shift = Unflatten((1, 1, plan.widths[level]))(shift)
+        hidden = keras.layers.Add()([hidden, shift])
+    for _ in range(plan.blocks[level]):
+        inner = keras.layers.Activation(activation)(hidden)
+        inner = _convolution(plan.widths[level], start="he_normal")(inner)
+        inner = keras.layers.Activation(activation)(inner)
+        inner = _convolution(plan.widths[level], start=_small(plan))(inner)
+        hidden = keras.layers.Add()([hidden, inner])
+    if plan.attention and level == len(plan.widths) - 1:
+        hidden = SelfAttention(_small(plan))(hidden)
+    return hidden
+
+
+def _small(plan: _Plan) -> Any:
+    """So that all blocks together add about as much as goes past them."""
+    return keras.initializers.VarianceScaling(1 / max(1, sum(plan.blocks)))
+
+
+def _as_vector(hidden: Any, channels: int) -> Any:
+    """Flattens a map after cutting its channels."""
+    hidden = _convolution(channels, 1)(hidden)
+    return Unflatten((math.prod(hidden.shape[1:]),))(hidden)
+
+
+def _convolution(
+    channels: int, size: int = 3, strides: int = 1, start: Any = "lecun_normal"
+) -> Any:
+    return keras.layers.Conv2D(
+        channels, size, strides, padding="same", kernel_initializer=start
+    )
