@@ -12,12 +12,15 @@ from kvae.networks import (
     conv_decoder,
     conv_encoder,
     mlp,
+    residual_decoder,
+    residual_encoder,
     series_decoder,
     series_encoder,
 )
 
 _LARGEST_MAP = 8  # images and series are halved until they are no larger
 _MANY_WEIGHTS = 100_000_000
+_LARGE_IMAGE = 32  # pixels on a side from which residual networks are worth their time
 _FEW_ENTRIES = 256  # of an example: dense networks suit images too, of one layer
 
 
@@ -30,16 +33,29 @@ class Networks(NamedTuple):
     why: str
 
 
-def choose_networks(shape: tuple[int, ...], data_kind: str | None) -> Networks:
+def choose_networks(
+    shape: tuple[int, ...],
+    data_kind: str | None,
+    latent_shape: tuple[int, ...] = (1,),
+) -> Networks:
     """Chooses networks for examples of a shape and kind.
 
     Args:
         shape: of one example.
         data_kind: "vectors", "images" or "series".
+        latent_shape: of one latent, (D,) or (h, w, c).
 
     Returns:
         networks: makers, which take what `kvae.networks` takes of conditions.
+
+    Raises:
+        ValueError: if latents have a shape and examples are not images.
     """
+    if len(latent_shape) > 1 and data_kind != "images":
+        raise ValueError(
+            f"latents of shape {latent_shape} are for images; received {data_kind} of "
+            f"shape {shape}. Give a number of latents, for example latent_dim=16."
+        )
     if data_kind == "series":
         return _series_networks(shape)
     if data_kind == "vectors":
@@ -48,13 +64,20 @@ def choose_networks(shape: tuple[int, ...], data_kind: str | None) -> Networks:
     why = f"examples are images of {height}x{width} pixels"
     if channels and channels[0] > 1:
         why += f" with {channels[0]} channels"
+    if len(latent_shape) > 1 or max(height, width) >= _LARGE_IMAGE:
+        return Networks(
+            functools.partial(residual_encoder, shape, latent_shape),
+            lambda latent_dim, **options: residual_decoder(
+                latent_shape, shape, **options
+            ),
+            "residual networks",
+            why,
+        )
     if math.prod(shape) <= _FEW_ENTRIES:
         return _dense_networks(shape, f"{why}, which is small")
-    halvings = _halvings(max(height, width))
-    filters = (*(64,) * (halvings - 2), 32, 16, 8)
     return Networks(
-        functools.partial(conv_encoder, shape, (32, 64, *(128,) * (halvings - 2))),
-        functools.partial(conv_decoder, data_shape=shape, filters=filters),
+        functools.partial(conv_encoder, shape, (32, 64)),
+        functools.partial(conv_decoder, data_shape=shape, filters=(32, 16, 8)),
         "convolutional networks",
         why,
     )

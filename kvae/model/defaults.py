@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 from typing import Any
 
 import keras
 import numpy as np
 
+from kvae.core.checks import check_latent_shape
 from kvae.core.inputs import check_finite
 from kvae.core.spread import Spread
 from kvae.likelihoods import Bernoulli, Likelihood, NegativeBinomial, Normal
@@ -39,7 +41,8 @@ class Choice:
 
     def __str__(self) -> str:
         """All of it in one line, for the terminal."""
-        latents = f"{self.parts['posterior'].latent_dim} latents"
+        shape = "x".join(map(str, self.parts["posterior"].latent_shape))
+        latents = f"{shape} latents"
         # Both networks have one reason, and the encoder's says more.
         left_out = "decoder" if "encoder" in self.reasons else ""
         words = [why for name, why in self.reasons.items() if name != left_out]
@@ -48,7 +51,7 @@ class Choice:
 
 def choose_parts(
     x: Any,
-    latent_dim: int,
+    latent_dim: int | tuple[int, ...],
     given: dict[str, Any],
     condition: Any = None,
     conditional_prior: bool = False,
@@ -58,7 +61,8 @@ def choose_parts(
 
     Args:
         x: (N, ...) examples.
-        latent_dim: D, the number of latent dimensions; a given posterior's own wins.
+        latent_dim: D, the number of latent dimensions, or the shape (h, w, c) of one
+            latent; a given posterior's own wins.
         given: what the user has chosen. An encoder may be a function, which is called
             with the layer that prepares x, or with None where x needs none.
         condition: (N, ...) what x is conditioned on, or None.
@@ -76,11 +80,12 @@ def choose_parts(
     x = np.asarray(x)
     _check_array(x, data_kind)
     shape = x.shape[1:]
-    latent_dim = getattr(given.get("posterior"), "latent_dim", latent_dim)
+    latent_dim = getattr(given.get("posterior"), "latent_shape", latent_dim)
+    latents = check_latent_shape("for_data", latent_dim)
     made = [name for name in ("encoder", "decoder") if name not in given]
     if data_kind is None and (made or len(shape) == 1):
         data_kind = _data_kind(x)
-    parts: dict[str, Any] = {"posterior": DiagonalNormal(latent_dim), **given}
+    parts: dict[str, Any] = {"posterior": DiagonalNormal(latents), **given}
     reasons = {"x": f"{len(x)} examples of shape {shape}"}
     if "likelihood" not in given:
         parts["likelihood"], reasons["likelihood"] = _likelihood(x, data_kind)
@@ -93,19 +98,19 @@ def choose_parts(
     options, words = _condition(condition, len(x))
     if conditional_prior:
         network = OneHot(options["classes"]) if "classes" in options else None
-        parts["prior"] = ConditionalNormal(latent_dim, network)
+        parts["prior"] = ConditionalNormal(latents, network)
         words += ", with a learned prior p(z|c)"
     preprocess = parts["likelihood"].preprocessing()
     if preprocess is not None:
         check_resolution(x)
     if made:
-        suited = choose_networks(shape, data_kind)
+        suited = choose_networks(shape, data_kind, latents)
         if "encoder" in made:
             parts["encoder"] = suited.encoder(preprocess=preprocess, **options)
             seen = "" if preprocess is None else f" of {preprocess}"
             reasons["encoder"] = f"{suited.what}{seen}, because {suited.why}"
         if "decoder" in made:
-            parts["decoder"] = suited.decoder(latent_dim, **options)
+            parts["decoder"] = suited.decoder(math.prod(latents), **options)
             reasons["decoder"] = f"{suited.what}, because {suited.why}"
     if inspect.isfunction(parts["encoder"]):
         parts["encoder"] = parts["encoder"](preprocess)

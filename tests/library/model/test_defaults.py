@@ -1,5 +1,7 @@
 """`VAE.for_data`: parts from what the data show, in whatever units they come."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -112,22 +114,40 @@ def test_shapes_that_may_mean_two_things_are_asked_about(shape, message):
     ("shape", "kind", "words"),
     [
         ((12, 9), None, "12x9 pixels"),  # in [0, 1], and shaped like a picture
-        ((60, 6), "images", "convolutional networks"),
+        ((28, 28), None, "convolutional networks"),
+        ((60, 6), "images", "residual networks"),
         ((30, 6), "series", "30 steps with 6 features"),
         ((30,), "series", "30 steps with 1 features"),
         ((30, 6), "vectors", "examples are vectors"),
         ((2, 3, 4, 5), "vectors", "examples are vectors"),
         ((3, 9, 9), "images", "3x9 pixels with 9 channels, which is small"),
-        ((70, 90, 3), None, "70x90 pixels with 3 channels"),
+        ((70, 90, 3), None, "residual networks .*70x90 pixels with 3 channels"),
     ],
 )
 def test_networks_suit_the_kind_of_data_that_is_told(shape, kind, words):
     x = RNG.random((6, *shape)).astype("float32")
     parts, line = chosen(x, data_kind=kind)
-    assert words in line
+    assert re.search(words, line)
     vae = kvae.VAE(**parts)
     assert vae.reconstruct(x).shape == x.shape
     assert vae.count_params() < 8e6
+
+
+def test_images_may_have_latents_with_a_shape():
+    x = RNG.random((6, 32, 40, 3)).astype("float32")
+    vae = kvae.VAE.for_data(x, latent_dim=(8, 10, 2))
+    assert "residual networks" in vae.reasons["encoder"]
+    assert vae.latent_shape == vae.embed(x).shape[1:] == (8, 10, 2)
+    assert vae.reconstruct(x).shape == x.shape
+    assert vae.count_params() < 5e6
+    with pytest.raises(
+        ValueError, match=r"latent_shape=\(h, w, c\) can start with 16x20"
+    ):
+        kvae.VAE.for_data(x, latent_dim=(9, 9, 2))
+    with pytest.raises(
+        ValueError, match=r"latents of shape \(2, 2, 2\) are for images"
+    ):
+        kvae.VAE.for_data(RNG.normal(size=(9, 5)), latent_dim=(2, 2, 2))
 
 
 def test_data_kinds_that_do_not_exist_or_fit_are_refused():
