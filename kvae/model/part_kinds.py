@@ -71,7 +71,7 @@ def check_kinds(parts: dict[str, Any]) -> None:
 
 def _example(kind: type, part: Any) -> str:
     """Names the class that a string such as "normal" means, if there is one."""
-    if not isinstance(part, str):
+    if not isinstance(part, str) or not kind.__module__.startswith("kvae."):
         return ""
     module = importlib.import_module(kind.__module__.rpartition(".")[0])
     plain = part.replace("_", "").lower()

@@ -87,7 +87,7 @@ def test_drawn_pixels_have_the_mean_that_the_picture_shows(vae):
         (lambda v: v.sample(2, temperature="hot"), "of at least 0; received 'hot'"),
         (lambda v: v.elbo(X, 0), "num_samples must be an integer of at least 1"),
         (lambda v: v.elbo(X, 1.5), "of at least 1; received 1.5"),
-        (lambda v: v.decode([["a", "b"]]), "z of numbers; received string"),
+        (lambda v: v.decode([["a", "b"]]), "numbers as z; received string"),
         (lambda v: v.predict(X * 9, verbose=0), "max=9"),
         (lambda v: v.sample(2, seed=-1), "seed must be an integer from 0"),
         (lambda v: v.elbo(X, seed=0.5), "seed must be an integer from 0"),

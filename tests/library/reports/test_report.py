@@ -272,7 +272,8 @@ def test_a_missing_package_is_named(monkeypatch):
     assert matplotlib is not None
     monkeypatch.setitem(sys.modules, "matplotlib.image", None)
     with pytest.raises(
-        ImportError, match=r'matplotlib: pip install "keras-vae\[train\]"'
+        ImportError,
+        match=r'matplotlib, which is not installed: pip install "keras-vae\[train\]"',
     ):
         picture_png(np.zeros((2, 2, 3)))
     monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)

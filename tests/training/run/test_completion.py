@@ -83,7 +83,7 @@ def test_a_mask_may_be_an_image(tmp_path: pathlib.Path) -> None:
         (["IMAGE", "--mask", "lefthalf"], "one of left_half"),
         (["nothing.png"], "there is no image nothing.png"),
         (["IMAGE", "--out", "x.jpg"], "--out takes a .png or .npy file"),
-        (["WIDE"], "images of 8x8 pixels; .* has 8x9"),
+        (["WIDE"], "images of 8x8 pixels .* has 8x9"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(
