@@ -112,7 +112,7 @@ def prepare_data(model: Any, arguments: dict[str, Any]) -> dict[str, Any]:
             check_count(name, given[name], least)
     x, y, weight = (given.get(key) for key in ("x", "y", "sample_weight"))
     given["x"], given["y"] = _prepare(model, x, y, weight)
-    if not is_arrays(given["x"]):
+    if "shuffle" in given and not is_arrays(given["x"]):
         given["shuffle"] = False  # Keras ignores it there, with a warning
     if given.get("validation_data") is not None:
         given["validation_split"] = 0.0  # Keras ignores it too
@@ -195,11 +195,10 @@ def _check_weights(weight: np.ndarray, num: int) -> None:
             f"received shape {weight.shape}, dtype {weight.dtype}."
         )
     check_finite(weight, name="sample_weight")
-    if weight.min() < 0 or not weight.any():
-        what = "all are 0" if not weight.any() else f"received {weight.min():g}"
+    if weight.min() < 0:
         raise ValueError(
-            f"sample_weight must be at least 0, and above 0 somewhere; {what}. To leave "
-            "an example out, give it weight 0."
+            f"sample_weight must be at least 0; received {weight.min():g}. To leave an "
+            "example out, give it weight 0."
         )
 
 

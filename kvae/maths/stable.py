@@ -10,11 +10,12 @@ from kvae.core.types import Tensor
 def softplus(x: Tensor) -> Tensor:
     """Computes log(1 + exp(x)) without overflow on any target.
 
-        softplus(x) = max(x, 0) + log1p(exp(-max(x, -x)))
+        softplus(x) = max(x, 0) + log1p(exp(-|x|))
 
     The LiteRT converter lowers `tf.nn.softplus` to `log(1 + exp(x))`, which is infinite
     from x = 89 on. This form is finite everywhere. Its gradient is the sigmoid, also at 0,
-    where heads often start: with `abs`, which has no gradient there, it would be 1.
+    where heads often start: there TensorFlow takes 1 for the slope of max and 0 for that
+    of relu, so their mean has the right one.
 
     Args:
         x: tensor of any shape.
@@ -22,7 +23,8 @@ def softplus(x: Tensor) -> Tensor:
     Returns:
         y: tensor of the shape of `x`, positive.
     """
-    return tf.maximum(x, 0.0) + tf.math.log1p(tf.exp(-tf.maximum(x, -x)))
+    positive = 0.5 * (tf.maximum(x, 0.0) + tf.nn.relu(x))
+    return positive + tf.math.log1p(tf.exp(-tf.abs(x)))
 
 
 def soft_lower_bound(x: Tensor, bound: float) -> Tensor:

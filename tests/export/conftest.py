@@ -23,7 +23,13 @@ def digits() -> np.ndarray:
 @pytest.fixture(scope="session")
 def vae(digits: np.ndarray) -> Any:
     keras.utils.set_random_seed(3)
-    model = kvae.VAE.for_data(digits, latent_dim=5, seed=1)
+    model = kvae.VAE(
+        kvae.networks.conv_encoder((8, 8, 1)),
+        kvae.networks.conv_decoder(5, (8, 8, 1)),
+        kvae.posteriors.DiagonalNormal(5),
+        kvae.likelihoods.Bernoulli((8, 8, 1)),
+        seed=1,
+    )
     model.compile(optimizer=keras.optimizers.Adam(3e-3))
     model.fit(digits, epochs=4, verbose=0)
     return model

@@ -66,10 +66,10 @@ def write(variables: Sequence[Any], arrays: Sequence[np.ndarray]) -> None:
 
 
 def bad_variables(model: Any) -> list[str]:
-    """Names the trainable variables that hold NaN or infinity, input side first."""
+    """Names the variables that hold NaN or infinity, input side first."""
     return [
         variable.path
-        for variable in model.trainable_variables
+        for variable in model.weights
         if not bool(keras.ops.all(keras.ops.isfinite(variable)))
     ]
 

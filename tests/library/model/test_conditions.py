@@ -71,7 +71,7 @@ def test_a_vector_of_one_condition_counts_for_all():
     )
     with pytest.raises(ValueError, match=r"shape \(N, 3\), one row per example"):
         model.sample(4, condition=[1.0, 2.0])
-    with pytest.raises(ValueError, match="condition holds 2 entries that are NaN"):
+    with pytest.raises(ValueError, match="condition holds 1 entries that are NaN"):
         model.sample(4, condition=[np.nan, 1.0, 2.0])
 
 

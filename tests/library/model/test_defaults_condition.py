@@ -69,7 +69,9 @@ def test_a_condition_that_nobody_takes_is_refused():
         kvae.VAE.for_data(x, 2, labels, True, prior=kvae.priors.StandardNormal(2))
     with pytest.raises(ValueError, match="received no condition"):
         kvae.VAE.for_data(x, 2, conditional_prior=True)
-    with pytest.raises(ValueError, match="makes the condition of x itself"):
+    with pytest.raises(
+        ValueError, match="makes its condition, the visible part, from x"
+    ):
         kvae.presets.completing_vae(IMAGES, 2, condition=labels)
     with pytest.raises(ValueError, match="at least one number each"):
         kvae.presets.completing_vae(IMAGES, 2, units=())

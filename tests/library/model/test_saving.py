@@ -93,6 +93,6 @@ def test_summary_shows_the_five_parts():
     lines: list[str] = []
     small.vae().summary(print_fn=lines.append)
     text = "\n".join(lines)
-    for part in ("encoder", "decoder", "diagonal_normal", "bernoulli", "elbo"):
+    for part in ("encoder", "decoder", "DiagonalNormal", "Bernoulli", "ELBO"):
         assert part in text
     assert "unbuilt" not in text

@@ -277,5 +277,5 @@ def test_a_missing_package_is_named(monkeypatch):
     ):
         picture_png(np.zeros((2, 2, 3)))
     monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
-    with pytest.raises(ImportError, match="DCI needs scikit-learn"):
+    with pytest.raises(ImportError, match="DCI needs sklearn"):
         require("sklearn.ensemble", "DCI")

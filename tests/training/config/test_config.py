@@ -19,7 +19,7 @@ def test_an_unknown_key_suggests_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("latent_dim", 0, "latent_dim must be a whole number, at least 1; received 0"),
+        ("latent_dim", 0, "at least 1, below 2**31; received 0"),
         ("latent_dim", 2.5, "latent_dim must be a whole number"),
         ("epochs", True, "epochs must be a whole number"),
         ("batch_size", "64", "batch_size must be a whole number"),
@@ -31,7 +31,7 @@ def test_an_unknown_key_suggests_the_nearest() -> None:
         ("likelihood", 3, "likelihood must be a name, or a table"),
         ("data", "", "data must be a name or a path"),
         ("precision", "float16", 'precision must be "float32"'),
-        ("seed", 2**31, "seed must be below"),
+        ("seed", 2**31, "seed must be a whole number, at least 0, below"),
     ],
 )
 def test_a_wrong_value_is_refused(key: str, value: object, expected: str) -> None:

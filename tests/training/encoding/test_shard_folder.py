@@ -226,6 +226,7 @@ def test_a_full_disk_is_one_sentence_and_what_stands_stays(
     def full(path: pathlib.Path, columns: dict[str, np.ndarray]) -> None:
         calls.append(path)
         if len(calls) == 2:
+            path.unlink(missing_ok=True)
             path.symlink_to("/dev/full")
         write(path, columns)
 
