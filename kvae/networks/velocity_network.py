@@ -40,8 +40,10 @@ class VelocityNetwork(keras.layers.Layer):
         names = range(num_blocks)
         self._enter = self._linear(width, "enter")
         self._times = [self._dense(width, f"time_{i}") for i in names]
+        # Layer normalization stops a gradient within, which spoils second derivatives:
+        # those of a density that is itself made of a divergence.
         self._norms = [
-            keras.layers.LayerNormalization(name=f"norm_{i}", dtype=self.dtype_policy)
+            keras.layers.RMSNormalization(name=f"norm_{i}", dtype=self.dtype_policy)
             for i in names
         ]
         self._first = [self._linear(width, f"first_{i}") for i in names]
