@@ -231,7 +231,9 @@ def test_a_full_disk_is_one_sentence_and_what_stands_stays(
         write(path, columns)
 
     monkeypatch.setattr(shard_files, "_write_tfrecord", full)
-    with pytest.raises(WriteError, match="shard-00001-of-00003.tfrecord was not written"):
+    with pytest.raises(
+        WriteError, match="shard-00001-of-00003.tfrecord was not written"
+    ):
         encode_shards(vae, x, out, file_format="tfrecord", shard_size=100)
     assert sorted(file.name for file in out.iterdir()) == [
         "_manifest.json",
