@@ -40,7 +40,7 @@ class Posterior(Part):
     space: str = "R^D"
     """Where the latents live; a prior fits if it lives there too."""
 
-    def __init__(self, latent_dim: int, **kwargs: Any) -> None:
+    def __init__(self, latent_dim: int | tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.latent_shape = check_latent_shape(type(self).__name__, latent_dim)
         self.latent_dim = math.prod(self.latent_shape)

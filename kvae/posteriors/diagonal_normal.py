@@ -33,7 +33,11 @@ class DiagonalNormal(Posterior):
     """
 
     def __init__(
-        self, latent_dim: int, *, min_scale: float = 1e-4, **kwargs: Any
+        self,
+        latent_dim: int | tuple[int, ...],
+        *,
+        min_scale: float = 1e-4,
+        **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, **kwargs)
         if not min_scale > 0:

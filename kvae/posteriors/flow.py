@@ -36,7 +36,9 @@ class FlowPosterior(Posterior):
     Source: Rezende, Mohamed 2015, arXiv:1505.05770.
     """
 
-    def __init__(self, latent_dim: int, min_scale: float = 1e-4, **kwargs: Any) -> None:
+    def __init__(
+        self, latent_dim: int | tuple[int, ...], min_scale: float = 1e-4, **kwargs: Any
+    ) -> None:
         super().__init__(latent_dim, **kwargs)
         if not min_scale > 0:
             raise ValueError(

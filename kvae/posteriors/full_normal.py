@@ -39,7 +39,11 @@ class FullNormal(Posterior):
     """
 
     def __init__(
-        self, latent_dim: int, *, min_scale: float = 1e-4, **kwargs: Any
+        self,
+        latent_dim: int | tuple[int, ...],
+        *,
+        min_scale: float = 1e-4,
+        **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, **kwargs)
         if not min_scale > 0:

@@ -45,7 +45,7 @@ class InverseAutoregressiveFlow(FlowPosterior):
 
     def __init__(
         self,
-        latent_dim: int,
+        latent_dim: int | tuple[int, ...],
         num_steps: int = 2,
         units: tuple[int, ...] = (128, 128),
         *,

@@ -42,7 +42,10 @@ class PowerSpherical(Posterior):
     space = "the unit sphere"
 
     def __init__(
-        self, latent_dim: int, min_concentration: float = 0.0, **kwargs: Any
+        self,
+        latent_dim: int | tuple[int, ...],
+        min_concentration: float = 0.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, **kwargs)
         if self.latent_dim < 2:

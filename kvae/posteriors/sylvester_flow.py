@@ -47,7 +47,7 @@ class SylvesterFlow(FlowPosterior):
 
     def __init__(
         self,
-        latent_dim: int,
+        latent_dim: int | tuple[int, ...],
         num_steps: int = 4,
         *,
         num_reflections: int = 4,

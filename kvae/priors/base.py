@@ -37,7 +37,7 @@ class Prior(Part):
     conditional: bool = False
     """Whether it is p(z|c), which cannot do without a condition."""
 
-    def __init__(self, latent_dim: int, **kwargs: Any) -> None:
+    def __init__(self, latent_dim: int | tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         shape = check_latent_shape(type(self).__name__, latent_dim)
         self.latent_dim = math.prod(shape)

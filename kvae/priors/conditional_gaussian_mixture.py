@@ -44,7 +44,7 @@ class ConditionalGaussianMixture(ConditionalPrior):
 
     def __init__(
         self,
-        latent_dim: int,
+        latent_dim: int | tuple[int, ...],
         num_components: int = 10,
         network: Any = None,
         *,

@@ -40,7 +40,7 @@ class ConditionalNormal(ConditionalPrior):
 
     def __init__(
         self,
-        latent_dim: int,
+        latent_dim: int | tuple[int, ...],
         network: Any = None,
         *,
         min_scale: float = 1e-4,

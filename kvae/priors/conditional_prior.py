@@ -33,7 +33,11 @@ class ConditionalPrior(Prior):
     """softplus of it is 1."""
 
     def __init__(
-        self, latent_dim: int, network: Any, min_scale: float, **kwargs: Any
+        self,
+        latent_dim: int | tuple[int, ...],
+        network: Any,
+        min_scale: float,
+        **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, **kwargs)
         if not min_scale > 0:

@@ -36,7 +36,11 @@ class FlowPrior(Prior):
     """
 
     def __init__(
-        self, latent_dim: int, num_steps: int, units: tuple[int, ...], **kwargs: Any
+        self,
+        latent_dim: int | tuple[int, ...],
+        num_steps: int,
+        units: tuple[int, ...],
+        **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, **kwargs)
         if not is_count(num_steps):

@@ -39,7 +39,7 @@ class GaussianMixture(Prior):
 
     def __init__(
         self,
-        latent_dim: int,
+        latent_dim: int | tuple[int, ...],
         num_components: int = 10,
         *,
         min_scale: float = 1e-2,

@@ -39,7 +39,7 @@ class MaskedAutoregressiveFlow(FlowPrior):
 
     def __init__(
         self,
-        latent_dim: int,
+        latent_dim: int | tuple[int, ...],
         *,
         num_steps: int = 4,
         units: tuple[int, ...] = (64, 64),

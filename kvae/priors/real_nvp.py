@@ -35,7 +35,7 @@ class RealNVP(FlowPrior):
 
     def __init__(
         self,
-        latent_dim: int,
+        latent_dim: int | tuple[int, ...],
         *,
         num_steps: int = 6,
         units: tuple[int, ...] = (64, 64),

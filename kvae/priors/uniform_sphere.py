@@ -34,7 +34,7 @@ class UniformSphere(Prior):
 
     space = "the unit sphere"
 
-    def __init__(self, latent_dim: int, **kwargs: Any) -> None:
+    def __init__(self, latent_dim: int | tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(latent_dim, **kwargs)
         if self.latent_dim < 2:
             raise ValueError(

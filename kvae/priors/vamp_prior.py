@@ -53,7 +53,7 @@ class VampPrior(Prior):
 
     def __init__(
         self,
-        latent_dim: int,
+        latent_dim: int | tuple[int, ...],
         data_shape: tuple[int, ...],
         num_components: int = 500,
         *,
