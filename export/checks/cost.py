@@ -45,7 +45,7 @@ def measure(
         cost: mean "rate", "distortion" and "elbo" in Keras, and their changes, in nats
             per example; whether the change keeps the budget; the time of one example.
     """
-    inputs, scored = _with_scored(model, examples_for(model, x))
+    inputs, scored = _with_scored(model, examples_for(model, x), real=x is not None)
     given = set(file["signatures"])
     with tf.device("CPU:0"):
         expected = _elbo_through(model, inputs, scored, None, set(), 1)
@@ -86,10 +86,12 @@ def examples_for(model: Any, x: Any) -> dict[str, np.ndarray]:
 
 
 def _with_scored(
-    model: Any, inputs: dict[str, np.ndarray]
+    model: Any, inputs: dict[str, np.ndarray], real: bool
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Adds which entries the ELBO is of, and the condition that hides just those."""
     if is_completing(model):
+        if real:  # x holds what is hidden alone, and the condition what is visible
+            return inputs, 1.0 - inputs["mask"]
         visible = visible_part(inputs["x"], inputs["mask"]).numpy()
         return {**inputs, "condition": visible}, 1.0 - inputs["mask"]
     if takes_mask(model):

@@ -65,8 +65,8 @@ def real_inputs(model: Any, x: Any, count: int) -> dict[str, np.ndarray]:
         for key, value in inputs.to_dict().items()
     }
     if "mask" in arrays:  # a file takes no NaN where an entry is missing
-        filler = np.asarray(model.likelihood.filler, "float32")
-        arrays["x"] = np.where(arrays["mask"] == 1, arrays["x"], filler)
+        neutral = np.asarray(model.likelihood.neutral, "float32")
+        arrays["x"] = np.where(arrays["mask"] == 1, arrays["x"], neutral)
     if is_completing(model):  # its mask beside the data says what is hidden
         visible = np.split(arrays["condition"], 2, axis=-1)[1]
         arrays["mask"] = visible.reshape(arrays["x"].shape)

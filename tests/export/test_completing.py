@@ -24,10 +24,7 @@ FILES = ("model", "model_float16", "model_int8_dynamic")
 @pytest.fixture(scope="module")
 def completing(digits: np.ndarray) -> Any:
     keras.utils.set_random_seed(0)
-    likelihood = kvae.likelihoods.Bernoulli((8, 8, 1))
-    model = kvae.presets.completing_vae(
-        digits, 3, "random", (4, 8), (16,), seed=1, likelihood=likelihood
-    )
+    model = kvae.presets.completing_vae(digits, 3, "random", (4, 8), (16,), seed=1)
     model.compile(optimizer=keras.optimizers.Adam(3e-3))
     model.fit(digits, epochs=2, verbose=0)
     return model
