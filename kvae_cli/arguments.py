@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
             name,
             help=words,
             description=words,
-            epilog=f"example: kvae {name} {example}",
+            epilog=f"example: {command} {name} {example}",
             formatter_class=Help,
         )
         _add_quiet(added, default=argparse.SUPPRESS)

@@ -1,10 +1,14 @@
 """The option --all, and the guard of the source tree."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["support.tree_guard"]
+
+# `./run tests` tells kvae to call itself `./run kvae`; messages are tested without.
+os.environ.pop("KVAE_COMMAND", None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
