@@ -2,8 +2,8 @@
 
     python smoke_command.py PATH/TO/kvae
 
-Runs in the current folder, with a short training: the quickstart's own length is no
-matter here.
+Runs in the current folder, with a short training: how long the quickstart trains
+doesn't matter here.
 """
 
 import csv

@@ -139,7 +139,7 @@ def _mean_index(interpreter: Any) -> int:
         value = interpreter.get_tensor(detail["index"])
         if value.min() >= 0.0 and value.max() <= 1.0:
             return int(detail["index"])
-    raise RuntimeError("no output lies in [0, 1]")
+    raise RuntimeError("no output is in [0, 1]")
 
 
 def onnx_runtime(vae: kvae.VAE) -> Runner:

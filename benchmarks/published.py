@@ -168,7 +168,7 @@ def train(name: str, folder: pathlib.Path, x: np.ndarray) -> kvae.VAE:
     )
     print(name, f"{time.process_time() - began:.0f} s of processor time", flush=True)
     if len(history.history["elbo"]) < row.epochs:
-        raise SystemExit(f"{name} was stopped; the same command goes on.")
+        raise SystemExit(f"{name} was stopped; run the same command to resume.")
     vae.save_weights(file)
     return vae
 

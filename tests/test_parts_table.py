@@ -70,8 +70,8 @@ def test_row_has_a_formula_a_source_and_tests_that_exist(kind: str, name: str) -
     assert named
     for test in named:
         path, _, function = test.partition("::")
-        assert (ROOT / path).is_file(), f"{path} is no file"
-        assert function.startswith("test_"), f"{test} is no test"
+        assert (ROOT / path).is_file(), f"{path} is not a file"
+        assert function.startswith("test_"), f"{test} is not a test"
         assert function in functions_of(ROOT / path), f"{path} has no {function}"
 
 

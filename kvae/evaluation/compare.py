@@ -68,7 +68,7 @@ def compare(
             raise ValueError(
                 f"compare takes numbers; {name} has NaN for {int(np.isnan(v).sum())} of "
                 f"{len(v)} examples, the first at {int(np.isnan(v).argmax())}. Leave these "
-                "examples out for all models, or train that model anew."
+                "examples out for all models, or train that model again."
             )
     warnings = {
         name: getattr(item, "warning", "") for name, item in per_example.items()

@@ -27,17 +27,17 @@ class Normal(Likelihood):
 
         log p(x|z) = sum_i -0.5 ((x[i] - loc[i](z)) / scale)^2 - log scale - 0.5 log(2 pi)
 
-    With `scale="optimal"` one scale for all entries is not learned by gradient but set to
-    the most likely one, in closed form. In training it is that of the batch:
+    With `scale="optimal"`, one scale for all entries is not learned by gradient but set to
+    the most likely value, in closed form. In training, it is that of the batch:
 
         scale^2 = mean of (x - loc)^2 over latents, examples and observed entries
 
     held constant under the gradient, which loses nothing: at its optimum the mean
-    log-density does not change with the scale. A scale that has seen the very batch is no
-    density of it, so evaluation, sampling and export use a running mean of scale^2 over
-    the training batches, a weight that is saved; what `evaluate` reports are true nats,
-    of one example as of many. What `fit` reports of a training batch is as optimistic as
-    one number fitted to that batch allows.
+    log-density does not change with the scale. With a scale fitted to the batch itself,
+    this would not be a density of that batch, so evaluation, sampling, and export use a
+    running mean of scale^2 over the training batches, a weight that is saved. `evaluate`
+    therefore reports true nats, whether for one example or for many. What `fit` reports
+    for a training batch is optimistic by as much as fitting one number to it allows.
 
     Args:
         data_shape: shape of one example.

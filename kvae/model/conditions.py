@@ -105,7 +105,7 @@ class Condition:
         classes = tf.constant(self.classes, tf.int64)
         seen = tf.reduce_any(labels[:, None] == classes, axis=1)
         message = (
-            f"condition holds a label that is none of {list_classes(self.classes)}"
+            f"condition holds a label that is not one of {list_classes(self.classes)}"
         )
         check = tf.debugging.Assert(tf.reduce_all(seen), [message, labels])
         with tf.control_dependencies([check] if check is not None else []):

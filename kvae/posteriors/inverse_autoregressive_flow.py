@@ -30,7 +30,7 @@ class InverseAutoregressiveFlow(FlowPosterior):
         latent_dim: D, the number of latent dimensions.
         num_steps: T, how many updates.
         units: width of each hidden layer of each step's network.
-        context_dim: how many numbers each network hears of x, besides z.
+        context_dim: how many numbers computed from x each network gets, besides z.
         forget_bias: added to the gates' logits; positive starts near the identity.
         min_scale: the smallest scale of the first normal; keeps the density finite.
         **kwargs: passed to `keras.layers.Layer`.

@@ -94,7 +94,7 @@ def _pictures(page: Page, name: str, vae: Any, inputs: Inputs, seed: int) -> Non
     few = Inputs(**{k: np.asarray(v)[:16] for k, v in inputs.to_dict().items()})
     shown = observed_images(few, vae.data_shape)
     if shown is None:
-        page.text(f"{name}: its data are no images.")
+        page.text(f"{name}: its data are not images.")
         return
     rebuilt = as_images(vae.reconstruct(few), vae.data_shape)
     drawn = vae.sample(len(few.x), seed=seed, condition=few.condition)

@@ -16,7 +16,7 @@ class Specimen:
     Attributes:
         cls: the class.
         config: constructor arguments.
-        data: for a likelihood: (generator, N) to an array (N, *data_shape) that lies
+        data: for a likelihood: (generator, N) to an array (N, *data_shape) that is
             in its support and covers the edges of it.
         partners: arguments of `kvae.VAE` that this part cannot do without, for example
             `{"prior": (SphericalUniform, {"latent_dim": 3})}`; class and config each.

@@ -68,7 +68,7 @@ def set_callback_states(
         name = type(callback).__name__
         mine = next((s for s in waiting if s["class"] == name), None)
         if mine is None:
-            _LOG.warning("the checkpoint holds no state of %s; it starts anew.", name)
+            _LOG.warning("the checkpoint has no state of %s; it starts afresh.", name)
             continue
         waiting.remove(mine)
         for attribute, value in mine["state"].items():

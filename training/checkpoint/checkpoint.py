@@ -43,7 +43,7 @@ class Checkpoint(keras.callbacks.Callback):
     If the folder holds a checkpoint, `fit` begins where that was made, within an epoch
     too, and ends with the weights and the history, bit for bit, of a fit that was never
     interrupted. Saved are weights, optimizer, counters that schedules and noise depend
-    on, states of seed generators, the metrics of the epoch that is going on, the
+    on, states of seed generators, the metrics of the current epoch, the
     history, and what Keras' callbacks for early stopping, learning rates and best
     models remember. Batches that were trained on are skipped; other callbacks see them
     go by.
@@ -157,7 +157,7 @@ class Checkpoint(keras.callbacks.Callback):
             self.seconds = facts["seconds"]
             last = arguments.get("epochs", 1)
             begins["initial_epoch"] = last if facts["stopped"] else position.epoch
-            _LOG.info("going on from %s", position)
+            _LOG.info("resuming from %s", position)
         seed = int(model.noise_seed.numpy()) % 2**31
         per_execution = model.steps_per_execution
         self._data = RepeatableData(arguments, seed, per_execution, self.batches_from)
@@ -234,8 +234,8 @@ class Checkpoint(keras.callbacks.Callback):
     def _save(self) -> None:
         if bad := bad_variables(self.model):
             raise Diverged(
-                f"training diverged before {self._position}: {bad[0]} holds values that "
-                "are no numbers, so it is not saved."
+                f"training diverged before {self._position}: {bad[0]} holds NaN or "
+                "infinite values, so no checkpoint was saved."
             )
         arrays, facts = snapshot(
             self.model,

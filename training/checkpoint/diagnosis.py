@@ -72,7 +72,7 @@ def diagnose(
 def _place(before: dict[str, float], after: dict[str, float]) -> str:
     for name, largest in after.items():
         if not math.isfinite(largest):
-            return f"{name} is the first layer whose output is no number"
+            return f"{name} is the first layer whose output is not finite"
     for name, largest in after.items():
         usual = max(before.get(name, 0.0), 1.0)
         if largest > _GROWTH * usual:
@@ -113,7 +113,7 @@ def _bad_gradient(model: Any, data: Any) -> str:
     ]
     for path, size in sizes:
         if not math.isfinite(size):
-            return f"the gradient of {path} is the first that is no number"
+            return f"the gradient of {path} is the first that is not finite"
     path, size = max(sizes, key=lambda pair: pair[1])
     return f"the gradient of {path} is the largest, up to {size:.1e}"
 

@@ -67,7 +67,7 @@ def compare_fit_facts(model: Any, position: Position, before: dict[str, Any]) ->
                 f"resume with it (received {now})."
             )
         _LOG.warning(
-            "%s was %s and is %s: the run goes on, but not as it would have.",
+            "%s was %s and is now %s: the run resumes, but its numbers will differ.",
             name,
             then,
             now,

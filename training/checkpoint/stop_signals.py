@@ -43,7 +43,7 @@ class StopSignals:
                 signal.signal(number, handler)
 
     def act(self) -> None:
-        """Ends what is going on, if a signal asked for it.
+        """Ends the fit, if a signal asked for it.
 
         Raises:
             Terminated: after SIGTERM.

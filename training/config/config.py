@@ -135,7 +135,9 @@ class Config:
         0.1, _number(least=0), "training examples kept aside: a count, or a share < 1"
     )
     binarize: str = _key(
-        "none", _choice("none", "dynamic"), "dynamic: pixels drawn anew each epoch"
+        "none",
+        _choice("none", "dynamic"),
+        "dynamic: draw the pixels again in each epoch",
     )
     data_kind: str | None = _key(
         None,
@@ -209,7 +211,7 @@ class Config:
         "of the networks; densities never have less than float32",
     )
     checkpoint: str = _key(
-        "1 minute", _interval, "how often to save what --resume goes on from"
+        "1 minute", _interval, "how often to save the state that --resume starts from"
     )
     eval_samples: int = _key(1, _whole(1), "latents per example in the test ELBO")
     seed: int = _key(0, _whole(0), "of weights, noise, order and binarization")

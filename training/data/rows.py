@@ -92,8 +92,8 @@ def checked(rows: Rows, divisor: float, name: str) -> Rows:
             low, high = read.min() * divisor, read.max() * divisor
             raise UserError(
                 f"{name}, examples {start} to {start + len(read) - 1}: integers "
-                f"range over {low:g} to {high:g}, and are divided by {divisor:g} to "
-                "lie in [0, 1]. Scale them as those that the model was trained on, and "
+                f"range over {low:g} to {high:g}, and are divided by {divisor:g} to be "
+                "in [0, 1]. Scale them as those that the model was trained on, and "
                 "save floats."
             )
         return read

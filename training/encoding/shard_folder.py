@@ -108,7 +108,7 @@ class ShardFolder:
             folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         except (FileExistsError, NotADirectoryError):
             raise UserError(
-                f"{self.path} exists and is no folder; choose another --out."
+                f"{self.path} exists and is not a folder; choose another --out."
             ) from None
         except OSError as error:
             raise WriteError(f"{self.path} cannot be made: {error.strerror}") from error

@@ -73,7 +73,7 @@ def load_model_file(path: pathlib.Path) -> Any:
     config = _read_config(path)
     for where, name in _foreign(config):
         raise UserError(
-            f"{path} names {name!r} (in {where}), which is no part of a kvae model and "
+            f"{path} names {name!r} (in {where}), which is not a part of a kvae model and "
             "could run foreign code; it is not loaded. Use only files that kvae train "
             "wrote."
         )
@@ -137,7 +137,7 @@ def _read_config(path: pathlib.Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{path} is damaged: its config.json is no JSON.") from error
+        raise UserError(f"{path} is damaged: its config.json is not JSON.") from error
     if not isinstance(config, dict):
         raise UserError(f"{path} is damaged: its config.json describes no model.")
     return config

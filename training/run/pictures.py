@@ -68,7 +68,7 @@ def save_examples(
         save_grid(path, x, math.ceil(math.sqrt(len(x))), pixel_range)
     else:
         raise UserError(
-            f"examples of shape {x.shape[1:]} are no images; give an --out that ends "
+            f"examples of shape {x.shape[1:]} are not images; give an --out that ends "
             "in .npy."
         )
 

@@ -71,7 +71,7 @@ class RunDirectory:
                 f"{path} exists and holds {kind}; choose another --out, or remove it."
             )
         if path.exists() and not path.is_dir():
-            raise UserError(f"{path} exists and is no folder; choose another --out.")
+            raise UserError(f"{path} exists and is not a folder; choose another --out.")
         make_folder(path)
         return run
 
@@ -95,7 +95,7 @@ class RunDirectory:
             if (text := run._config_text()) is None:
                 again = " It was killed before it began, so give its command again."
                 raise UserError(
-                    f"{path} is no run: it holds no config.toml; give the --out of kvae "
+                    f"{path} is not a run: it has no config.toml; give the --out of kvae "
                     f"train.{again if run.checkpoints.is_dir() else ''}"
                 )
             write_text(run.config_file, text)  # killed between the two files

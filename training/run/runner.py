@@ -177,7 +177,9 @@ def _train(
         shown = data.inputs("test", config.condition)
         save_pictures(directory.path, vae, shown, config.seed, data.pixel_range)
     else:
-        _LOG.info("examples of shape %s are no images: no pictures of them", data.shape)
+        _LOG.info(
+            "examples of shape %s are not images, so no pictures are drawn", data.shape
+        )
     directory.finish()
     workers.wait()
     advice = advice_on_few_steps(config, len(data.train), len(history))
@@ -238,7 +240,8 @@ def load_run_data(config: Config) -> DataSet:
             f'{data.pixel_range[1]:.3g}. Scale it, or set binarize="none".'
         )
     note = (
-        "training pixels are drawn anew each epoch, test pixels once from a fixed seed."
+        "training pixels are drawn again in each epoch, test pixels once from a "
+        "fixed seed."
     )
     _LOG.info("%s: %s", data.name, note)
     return dataclasses.replace(

@@ -42,7 +42,7 @@ def _mirrored() -> tf.distribute.Strategy:
     devices = gpus or tf.config.list_logical_devices("CPU")
     if len(devices) == 1:
         _LOG.warning(
-            'strategy="mirrored" found one device, %s: the run goes on with it alone.',
+            'strategy="mirrored" found one device, %s: the run uses it alone.',
             devices[0].name,
         )
         return tf.distribute.get_strategy()

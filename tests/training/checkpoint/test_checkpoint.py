@@ -145,7 +145,7 @@ def test_arrays_come_as_often_as_without_and_in_order_if_so_asked(
     assert not np.array_equal(everything(shuffled)[3], everything(plain)[3])
 
 
-@pytest.mark.parametrize("kind", ["endless", "begun anew each epoch"])
+@pytest.mark.parametrize("kind", ["endless", "begun again each epoch"])
 @pytest.mark.slow
 def test_data_sets_go_on_bit_for_bit(tmp_path: pathlib.Path, kind: str) -> None:
     def run(folder: str, *more: Any) -> tuple[kvae.VAE, Any]:

@@ -42,7 +42,7 @@ def test_step_and_layer_are_named_and_the_weights_are_those_before(
         vae.fit(poisoned(7), epochs=2, verbose=0, shuffle=False, callbacks=callbacks)
     assert "diverged at step 8: the loss of its batch is nan" in str(caught.value)
     assert "encoder: dense" in str(caught.value)
-    assert "the first layer whose output is no number" in str(caught.value)
+    assert "the first layer whose output is not finite" in str(caught.value)
     assert "Lower the learning rate" in str(caught.value)
     before = make()
     before.fit(poisoned(7).take(7), epochs=1, verbose=0, shuffle=False)
@@ -137,4 +137,4 @@ def test_the_gradient_is_followed_from_the_loss_back_to_the_data() -> None:
     layer.call = lambda x, **_: tf.sqrt(tf.nn.relu(call(x) - 10.0))
     place = _bad_gradient(vae, X[:8])
     path = layer.trainable_variables[-1].path
-    assert place == f"the gradient of {path} is the first that is no number"
+    assert place == f"the gradient of {path} is the first that is not finite"

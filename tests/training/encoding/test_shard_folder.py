@@ -1,4 +1,4 @@
-"""The folder of shards: gone on with to the same bytes, and never mixed up."""
+"""The folder of shards: resumed to the same bytes, and never mixed up."""
 
 import dataclasses
 import os

@@ -154,7 +154,7 @@ def test_foreign_parts_are_refused(
             ] = evil
 
     path = rewrite(good, tmp_path / "evil.keras", change)
-    with pytest.raises(UserError, match="is no part of a kvae model"):
+    with pytest.raises(UserError, match="is not a part of a kvae model"):
         load_model_file(path)
     assert not trap.exists()
 

@@ -157,7 +157,7 @@ def test_vectors_have_curves_and_no_pictures(tmp_path: pathlib.Path) -> None:
 def test_damaged_runs_are_named(run: Run, tmp_path: pathlib.Path) -> None:
     with pytest.raises(UserError, match="there is no run"):
         open_run(tmp_path / "none")
-    with pytest.raises(UserError, match="is no run: it holds no config.toml"):
+    with pytest.raises(UserError, match="is not a run: it has no config.toml"):
         open_run(tmp_path)
     config = tmp_path / "config.toml"
     config.write_text(run.directory.config_file.read_text())

@@ -19,7 +19,7 @@ def test_mirrored_on_one_device_says_so_and_goes_on(
     monkeypatch.setattr(tf.config, "list_logical_devices", _one_cpu)
     with caplog.at_level(logging.WARNING, "kvae"):
         assert make_strategy("mirrored") is tf.distribute.get_strategy()
-    assert "found one device, /device:CPU:0: the run goes on with it" in caplog.text
+    assert "found one device, /device:CPU:0: the run uses it" in caplog.text
 
 
 def test_unknown_strategies_are_refused() -> None:

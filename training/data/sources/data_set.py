@@ -256,7 +256,7 @@ def scale(
     }
     if divisor != 1:
         kind = f"{raw.train.dtype} " if integer else ""
-        notes.append(f"{kind}pixels were divided by {divisor:g}, to lie in [0, 1].")
+        notes.append(f"{kind}pixels were divided by {divisor:g}, to be in [0, 1].")
     low, high = low / float(divisor), high / float(divisor)
     pixel_range = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
     return scaled, float(divisor), pixel_range
