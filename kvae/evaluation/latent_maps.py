@@ -7,11 +7,11 @@ import statistics
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from kvae.core.checks import check_count, check_number, is_count
 from kvae.evaluation.encodings import encodings
 from kvae.evaluation.examples import prepare
+from kvae.model.walks import decode_means
 from kvae.priors import UniformSphere
 
 
@@ -124,7 +124,7 @@ def traversals(
         z /= np.linalg.norm(z, axis=1, keepdims=True)
     if condition is not None:
         condition = np.repeat(np.asarray(condition)[:1], len(z), axis=0)
-    images = _means(vae, z, condition)
+    images = decode_means(vae, z, condition)
     return images.reshape(len(chosen), num_steps, *vae.data_shape), steps
 
 
@@ -158,7 +158,7 @@ def latent_grid(vae: Any, num_steps: int = 15) -> tuple[np.ndarray, np.ndarray]:
     normal = statistics.NormalDist()
     steps = np.array([normal.inv_cdf((i + 0.5) / num_steps) for i in range(num_steps)])
     across, up = np.meshgrid(steps, steps[::-1])
-    images = _means(vae, np.stack([across.ravel(), up.ravel()], axis=1), None)
+    images = decode_means(vae, np.stack([across.ravel(), up.ravel()], axis=1))
     return images.reshape(num_steps, num_steps, *vae.data_shape), steps
 
 
@@ -167,14 +167,3 @@ def _one(x: Any, shape: tuple[int, ...]) -> np.ndarray:
     if x.shape == shape[1:]:
         return x.reshape(shape)
     return x[:1] if x.ndim else x  # which the model refuses
-
-
-def _means(vae: Any, z: np.ndarray, condition: Any) -> np.ndarray:
-    rows = 256
-    parts = []
-    for start in range(0, len(z), rows):
-        tile = tf.constant(z[start : start + rows], vae.maths_dtype)
-        given = None if condition is None else tf.constant(condition[start:][:rows])
-        params = vae.likelihood_params(tile, given)
-        parts.append(np.asarray(vae.likelihood.mean(params)))
-    return np.concatenate(parts)
