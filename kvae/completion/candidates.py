@@ -1,4 +1,4 @@
-"""Latents that may explain what is visible, with their importance weights."""
+"""Latents that may explain the visible part, with their importance weights."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def candidates(model: Any, inputs: Inputs, noise: Noise, num: int) -> Candidates
     Args:
         model: a `kvae.VAE`.
         inputs: one batch with a mask, 1 where visible.
-        noise: of this pass.
+        noise: the noise of this pass.
         num: K.
 
     Returns:
@@ -102,11 +102,11 @@ def _weighted(model: Any, inputs: Inputs, noise: Noise, num: int) -> Candidates:
 
 
 def resample(log_weights: Tensor, noise: Noise, num: int) -> Tensor:
-    """Chooses candidates, each with its weight as the probability.
+    """Chooses candidates at random, with their weights as probabilities.
 
     Args:
         log_weights: (K, B) nats, normalized over K.
-        noise: of this pass.
+        noise: the noise of this pass.
         num: how many to choose, independently of one another.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Draws of what is hidden, given what is visible."""
+"""Draws the hidden part of examples, given the visible part."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ class Completions:
         log_weights: (N, num) nats, log of the normalized importance weight of the latent
             behind each completion, or log(1 / num) if no weighting is needed. The
             completions were drawn with these weights, so don't weight them again.
-        effective_sample_size: (N,) how many candidates counted, from 1 to their number.
-            Near 1, all completions come from one latent, and more candidates help.
+        effective_sample_size: (N,) how many candidates had any weight, from 1 to their
+            number. Near 1, all completions come from one latent, and more candidates
+            help.
     """
 
     x: np.ndarray
@@ -48,7 +49,7 @@ def complete(
     diverse: bool = False,
     batch_size: int = 512,
 ) -> Completions:
-    """Draws what is hidden given what is visible. Visible entries don't change.
+    """Draws the hidden part given the visible part. Visible entries don't change.
 
     A model trained with `objectives.Completion` draws z from its p(z | visible). For any
     other model, latents are drawn from r, a mixture of q(z | visible) and the prior, and
@@ -61,16 +62,16 @@ def complete(
 
     Args:
         vae: a `kvae.VAE`, trained on complete data or with masks.
-        x: (N, *data_shape). Hidden entries may have any value, also NaN. Or a dict with
-            "x" and optionally "condition" and "mask".
+        x: (N, *data_shape), or a dict with "x" and optionally "condition" and "mask".
+            Hidden entries may have any value, even NaN.
         mask: in the shape of x, 1 or True where visible; or a `kvae.masks` family or its
-            name, such as "left_half", from which a mask is drawn for each example. What
-            a mask in x hides stays hidden.
+            name, such as "left_half", from which a mask is drawn for each example.
+            Entries hidden by a mask in x stay hidden.
         num: completions of each example.
         seed: of masks and draws.
         num_candidates: latents among which to choose. A model trained with
             `objectives.Completion` doesn't use it.
-        mean: use the mean of p(x|z) for what is hidden, the usual picture, instead of a
+        mean: use the mean of p(x|z) for hidden entries, the usual picture, instead of a
             draw.
         diverse: order the completions of each example so that each is the farthest from
             those before it. The first few then show the most variety.

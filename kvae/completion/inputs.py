@@ -1,4 +1,4 @@
-"""The inputs of completions, checked and cut into batches that fit into memory."""
+"""The inputs of completions, checked and split into batches that fit into memory."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def masked_inputs(
     Args:
         vae: a `kvae.VAE`.
         x: as for `complete`.
-        mask: as for `complete`. What the mask in x hides stays hidden. None uses only
-            the mask in x.
+        mask: as for `complete`. Entries hidden by the mask in x stay hidden. None uses
+            only the mask in x.
         seed: of a mask drawn from a family.
         allow_empty: accept examples without a visible entry.
 
@@ -70,7 +70,7 @@ def masked_inputs(
             f"complete; the first is example {int(np.argmin(seen))}. Remove them, or draw "
             "new ones with vae.sample(num)."
         )
-    # Whatever the hidden entries are, the model computes with a value in the support.
+    # Whatever the hidden entries hold, the model computes with a value in the support.
     known = inputs.mask.astype(bool)
     filled = np.where(known, inputs.x, np.asarray(vae.likelihood.filler))
     inputs = dataclasses.replace(

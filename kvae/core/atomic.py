@@ -30,13 +30,13 @@ class WriteError(OSError):
 
 @contextlib.contextmanager
 def explained(path: pathlib.Path) -> Iterator[None]:
-    """Turns what the system refuses in this block into one sentence.
+    """Turns errors of the operating system in this block into one sentence.
 
     Args:
         path: what is being written. If the block fails, it removes what it wrote.
 
     Raises:
-        WriteError: with the reason of the system.
+        WriteError: with the system's reason.
     """
     try:
         yield
@@ -63,7 +63,7 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
         beside: a path in the same folder with the same suffix.
 
     Raises:
-        WriteError: if the system refuses, with the reason in words.
+        WriteError: if the system refuses, with its reason in words.
     """
     path = pathlib.Path(path)
     beside = path.with_name(partial_prefix(path.stem) + path.suffix)
@@ -96,7 +96,7 @@ def staged(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
     Raises:
         FileExistsError: if the name is taken, or was taken meanwhile.
-        WriteError: with the reason of the system.
+        WriteError: with the system's reason.
     """
     path = check_new(path)
     with explained(path):
@@ -107,7 +107,7 @@ def staged(path: pathlib.Path) -> Iterator[pathlib.Path]:
             with being_written(stage):
                 yield stage
                 stage.chmod(0o755)
-                check_new(path)  # a rename would take an empty directory's place
+                check_new(path)  # a rename would replace an empty directory
                 os.rename(stage, path)
         except BaseException:
             shutil.rmtree(stage, ignore_errors=True)
@@ -115,11 +115,11 @@ def staged(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def write_new(path: pathlib.Path, content: bytes) -> None:
-    """Writes a file that must not exist; its name appears once all of it is on the disk.
+    """Writes a new file, whose name appears only once all of it is on the disk.
 
     Raises:
         FileExistsError: if the name is taken.
-        WriteError: with the reason of the system.
+        WriteError: with the system's reason.
     """
     prefix = f"{partial_prefix(path.name)}."
     with explained(path):
@@ -146,16 +146,14 @@ def check_new(path: Any) -> pathlib.Path:
 
     Raises:
         FileExistsError: if something is there; it is never overwritten.
-        WriteError: if the parent cannot be made or written.
+        WriteError: if the parent cannot be created or is not writable.
     """
     path = pathlib.Path(path).absolute()
     if os.path.lexists(path):
         raise FileExistsError(f"{path} exists. Choose a new name, or remove it first.")
     make_folder(path.parent)
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise WriteError(
-            f"{path.parent} cannot be written to. Choose a directory that can."
-        )
+        raise WriteError(f"{path.parent} is not writable. Choose a writable directory.")
     return path
 
 
@@ -163,13 +161,13 @@ def make_folder(path: pathlib.Path) -> None:
     """Makes a folder and those above it, unless they are there.
 
     Raises:
-        WriteError: with the reason of the system.
+        WriteError: with the system's reason.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(
-            f"{path} cannot be made ({error.strerror}). Choose another place."
+            f"{path} cannot be created ({error.strerror}). Choose another place."
         ) from error
 
 
@@ -200,7 +198,7 @@ def remove_litter(folder: pathlib.Path, name: str = "") -> None:
 
     Args:
         folder: where they wrote. If it can't be read or written, nothing happens.
-        name: what they wrote. If "", anything.
+        name: of the file or folder that they wrote. If "", any name.
     """
     form = re.compile(rf"\.{re.escape(name) or '.+'}\.\d+\.partial(\..*)?")
     with contextlib.suppress(OSError):
@@ -261,5 +259,5 @@ def _reason(path: pathlib.Path, error: Exception) -> str:
         full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
         if full or free < 1 << 20:
             return "the disk is full"
-    # TensorFlow's errors end with the reason of the system.
+    # TensorFlow's errors end with the system's reason.
     return getattr(error, "strerror", None) or str(error).rpartition("; ")[2]

@@ -58,4 +58,4 @@ def nearest(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word.lower(), names, n=3, cutoff=0.6)
     if close:
         return f"Did you mean {' or '.join(close)}?"
-    return f"There are: {', '.join(names)}." if len(names) <= 30 else ""
+    return f"Choose from {', '.join(names)}." if len(names) <= 30 else ""

@@ -52,7 +52,7 @@ class Inputs:
             return data
         if data is None:
             raise ValueError(
-                "inputs are an array, a tensor, or a dict with 'x'; received None."
+                "inputs must be an array, a tensor, or a dict with 'x'; received None."
             )
         if not isinstance(data, dict):
             x, missing = plain_array(data)
@@ -60,8 +60,8 @@ class Inputs:
         unknown = sorted(set(data) - set(_KEYS))
         if unknown or data.get("x") is None:
             raise ValueError(
-                f"inputs are a tensor or a dict with 'x' and optionally 'condition' and "
-                f"'mask'; received the keys {sorted(data)}."
+                "inputs must be a tensor or a dict with 'x' and optionally "
+                f"'condition' and 'mask'; received the keys {sorted(data)}."
             )
         x, missing = plain_array(data["x"])
         mask = data.get("mask")
@@ -174,7 +174,7 @@ def check_finite(
     dtype: str = "float32",
     name: str = "x",
 ) -> None:
-    """Raises if an observed entry is NaN, infinite, or so large that its square is.
+    """Raises if an observed entry is NaN, infinite, or so large that its square overflows.
 
     Args:
         x: (N, ...) numbers.

@@ -13,8 +13,8 @@ def say(message: str) -> None:
     """Prints a line, as Keras prints its progress.
 
     `keras.config.disable_interactive_logging()` silences it as it silences Keras: the
-    line then goes to the log "kvae" at the level INFO. It goes there too where an
-    application, such as the command line, has given that log a handler of its own.
+    line then goes to the logger "kvae" at level INFO. It also goes there if an
+    application, such as the command line, has given that logger a handler of its own.
 
     Args:
         message: of one line.

@@ -1,4 +1,4 @@
-"""Where data lie and how far they spread: what standardizing takes away."""
+"""Location and scale of data, which standardizing removes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-_ALIKE = 10.0  # ranges within this factor are of one unit
-_NEAR = 3.0  # means within so many spreads of the common one share it
-_ENTRIES = 2**24  # measured at most, of examples at even distances, ...
-_EXAMPLES = 1000  # ... but at least so many of them
+_ALIKE = 10.0  # ranges within this factor count as one unit
+_NEAR = 3.0  # means within this many spreads of the common mean share it
+_ENTRIES = 2**24  # measured at most, from evenly spaced examples, ...
+_EXAMPLES = 1000  # ... but at least this many of them
 _ROWS = 4096  # read at a time, so that they need little memory
 
 
@@ -34,11 +34,11 @@ class Spread:
     def of(cls, x: Any, transform: Callable[[np.ndarray], Any] | None = None) -> Spread:
         """Measures the mean and the standard deviation of some data.
 
-        All entries share one location and one scale if the indices of the last axis have
-        like ranges and means, as pixels do; a table of columns in different units gets
-        one of each per column. The rarest tenth of columns does not decide this, for
-        pixels at the border of an image hardly ever light up. Entries that never change
-        get the scale abs(loc), or 1 at 0.
+        All entries share one location and one scale if the ranges and means along the
+        last axis are similar, as they are for pixels; a table of columns in different
+        units gets one of each per column. The rarest tenth of columns does not count
+        here, because pixels at the border of an image hardly ever light up. Entries
+        that never change get the scale abs(loc), or 1 at 0.
 
         Args:
             x: (N, ..., C) numbers, N at least 1; NaN where an entry is missing.

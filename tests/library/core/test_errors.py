@@ -8,7 +8,7 @@ from kvae.core.extras import MissingExtra, require
 
 def test_nearest_suggests_or_lists() -> None:
     assert nearest("mnst", ["mnist", "digits"]) == "Did you mean mnist?"
-    assert nearest("zzz", ["mnist", "digits"]) == "There are: digits, mnist."
+    assert nearest("zzz", ["mnist", "digits"]) == "Choose from digits, mnist."
 
 
 def test_errors_of_the_library_become_mistakes() -> None:

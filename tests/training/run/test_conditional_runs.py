@@ -83,7 +83,7 @@ def test_samples_by_label(run: Run, tmp_path: pathlib.Path) -> None:
         (["--condition", "10"], "the label 10, which this model has not seen"),
         (["--condition", "1,2"], "each of the num=4 samples, or one row for all"),
         (["--condition", "1.5"], "must hold integers"),
-        (["--condition", "seven"], "'seven' is none. There are: 0, 1"),
+        (["--condition", "seven"], "'seven' is none. Choose from 0, 1"),
     ],
 )
 def test_a_wrong_label_is_one_sentence(
