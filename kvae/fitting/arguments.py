@@ -18,15 +18,15 @@ from kvae.core.types import Tensor
 _LOG = logging.getLogger("kvae")
 
 _TARGETS = (
-    "a VAE is trained without targets; received y. Leave y out; pass labels as "
-    '{"x": x, "condition": labels}. For a tf.data set of pairs: '
-    "dataset.map(lambda x, y: x)."
+    "a VAE is trained without targets; received y. Leave out y; pass labels as "
+    '{"x": x, "condition": labels}. For a tf.data set of pairs: dataset.map(lambda x, '
+    "y: x)."
 )
 
 _OTHER_TARGETS = (
-    "y has the shape of x and other values. A VAE explains x itself: to train on noisy "
-    "inputs give the clean x and build the model with corruption=, for example "
-    "kvae.corruptions.AdditiveNormal(0.1); to predict y from x pass "
+    "y has the shape of x but different values. A VAE reconstructs x itself. To train "
+    "on noisy inputs, pass the clean x and build the model with corruption=, for "
+    "example kvae.corruptions.AdditiveNormal(0.1); to predict y from x pass "
     '{"x": y, "condition": x}.'
 )
 
@@ -66,7 +66,7 @@ def unpack_batch(data: Any) -> tuple[Inputs, Tensor | None]:
 
 
 def _same_kind(x: Any, y: Any) -> bool:
-    """Whether y may be x again, which is how autoencoders are usually fitted."""
+    """Returns whether y may be x again, as autoencoders are usually fitted."""
     return not isinstance(y, dict) and x.dtype == y.dtype and x.shape == y.shape
 
 
@@ -75,7 +75,7 @@ def _to_tensor(value: Any) -> Tensor | None:
 
 
 def _placeholder(num: int) -> np.ndarray:
-    """A y without columns, (num, 0): no target of a user's looks like it."""
+    """Returns a y without columns, (num, 0), which no user's target can look like."""
     return np.zeros((num, 0), "float32")
 
 
@@ -87,15 +87,15 @@ def _is_placeholder(y: Any) -> bool:
 def prepare_data(model: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     """Checks the data of `fit` or `evaluate`, builds the model, keeps sample weights.
 
-    Keras drops `sample_weight` without a word where there is no y, so weights travel
-    with a placeholder y that `unpack_batch` throws away.
+    Keras silently drops `sample_weight` if there is no y, so weights are passed with a
+    placeholder y that `unpack_batch` discards.
 
     Args:
         model: the VAE.
         arguments: of the Keras method, by name; `validation_data` is checked as x is.
 
     Returns:
-        arguments: to hand on to Keras.
+        arguments: to pass to Keras.
 
     Raises:
         ValueError: if the data do not fit the model, or there are targets or class
@@ -104,7 +104,7 @@ def prepare_data(model: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     given = dict(arguments)
     if given.get("class_weight") is not None:
         raise ValueError(
-            "class_weight needs targets, and a VAE is trained without; received "
+            "class_weight needs targets, and a VAE has none; received "
             f"{given['class_weight']!r}. Pass sample_weight, one number per example."
         )
     for name, least in _COUNTS.items():
@@ -132,9 +132,9 @@ def _check_split(split: Any, inputs: Inputs) -> None:
     share = isinstance(split, (float, np.floating)) and 0 < split < 1
     if not share or not 0 < math.floor(num * (1 - split)) < num:
         raise ValueError(
-            "validation_split must be a share between 0 and 1 that leaves examples on "
-            f"both sides; received {split!r} for {num} examples. For a fifth of them give "
-            "0.2."
+            "validation_split must be a fraction between 0 and 1 that leaves examples "
+            f"in both parts; received {split!r} for {num} examples. For a fifth of "
+            "them, pass 0.2."
         )
     labels = None if inputs.condition is None else np.asarray(inputs.condition)
     if labels is None or labels.ndim != 1 or labels.dtype.kind not in "iub":
@@ -144,7 +144,8 @@ def _check_split(split: Any, inputs: Inputs) -> None:
     if len(unseen):
         _LOG.warning(
             "fit: validation_split=%g takes the last %d examples, as Keras does, and "
-            "their label %s is in no other example. Shuffle x and labels together first.",
+            "no other example has their label %s. Shuffle x and labels together "
+            "first.",
             split,
             num - at,
             unseen[0],
@@ -175,7 +176,7 @@ def _prepare(model: Any, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
 
 
 def _is_x_again(x: Any, y: Any) -> bool:
-    """Whether a target is x itself; what has its shape and other values is refused."""
+    """Returns whether a target is x itself; refuses other values in the shape of x."""
     if y is x:
         return True
     if not is_arrays(x) or not is_arrays(y):
@@ -203,7 +204,7 @@ def _check_weights(weight: np.ndarray, num: int) -> None:
 
 
 def _check_dataset(model: Any, dataset: tf.data.Dataset) -> None:
-    """Checks the first batch, and by it the shape and range of the rest."""
+    """Checks the first batch, which stands for the shape and range of the rest."""
     spec = dataset.element_spec
     inputs = Inputs.of(spec[0] if isinstance(spec, tuple) else spec)
     if inputs.x.shape.rank == len(model.data_shape):

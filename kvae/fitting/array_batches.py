@@ -20,11 +20,11 @@ def batch_size(arguments: dict[str, Any]) -> int:
 
 
 def in_batches(model: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Puts a data set of batches in place of the arrays among the arguments of `fit`.
+    """Replaces the arrays among the arguments of `fit` by a data set of batches.
 
-    Keras would make one too, and have TensorFlow tune how far it reads ahead; epochs then
-    take, some of them, a quarter longer than the others. On several replicas the arrays
-    are left to it, which knows how to share them out.
+    Keras would make one too, but it lets TensorFlow tune how far to read ahead, and
+    then some epochs take a quarter longer than others. On several replicas the arrays
+    are left to Keras, which knows how to distribute them.
 
     Args:
         model: compiled and built.
@@ -49,14 +49,14 @@ def in_batches(model: Any, arguments: dict[str, Any]) -> dict[str, Any]:
 def arrays_in_batches(
     arguments: dict[str, Any], key: Callable[[], Tensor]
 ) -> dict[str, Any]:
-    """Puts a data set of batches in place of arrays.
+    """Replaces arrays by a data set of batches.
 
     Args:
         arguments: of `fit`, by name; the data are arrays.
         key: makes the (2,) int32 that the order of a pass depends on, in the graph.
 
     Returns:
-        arguments: that say the same of the data set.
+        arguments: the same, for the data set.
     """
     given = dict(arguments)
     parts = tuple(given.pop(name, None) for name in ("x", "y", "sample_weight"))
@@ -77,7 +77,7 @@ def arrays_in_batches(
 def _batches(data: Any, size: int, key: Callable[[], Tensor] | None) -> tf.data.Dataset:
     count = len(keras.tree.flatten(data)[0])
     alike = count % size == 0  # TensorFlow's convolutions gain from a known batch size
-    with tf.device("cpu"):  # the pipeline runs on the host, whatever trains
+    with tf.device("cpu"):  # the pipeline runs on the host, whatever device trains
         tensors = keras.tree.map_structure(lambda a: tf.constant(np.asarray(a)), data)
 
     def batch_rows(_: Tensor) -> tf.data.Dataset:

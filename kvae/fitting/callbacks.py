@@ -10,7 +10,7 @@ import keras
 
 _COLUMNS = 80
 _SHOWN = ("elbo", "val_elbo", "rate", "distortion", "loss")
-"""What is printed, the most wanted first, as far as it fits; `History` has the rest."""
+"""The metrics to print, most important first, as far as they fit; `History` has all."""
 
 
 class ProgressLine(keras.callbacks.ProgbarLogger):
@@ -58,7 +58,7 @@ class ProgressLine(keras.callbacks.ProgbarLogger):
 
 
 def progress_line(head: str, logs: dict[str, Any]) -> str:
-    """Puts as many metrics behind a head as fit on 80 columns, loss only if alone.
+    """Appends the metrics that fit into 80 columns; the loss only if there is no other.
 
     Args:
         head: for example "Epoch 3/20  469/469  3s".
@@ -104,7 +104,7 @@ def with_progress(arguments: dict[str, Any]) -> dict[str, Any]:
         arguments: by name, among them "verbose" and "callbacks".
 
     Returns:
-        arguments: the same where nothing is printed or callbacks are complete.
+        arguments: unchanged if nothing is printed or the callbacks are complete.
     """
     given = arguments["callbacks"]
     if isinstance(given, keras.callbacks.CallbackList) or not arguments["verbose"]:

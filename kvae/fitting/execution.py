@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 STEPS_AT_ONCE = 24
-"""Steps per call into TensorFlow, nearly; more gains nothing that can be measured."""
+"""About how many steps one call into TensorFlow makes; more has no measurable gain."""
 
 _BYTES_AT_ONCE = 32 * 2**20  # of the batches of one call, which it holds all at once
 
@@ -25,8 +25,8 @@ def steps_wanted(batch_bytes: int) -> int:
 def steps_at_once(steps: int, wanted: int) -> int:
     """Chooses how many steps go into one call, near what is wanted.
 
-    So that an epoch is a whole number of calls, or nearly, any number from half to twice
-    the one wanted will do.
+    Any number from half to twice the wanted one will do, so that an epoch is a whole
+    number of calls, or nearly.
 
     Args:
         steps: of one pass over the data.

@@ -1,4 +1,4 @@
-"""Leaving out the steps whose gradient is too large."""
+"""Skips the steps whose gradient is too large."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOG = logging.getLogger("kvae")
 class GradientGuard:
     """Applies a gradient only if its norm over all weights is within a limit.
 
-    A step that is left out changes neither weights nor optimizer.
+    A skipped step changes neither weights nor optimizer.
 
     Args:
         optimizer: what applies it.
@@ -30,8 +30,8 @@ class GradientGuard:
     def __init__(self, optimizer: Any, limit: float) -> None:
         if not is_number(limit) or limit <= 0:
             raise ValueError(
-                f"max_gradient_norm must be above 0; received {limit!r}. Take a few times "
-                "the norm of a usual step, 1000 for example."
+                f"max_gradient_norm must be above 0; received {limit!r}. Use a few "
+                "times the norm of a typical step, for example 1000."
             )
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             raise ValueError(
@@ -43,14 +43,14 @@ class GradientGuard:
         self.limit = limit
 
     def apply(self, gradients: list[Tensor], variables: list[Any]) -> Tensor:
-        """Applies gradients or leaves them out.
+        """Applies gradients, or skips the step.
 
         Args:
             gradients: of the scaled loss, as `optimizer.scale_loss` gives it.
             variables: as many.
 
         Returns:
-            skipped: scalar float32, 1 if the step was left out, else 0.
+            skipped: scalar float32, 1 if the step was skipped, else 0.
         """
         if not self.optimizer.built:
             self.optimizer.build(variables)
@@ -58,8 +58,8 @@ class GradientGuard:
         norm = norm / tf.cast(self.optimizer.scale_loss(1.0), norm.dtype)
         good = norm <= self.limit  # false of NaN
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
-            # It leaves out what is not finite itself, and learns its scale from that;
-            # the norm of finite entries may be too large for a number.
+            # This optimizer itself skips gradients that are not finite, and lowers its
+            # scale. The norm of finite entries may overflow all the same.
             good = tf.logical_or(good, tf.logical_not(_finite(gradients)))
 
         def apply() -> Tensor:
@@ -69,7 +69,7 @@ class GradientGuard:
         return tf.cond(good, apply, lambda: tf.constant(1.0))
 
     def watched(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Adds a warning of epochs without any step to the arguments of a `fit`."""
+        """Adds a callback that warns of an epoch in which every step was skipped."""
         given = arguments.get("callbacks")
         if isinstance(given, keras.callbacks.CallbackList):  # complete as it is
             return arguments
@@ -78,7 +78,7 @@ class GradientGuard:
 
 
 class _Idle(keras.callbacks.Callback):
-    """Warns of an epoch of which every step was left out."""
+    """Warns if every step of an epoch was skipped."""
 
     def __init__(self, limit: float) -> None:
         super().__init__()
@@ -86,19 +86,19 @@ class _Idle(keras.callbacks.Callback):
         self._begin = (0, 0)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Notes where the counts stand; not at 0 if a run resumes within an epoch."""
+        """Notes the counts so far, which are not 0 if a run resumes within an epoch."""
         skipped = self.model.get_metrics_result()["skipped_steps"]
         self._begin = (int(self.model.step.numpy()), int(skipped))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Compares the steps left out with the steps."""
+        """Compares the skipped steps with all steps."""
         steps = int(self.model.step.numpy()) - self._begin[0]
         skipped = int((logs or {}).get("skipped_steps", 0)) - self._begin[1]
         if 0 < steps == skipped:
             _LOG.warning(
-                "every step of epoch %d was left out: the norm of its gradient was above "
-                "max_gradient_norm=%g or no number. Nothing was learned; raise the limit "
-                "or look at the data.",
+                "every step of epoch %d was skipped: the norm of its gradient was "
+                "above max_gradient_norm=%g or not a number. Nothing was learned; "
+                "raise the limit or look at the data.",
                 epoch + 1,
                 self._limit,
             )

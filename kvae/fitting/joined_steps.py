@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kvae.core.types import Tensor
 
-_MOST = 50  # steps in one program; what more would gain, compiling them costs
+_MOST = 50  # steps in one program; compiling more costs as much as they gain
 _CONVOLUTIONS = (
     keras.layers.Conv1D,
     keras.layers.Conv2D,
@@ -31,10 +31,10 @@ _XLA = {"jit_compile": True, "autograph": False, "reduce_retracing": True}
 def joins_steps(model: Any) -> bool:
     """Whether the steps of one call into TensorFlow can be one XLA program.
 
-    Keras runs a program per step, which copies all weights in and out each time. Within
-    one program they stay where they are: for dense networks that takes a fifth off.
-    Convolutions are left to Keras: in a loop of XLA's on CPUs, each takes a hundred times
-    longer.
+    Keras runs one program per step, and each copies all weights in and out. Within one
+    program they stay in place, which saves a fifth of the time for dense networks.
+    Convolutions are left to Keras, because in an XLA loop on a CPU each takes a hundred
+    times longer.
 
     Args:
         model: compiled and built.
@@ -43,7 +43,9 @@ def joins_steps(model: Any) -> bool:
     if several or model.run_eagerly or not model.jit_compile:
         return False
     if not type(model).train_step.__module__.startswith("kvae."):
-        return False  # a user's own, which may report other values than the metrics
+        return (
+            False  # a user's own step, which may report other values than the metrics
+        )
     return model.steps_per_execution > 1 and not has_convolution(model)
 
 
@@ -130,17 +132,17 @@ def _join(
 
 
 def _same_shapes(batches: list[Any]) -> Tensor:
-    """Whether batches, all of which are there, are of the same shapes."""
+    """Returns whether batches have the same shapes, all of them being present."""
     arrays = zip(*(tf.nest.flatten(b.get_value()) for b in batches), strict=True)
     shapes = [tf.stack([tf.shape(array) for array in found]) for found in arrays]
     return tf.reduce_all([tf.reduce_all(shape == shape[:1]) for shape in shapes])
 
 
 def has_convolution(model: Any) -> bool:
-    """Whether a part of a built model convolves, be it trained or not.
+    """Returns whether a part of a built model convolves, trained or not.
 
-    A weight of more than two axes is taken for a kernel, but for those of the prior, which
-    may be images.
+    A weight with more than two axes counts as a kernel, except in the prior, whose
+    weights may be images.
     """
     prior = {id(weight) for weight in model.prior.weights}
     return any(

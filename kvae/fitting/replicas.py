@@ -41,7 +41,7 @@ def on_workers(strategy: tf.distribute.Strategy) -> bool:
 
 
 def fold_replica(noise: Noise) -> Noise:
-    """Gives each replica noise of its own; the same noise where there is only one."""
+    """Gives each replica its own noise; a single replica keeps the noise as it is."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return noise
@@ -51,17 +51,17 @@ def fold_replica(noise: Noise) -> Noise:
 def whole_gradients(gradients: list[Tensor], optimizer: Any) -> list[Tensor]:
     """Adds up gradients before an optimizer that looks at their size.
 
-    Keras clips, and looks for overflow in half precision, before it adds up what the
-    replicas give: clipped sums are not sums of clipped parts, and replicas that differ
-    over an overflow wait for each other for ever. So the first replica hands over the
-    sum, and the others nothing.
+    Keras clips gradients, and looks for overflow in half precision, before it adds up
+    those of the replicas. But a clipped sum is not the sum of clipped parts, and
+    replicas that disagree about an overflow wait for each other forever. So the first
+    replica passes on the sum, and the others zeros.
 
     Args:
         gradients: of this replica.
         optimizer: that will apply them.
 
     Returns:
-        gradients: as they are where there is one replica, or nothing is clipped.
+        gradients: unchanged if there is one replica, or nothing is clipped.
     """
     context = tf.distribute.get_replica_context()
     limits = ("clipnorm", "clipvalue", "global_clipnorm")
@@ -74,7 +74,7 @@ def whole_gradients(gradients: list[Tensor], optimizer: Any) -> list[Tensor]:
     given = [tf.convert_to_tensor(g) for g in gradients if g is not None]
     sums = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, given))
     first = tf.equal(context.replica_id_in_sync_group, 0)
-    # Multiplied, not chosen: where the sum overflows, all replicas must see it.
+    # Multiplied, not selected: if the sum overflows, all replicas must see it.
     return [
         None if g is None else (s := next(sums)) * tf.cast(first, s.dtype)
         for g in gradients
@@ -115,9 +115,9 @@ def _add_up(values: Tensor) -> Tensor:
 
 
 def same_everywhere(strategy: tf.distribute.Strategy, value: int) -> bool:
-    """Says whether all workers hold the same number, below 2**32; all get one answer."""
+    """Returns whether all workers hold the same number, below 2**32, to all of them."""
     (total,) = add_up(strategy, [float(value)])
-    # Where they differ, not all can be the mean.
+    # If they differ, not all of them can be the mean.
     differs = total != float(value) * strategy.num_replicas_in_sync
     return not add_up(strategy, [float(differs)])[0]
 
@@ -169,9 +169,9 @@ def check_same_weights(model: Any) -> None:
     checksum = zlib.crc32(b"".join(weight.tobytes() for weight in weights))
     if not same_everywhere(strategy, checksum):
         raise ValueError(
-            "the workers begin with different weights, which they would keep; "
-            "load the same file on all, or call keras.utils.set_random_seed "
-            "with the same seed before the model is made."
+            "the workers begin with different weights, and would keep them; load the "
+            "same file on all, or call keras.utils.set_random_seed with the same seed "
+            "before the model is made."
         )
     # Each takes its share of what it believes is the same batch.
     tf.random.set_seed(checksum % 2**31)
@@ -182,7 +182,7 @@ def workers_named(strategy: tf.distribute.Strategy) -> Iterator[None]:
     """Says what to do when another worker is lost in this block.
 
     Raises:
-        WorkerLost: in place of what TensorFlow says of a lost connection.
+        WorkerLost: in place of TensorFlow's error about a lost connection.
     """
     try:
         yield

@@ -47,7 +47,7 @@ def test_data_that_do_not_fit_are_refused_before_any_step(method, x, message):
     ("arguments", "message"),
     [
         ({"y": np.arange(50)}, "trained without targets"),
-        ({"y": 1 - X}, "y has the shape of x and other values"),
+        ({"y": 1 - X}, "y has the shape of x but different values"),
         ({"class_weight": {0: 1.0}}, "class_weight needs targets"),
         ({"sample_weight": np.ones(49)}, r"shape \(50,\); received shape \(49,\)"),
         ({"sample_weight": np.full(50, np.nan)}, "holds 50 entries that are NaN"),
@@ -74,7 +74,7 @@ def test_other_arguments_that_do_not_fit_are_refused(arguments, message):
         (tf.data.Dataset.from_tensor_slices(X), r"Batch it: dataset\.batch"),
         (tf.data.Dataset.from_tensor_slices(X[:0]).batch(8), "the data set is empty"),
         (tf.data.Dataset.from_tensor_slices(X + 1).batch(8), "max=2"),
-        (tf.data.Dataset.from_tensor_slices((X, 1 - X)).batch(8), "other values"),
+        (tf.data.Dataset.from_tensor_slices((X, 1 - X)).batch(8), "different values"),
         (
             tf.data.Dataset.from_tensor_slices((X, np.arange(50), X[:, 0])).batch(8),
             "without targets",
@@ -102,7 +102,7 @@ def test_examples_are_held_out_only_where_nothing_else_validates():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"validation_split": 20}, "a share between 0 and 1 .* received 20"),
+        ({"validation_split": 20}, "a fraction between 0 and 1 .* received 20"),
         ({"validation_split": 0.999}, "on both sides; received 0.999 for 50"),
         ({"batch_size": -1}, "batch_size must be an integer of at least 1"),
         ({"batch_size": 2.5}, "batch_size must be an integer of at least 1"),
@@ -175,7 +175,7 @@ def test_a_split_of_sorted_labels_is_warned_of(caplog):
     model.compile()
     data = {"x": X, "condition": np.arange(50) // 25}
     model.fit(data, validation_split=0.5, verbose=0)
-    assert "their label 1 is in no other example" in caplog.text
+    assert "no other example has their label 1" in caplog.text
     caplog.clear()
     model.fit({**data, "condition": np.arange(50) % 2}, validation_split=0.5, verbose=0)
     assert not [r for r in caplog.records if r.levelname == "WARNING"]
