@@ -63,16 +63,16 @@ class Change(argparse.Action):
 
 
 def positive(text: str) -> int:
-    """Reads a whole number from 1."""
+    """Reads a positive integer."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(
-            f"expected a whole number from 1; received {text!r}"
+            f"expected a positive integer; received {text!r}"
         )
     return int(text)
 
 
 def port(text: str) -> int:
-    """Reads a port; 0 is a free one."""
+    """Reads a port; 0 means any free port."""
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(
             f"expected a port up to 65535; received {text!r}"
@@ -81,7 +81,7 @@ def port(text: str) -> int:
 
 
 def seed(text: str) -> int:
-    """Reads a whole number below 2**31."""
+    """Reads an integer from 0 to 2**31 - 1."""
     if not text.isdecimal() or int(text) >= 2**31:
         raise argparse.ArgumentTypeError(
             f"expected a whole number below 2**31; received {text!r}"
@@ -90,8 +90,8 @@ def seed(text: str) -> int:
 
 
 def spread(text: str) -> float:
-    """Reads a number from 0."""
-    return _number(text, "a number from 0")
+    """Reads a number of at least 0."""
+    return _number(text, "a number of at least 0")
 
 
 def minutes(text: str) -> float:

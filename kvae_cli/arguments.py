@@ -149,7 +149,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "recipe",
         metavar="RECIPE",
         nargs="?",
-        help="digits, mnist, ...; or a .toml file; or a run to repeat",
+        help="a recipe such as digits or mnist, a .toml file, or a run to repeat",
     )
     of_config = parser.add_argument_group("changes to the recipe")
     for flag, kind, words in (
@@ -160,14 +160,18 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
             "folder of images or .npy files",
         ),
         ("--data-dir", str, _DATA_DIR),
-        ("--size", str, "scale a folder's images to HEIGHTxWIDTH, such as 64x48"),
+        ("--size", str, "scale the images of a folder to HEIGHTxWIDTH, such as 64x48"),
         ("--resize", str, "how to scale: crop (the default) or stretch"),
         ("--preset", str, "a model of kvae.presets, such as beta_vae or vamp_vae"),
         ("--latent-dim", int, "number of latent dimensions"),
         ("--epochs", int, "passes over the training set; with --resume, in total"),
         ("--batch-size", int, "examples per step"),
         ("--likelihood", str, "bernoulli, normal, ..."),
-        ("--condition", str, "label: condition the model on the label of each example"),
+        (
+            "--condition",
+            str,
+            "'label' conditions the model on the label of each example",
+        ),
         ("--seed", int, "the same seed gives the same numbers"),
         ("--strategy", str, "mirrored (several devices) or multi_worker (machines)"),
     ):
@@ -185,7 +189,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         nargs=0,
         const=True,
         default=argparse.SUPPRESS,
-        help="skip damaged images of a folder",
+        help="skip damaged images in a folder",
     )
     parser.set_defaults(changes={})
     _add_settings(parser)
@@ -196,8 +200,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "--resume",
         type=_PATH,
         metavar="RUN",
-        help="resume an interrupted run, bit for bit, or with --epochs train a finished "
-        "one further",
+        help="resume an interrupted run, bit for bit; with --epochs, extend a finished run",
     )
     parser.add_argument(
         "--keys", action="store_true", help="list every key that --set takes, and exit"
@@ -226,18 +229,18 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
         "--minutes",
         type=minutes,
         default=2.0,
-        help="how long it may take, about (2); chooses the numbers below",
+        help="about how many minutes it may take (2); sets the numbers below",
     )
     parser.add_argument(
         "--full",
         action="store_true",
-        help="take as long as it takes: 1000 examples, 5000 latents each",
+        help="no time limit: use 1000 examples and 5000 latents each",
     )
     parser.add_argument(
         "--num-samples", type=positive, help="latents per example for log p(x)"
     )
     _add_examples(parser, "chosen")
-    parser.add_argument("--out", type=_PATH, help="the page (RUN/report.html)")
+    parser.add_argument("--out", type=_PATH, help="the page to write (RUN/report.html)")
 
 
 def _add_compare(parser: argparse.ArgumentParser) -> None:
@@ -252,7 +255,9 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         help="latents per example for log p(x) (1000)",
     )
     _add_examples(parser, "1000", 1000)
-    parser.add_argument("--out", type=_PATH, help="an HTML page, with pictures, too")
+    parser.add_argument(
+        "--out", type=_PATH, help="also write an HTML page with pictures"
+    )
 
 
 def _add_sample(parser: argparse.ArgumentParser) -> None:
@@ -324,7 +329,8 @@ def _add_encode(parser: argparse.ArgumentParser) -> None:
         "--out", type=_PATH, required=True, help="the folder to create or to resume"
     )
     parser.add_argument(
-        "--data", help="the data, as for kvae train (those that the run was trained on)"
+        "--data",
+        help="the data, as for kvae train (the data that the run was trained on)",
     )
     parser.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
     parser.add_argument(
@@ -345,11 +351,9 @@ def _add_encode(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             flag, type=positive, default=default, help=f"{words} ({default})"
         )
+    parser.add_argument("--seed", type=seed, default=0, help="seed of the latents (0)")
     parser.add_argument(
-        "--seed", type=seed, default=0, help="seed of those latents (0)"
-    )
-    parser.add_argument(
-        "--skip-unreadable", action="store_true", help="skip damaged images of a folder"
+        "--skip-unreadable", action="store_true", help="skip damaged images in a folder"
     )
     parser.add_argument(
         "--no-scores", dest="scores", action="store_false", help="omit the ELBO"
@@ -363,7 +367,8 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         "--precisions",
         default="float32",
         metavar="P,P",
-        help="of the .tflite files: float32, float16, int8_dynamic, int8 (float32)",
+        help="precisions of the .tflite files: float32, float16, int8_dynamic, int8 "
+        "(float32)",
     )
     parser.add_argument(
         "--all",
@@ -389,7 +394,7 @@ def _add_explore(parser: argparse.ArgumentParser) -> None:
         "--litertjs",
         type=_PATH,
         metavar="PATH",
-        help="folder of the LiteRT.js packages",
+        help="the folder that holds the LiteRT.js packages",
     )
     parser.add_argument(
         "--fetch",
@@ -397,7 +402,7 @@ def _add_explore(parser: argparse.ArgumentParser) -> None:
         help="install LiteRT.js from npm without asking, into DIR/explore",
     )
     parser.add_argument(
-        "--port", type=port, default=0, help="port of the page (a free one)"
+        "--port", type=port, default=0, help="port of the page (any free port)"
     )
 
 

@@ -6,7 +6,7 @@ import errno
 import sys
 import traceback
 
-# A path that cannot be one is a mistake of the command; a disk that fails is not.
+# An impossible path is a mistake in the command; a failing disk is not.
 _OF_THE_PATH = {
     errno.ENAMETOOLONG,
     errno.ENOENT,
@@ -18,7 +18,7 @@ _OF_THE_PATH = {
 
 def explain(error: Exception) -> int:
     """Prints what went wrong, and whether it is a mistake of the user or a bug."""
-    # By name, because the library itself may be what cannot be imported.
+    # By name, because the library itself may be the thing that can't be imported.
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if kinds & {"UserError", "MissingExtra", "ExportRefused", "FileExistsError"}:
         return _say(" ".join(str(error).split()), 2)
@@ -34,7 +34,7 @@ def explain(error: Exception) -> int:
         name = error.object[:80]
         return _say(f"a name is not UTF-8: {name}. Rename the file or folder.", 2)
     if isinstance(error, RuntimeError) and "home directory" in str(error):
-        return _say("a path begins with ~ and a name that is not a user's.", 2)
+        return _say("a path begins with ~ and the name of an unknown user.", 2)
     traceback.print_exception(error)
     return _say("this is a bug in kvae. Please report it with the lines above.", 1)
 
