@@ -1,4 +1,4 @@
-"""What a trained model gives its users: encode, decode, sample, reconstruct, elbo.
+"""What you can do with a trained model: encode, decode, sample, reconstruct, elbo.
 
 Arrays go in and numpy arrays come out, in batches. Tensors go in and tensors come out, in
 one piece, inside a `tf.function` or not, with gradients to all weights.
@@ -30,7 +30,7 @@ _LOG = logging.getLogger("kvae")
 
 
 class ArrayMethods(keras.Model):
-    """The methods of `kvae.VAE` that use a model and do not train it."""
+    """The methods of `kvae.VAE` that use a model without training it."""
 
     @functools.cached_property
     def compiled_functions(self) -> CompiledFunctions:
@@ -70,15 +70,15 @@ class ArrayMethods(keras.Model):
     def embed(self, x: Any, batch_size: int = 512) -> Any:
         """Computes the mean of q(z|x): one vector per example.
 
-        What nearest neighbors, classifiers and UMAP take. Posteriors without a mean in
-        closed form give the point that `reconstruct` decodes.
+        Use it for nearest neighbors, classifiers, and UMAP. If the posterior has no
+        mean in closed form, this is the point that `reconstruct` decodes.
 
         Args:
             x: as for `encode`.
             batch_size: examples per pass; does not change the result.
 
         Returns:
-            z: (N, *latent_shape), an array of an array.
+            z: (N, *latent_shape), an array if x is one, else a tensor.
         """
         return self.map_arrays(_embed, x, batch_size)
 
@@ -87,7 +87,8 @@ class ArrayMethods(keras.Model):
 
         Args:
             z: (N, *latent_shape) latents.
-            condition: what p(x|z,c) is given: (N, ...), or one for all; None without.
+            condition: the c of p(x|z,c): (N, ...), or one for all; None if the model
+                takes none.
 
         Returns:
             likelihood: a TFP distribution with batch (N,) and event `data_shape`.
@@ -116,11 +117,11 @@ class ArrayMethods(keras.Model):
         """Draws new examples: z from the prior, then x from p(x|z).
 
         Args:
-            num: how many, at least 1; None takes one for each condition.
+            num: how many examples, at least 1; None draws one for each condition.
             seed: of the draw; example i depends on the seed and i alone. None draws
-                other examples at each call.
-            condition: what p(x|z,c) is given: (num, ...), or one for all, for example the
-                label 7; None without.
+                different examples in each call.
+            condition: the c of p(x|z,c): (num, ...), or one for all, for example the
+                label 7; None if the model takes none.
             temperature: multiplies the spread of the prior; 1 draws from p(z).
             mean: return the mean of p(x|z), the usual picture, instead of a draw.
             batch_size: examples per pass; does not change the result if `mean`.
@@ -153,7 +154,7 @@ class ArrayMethods(keras.Model):
     def complete(
         self, x: Any, mask: Any = None, num: int = 8, seed: int = 0, **options: Any
     ) -> Completions:
-        """Draws what is hidden given the rest; see `kvae.completion.complete`."""
+        """Draws hidden entries given the visible ones; see `kvae.completion.complete`."""
         return complete(self, x, mask, num, seed, **options)
 
     def elbo(
@@ -163,8 +164,8 @@ class ArrayMethods(keras.Model):
 
             elbo = mean_k log p(x|z_k) - rate,  z_k from q(z|x)
 
-        The rate is estimated as the objective does it. The noise of example i depends on
-        the seed and i alone, so the batch size does not change the result.
+        The rate is estimated in the same way as in the objective. The noise of example
+        i depends on the seed and i alone, so the batch size does not change the result.
 
         Args:
             x: (N, *data_shape), or a dict with "x" and optionally "condition", "mask".
@@ -183,7 +184,7 @@ class ArrayMethods(keras.Model):
     # === How they run ===
 
     def complete_inputs(self, x: Any) -> Inputs:
-        """Checks arrays for a trained model: one that completes needs the visible part."""
+        """Checks arrays for a trained model; a completing one needs the visible part."""
         inputs: Inputs = self.check_inputs(x)
         check_visible_part(self.objective, inputs.condition)
         return inputs
@@ -230,7 +231,7 @@ class ArrayMethods(keras.Model):
         )
 
     def _tensor_inputs(self, x: Any) -> Inputs:
-        """Reads tensors, whose values are not looked at: a graph has none yet."""
+        """Reads tensors without looking at their values, which a graph doesn't have yet."""
         inputs = Inputs.of(x)
         arrays = {k: tf.convert_to_tensor(v) for k, v in inputs.to_dict().items()}
         shape = arrays["x"].shape

@@ -1,4 +1,4 @@
-"""What a model is conditioned on, and the checks of what a user gives for it."""
+"""What a model is conditioned on, and the checks of conditions that users pass."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Condition:
 
     Attributes:
         shape: of one condition; () for a label or a single number.
-        classes: the labels that there are, or None where the condition is not a label.
+        classes: the known labels, or None if the condition is not a label.
         dtype: "int32" for labels, else that of the model's maths.
     """
 
@@ -39,8 +39,8 @@ class Condition:
             model: a `kvae.VAE`.
 
         Returns:
-            condition: None for a model without, or one whose networks do not name their
-                inputs and that is not built yet.
+            condition: None if the model takes no condition, or if its networks do not
+                name their inputs and it is not built yet.
         """
         shape = None
         for network in (model.encoder, model.decoder):
@@ -60,7 +60,7 @@ class Condition:
         return cls((), tuple(k for k in labels[0] if k in common), "int32")
 
     def __str__(self) -> str:
-        """What it is, in words, for messages."""
+        """Describes the condition in words, for messages."""
         if self.classes is None:
             return f"arrays of shape {self.shape}" if self.shape else "numbers"
         return f"the labels {list_classes(self.classes)}"
@@ -90,7 +90,7 @@ class Condition:
     def guard(self, condition: Tensor) -> Tensor:
         """Checks one batch inside a graph: the shape now, labels at each step.
 
-        XLA leaves checks of values out; there an unseen label is like no label at all.
+        XLA drops checks of values, so there an unseen label counts as a missing one.
         """
         condition = tf.convert_to_tensor(condition)
         tf.ensure_shape(condition, (None, *self.shape))
@@ -167,18 +167,19 @@ class Condition:
 
 
 def check_condition(expected: Condition | None, given: Any, built: bool) -> Any:
-    """Compares what a user gives as condition with what a model takes.
+    """Compares the condition that a user passes with the one that a model takes.
 
     Args:
         expected: of the model.
         given: (N, ...) or None; a tensor is a batch inside a step.
-        built: whether a model that expects none is known to take none.
+        built: whether the model is built, so that `expected=None` means that it takes
+            none.
 
     Returns:
         condition: as `Condition.check` or `guard` returns it, or None.
 
     Raises:
-        ValueError: if the condition is missing, not wanted, or wrong.
+        ValueError: if the condition is missing, unexpected, or wrong.
     """
     if expected is not None:
         if given is None:
@@ -203,15 +204,15 @@ def check_visible_part(objective: Any, condition: Any) -> np.ndarray | None:
     """
     if condition is None and objective.makes_condition:
         raise ValueError(
-            "this model was trained to complete, so it is given the visible part; "
-            "received none. Call vae.complete(x, mask), or make the inputs with "
+            "this model was trained to complete, so its condition is the visible "
+            "part; received none. Call vae.complete(x, mask), or make the inputs with "
             "kvae.masks.given_visible(x, mask)."
         )
     return None if condition is None else np.asarray(condition)
 
 
 def list_classes(classes: tuple[int, ...]) -> str:
-    """Names classes for people: "0 .. 9", "1, 4, 7", or the first few of many."""
+    """Lists classes in words: "0 .. 9", "1, 4, 7", or the first few of many."""
     steps = (b - a for a, b in itertools.pairwise(classes))
     if len(classes) > 2 and all(step == 1 for step in steps):
         return f"{classes[0]} .. {classes[-1]}"

@@ -20,12 +20,12 @@ from kvae.networks import (
 
 _LARGEST_MAP = 8  # images and series are halved until they are no larger
 _MANY_WEIGHTS = 100_000_000
-_LARGE_IMAGE = 32  # pixels on a side from which residual networks are worth their time
-_FEW_ENTRIES = 256  # of an example: dense networks suit images too, of one layer
+_LARGE_IMAGE = 32  # pixels per side above which residual networks are worth their time
+_FEW_ENTRIES = 256  # of an example: up to here, one dense layer suits images too
 
 
 class Networks(NamedTuple):
-    """Makers of encoder and decoder, what they make, and why."""
+    """Functions that make encoder and decoder, what they make, and why."""
 
     encoder: Callable[..., Any]
     decoder: Callable[..., Any]
@@ -46,7 +46,7 @@ def choose_networks(
         latent_shape: of one latent, (D,) or (h, w, c).
 
     Returns:
-        networks: makers, which take what `kvae.networks` takes of conditions.
+        networks: functions that take the arguments for conditions of `kvae.networks`.
 
     Raises:
         ValueError: if latents have a shape and examples are not images.
@@ -54,7 +54,7 @@ def choose_networks(
     if len(latent_shape) > 1 and data_kind != "images":
         raise ValueError(
             f"latents of shape {latent_shape} are for images; received {data_kind} of "
-            f"shape {shape}. Give a number of latents, for example latent_dim=16."
+            f"shape {shape}. Pass a number of latents, for example latent_dim=16."
         )
     if data_kind == "series":
         return _series_networks(shape)

@@ -21,9 +21,9 @@ from kvae.networks.call import takes_one_tensor
 from kvae.posteriors import DiagonalNormal
 from kvae.priors import ConditionalNormal
 
-_MOST_CLASSES = 1000  # a one-hot vector of more would dwarf the features beside it
+_MOST_CLASSES = 1000  # a longer one-hot vector would dwarf the features beside it
 _DATA_KINDS = ("vectors", "images", "series")
-_MOST_CHANNELS = 16  # of what is taken for an image without being told
+_MOST_CHANNELS = 16  # of an array that is taken for images without `data_kind`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Choice:
     reasons: dict[str, str]
 
     def __str__(self) -> str:
-        """All of it in one line, for the terminal."""
+        """Formats the choice as one line, for the terminal."""
         shape = "x".join(map(str, self.parts["posterior"].latent_shape))
         latents = f"{shape} latents"
         # Both networks have one reason, and the encoder's says more.
@@ -62,20 +62,20 @@ def choose_parts(
     Args:
         x: (N, ...) examples.
         latent_dim: D, the number of latent dimensions, or the shape (h, w, c) of one
-            latent; a given posterior's own wins.
-        given: what the user has chosen. An encoder may be a function, which is called
-            with the layer that prepares x, or with None where x needs none.
+            latent; a given posterior takes precedence.
+        given: the parts that the user has chosen. An encoder may be a function, which
+            is called with the layer that prepares x, or with None if x needs no
+            preparation.
         condition: (N, ...) what x is conditioned on, or None.
         conditional_prior: learn p(z|c).
-        data_kind: "vectors", "images" or "series"; None to tell from the data.
+        data_kind: "vectors", "images" or "series"; None infers it from the data.
 
     Returns:
         choice: parts and reasons.
 
     Raises:
-        ValueError: if x is empty, not finite, of a shape that no network fits or that may
-            mean two things, in units that float32 does not resolve, or the condition does
-            not fit x.
+        ValueError: if x is empty or not finite, its shape is ambiguous or fits no
+            network, float32 can't resolve its units, or the condition does not fit x.
     """
     x = np.asarray(x)
     _check_array(x, data_kind)
@@ -92,8 +92,8 @@ def choose_parts(
     if conditional_prior and (condition is None or "prior" in given):
         other = "a prior too" if "prior" in given else "no condition"
         raise ValueError(
-            "conditional_prior=True learns p(z|c): it needs condition= and takes the place "
-            f"of prior=; received {other}."
+            "conditional_prior=True learns p(z|c): it needs condition= and replaces "
+            f"prior=; received {other}."
         )
     options, words = _condition(condition, len(x))
     if conditional_prior:
@@ -142,8 +142,8 @@ def check_resolution(x: np.ndarray) -> None:
     far, near = spread.loc.flat[at], spread.scale.flat[at]
     if abs(far) * 2.0**-24 > 0.01 * near:
         raise ValueError(
-            f"{where} has a mean of {far:.6g} and a spread of {near:.3g}, which float32 "
-            f"does not resolve. Subtract {far:.6g} first, in float64."
+            f"{where} has a mean of {far:.6g} and a spread of {near:.3g}, which "
+            f"float32 can't resolve. Subtract {far:.6g} first, in float64."
         )
     if scale.min() < 1e-30 or scale.max() > 1e30:
         wrong = scale.min() if scale.min() < 1e-30 else scale.max()
@@ -154,19 +154,20 @@ def check_resolution(x: np.ndarray) -> None:
 
 
 def _check_taken(given: dict[str, Any]) -> None:
-    """Raises if neither network nor prior of a user's own takes a condition."""
+    """Raises if neither the user's networks nor the prior take a condition."""
     networks = [given["encoder"], given["decoder"]]
     if getattr(given.get("prior"), "conditional", False):
         return
     if all(takes_one_tensor(network) for network in networks):
         raise ValueError(
-            "for_data received a condition, and an encoder and a decoder that take none. "
-            "Make them with condition_shape= or classes=, or leave the condition out."
+            "for_data received a condition, but the encoder and the decoder take "
+            "none. Make them with condition_shape= or classes=, or leave out the "
+            "condition."
         )
 
 
 def condition_options(condition: Any) -> dict[str, Any]:
-    """Says by which arguments a network takes conditions like these.
+    """Chooses the arguments that make a network take conditions like these.
 
     Args:
         condition: (N,) integers are labels; other numbers, (N, ...), are vectors, images
@@ -198,7 +199,7 @@ def condition_options(condition: Any) -> dict[str, Any]:
 
 
 def _condition(condition: Any, num: int) -> tuple[dict[str, Any], str]:
-    """The networks' arguments for a condition, and what the log says of it."""
+    """Returns the networks' arguments for a condition, and its description."""
     if condition is None:
         return {}, ""
     options = condition_options(condition)
@@ -217,11 +218,11 @@ def _condition(condition: Any, num: int) -> tuple[dict[str, Any], str]:
 
 
 def _check_array(x: np.ndarray, data_kind: str | None) -> None:
-    """Raises for what no model can learn from, whatever its parts."""
+    """Raises for data that no model can learn from, whatever its parts."""
     if data_kind not in (None, *_DATA_KINDS):
         raise ValueError(
             f"data_kind must be one of {', '.join(map(repr, _DATA_KINDS))}, or None to "
-            f"tell from the data; received {data_kind!r}."
+            f"infer it from the data; received {data_kind!r}."
         )
     least, most = {"vectors": (2, 99), "images": (3, 4), "series": (2, 3)}.get(
         data_kind or "", (2, 4)
@@ -237,7 +238,7 @@ def _check_array(x: np.ndarray, data_kind: str | None) -> None:
 
 
 def _data_kind(x: np.ndarray) -> str:
-    """Tells vectors from images, or asks where it may be either of two things."""
+    """Tells vectors from images, or asks if the shape is ambiguous."""
     shape = x.shape[1:]
     if len(shape) == 1:
         return "vectors"
@@ -285,9 +286,9 @@ def _likelihood(x: np.ndarray, data_kind: str | None) -> tuple[Likelihood, str]:
     levels = len(shape) > 1 or x.dtype in (np.uint8, np.uint16)
     if whole and x.dtype.kind in "iu" and not levels:
         raise ValueError(
-            f"x holds integers {between}, which may be counts, levels or numbers of "
-            f"classes. For counts pass likelihood=kvae.likelihoods.NegativeBinomial("
-            f"{shape}), for levels floats, x.astype('float32'), and for classes "
+            f"x holds integers {between}, which may be counts, levels, or class "
+            "numbers. For counts, pass likelihood=kvae.likelihoods.NegativeBinomial("
+            f"{shape}); for levels, floats, x.astype('float32'); for classes, "
             "likelihoods.Categorical or likelihoods.Columns."
         )
     numbers = "whole" if whole else "real"
@@ -303,9 +304,10 @@ def _likelihood(x: np.ndarray, data_kind: str | None) -> tuple[Likelihood, str]:
 
 
 def _look_counted(x: np.ndarray) -> bool:
-    """Whether whole numbers look like counts: zeros, and the larger the fewer.
+    """Returns whether whole numbers look like counts: zeros, and few large ones.
 
-    Levels of gray reach their upper end, and numbers of classes are spread over theirs.
+    Gray levels reach the end of their range, and class numbers spread over all of
+    theirs.
     """
     low, high = x.min(), x.max()
     upper_half, top = np.mean(x > 0.5 * high), np.mean(x > 0.75 * high)
@@ -313,7 +315,7 @@ def _look_counted(x: np.ndarray) -> bool:
 
 
 def _adapt(encoder: Any, x: np.ndarray) -> bool:
-    """Shows the data to layers of an encoder that prepare them; False if it has none."""
+    """Adapts the layers of an encoder that prepare x; False if it has none."""
     layers = encoder._flatten_layers() if isinstance(encoder, keras.Layer) else []
     found = [layer for layer in layers if isinstance(layer, Standardize)]
     for layer in found:
@@ -322,7 +324,7 @@ def _adapt(encoder: Any, x: np.ndarray) -> bool:
 
 
 def _note_of_raw(x: np.ndarray) -> dict[str, str]:
-    """What to know of a given encoder that sees data far from 0 or of another spread."""
+    """Notes that a given encoder sees data far from 0, or with a spread far from 1."""
     if near_unit(x):
         return {}
     return {
@@ -332,7 +334,7 @@ def _note_of_raw(x: np.ndarray) -> dict[str, str]:
 
 
 def near_unit(x: np.ndarray) -> bool:
-    """Whether networks learn from such data as they are."""
+    """Returns whether networks learn from these data without standardizing."""
     spread = Spread.of(x)
     near = np.abs(spread.loc).max() <= 10
     return bool(near and 0.03 <= spread.scale.min() and spread.scale.max() <= 10)

@@ -1,4 +1,4 @@
-"""What a model is, for people: its parts, their sizes, and why they were chosen."""
+"""Describes a model in words: its parts, their sizes, and why they were chosen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Row(NamedTuple):
         part: its name in the model.
         what: its class and arguments.
         weights: how many numbers training changes in it.
-        why: the reason for which it was chosen; "" if it was given.
+        why: the reason why it was chosen; "" if it was given.
     """
 
     part: str
@@ -49,7 +49,7 @@ def rows(vae: Any) -> list[Row]:
 
 
 def headline(vae: Any) -> str:
-    """Says in a line what a model is of: "VAE of examples (8, 8) with 16 latents"."""
+    """Describes a model in one line: "VAE of examples (8, 8), 16 latents, ..."."""
     numbers = sum(math.prod(weight.shape) for weight in vae.trainable_weights)
     size = f"{numbers:,} weights" if vae.built else "not built"
     given = "" if vae.condition is None else f", given {vae.condition}"
@@ -94,7 +94,7 @@ def page(vae: Any) -> str:
 
 
 def _what(part: Any) -> str:
-    """A network by its layers, another part by the arguments that are not defaults."""
+    """Describes a network by its layers, other parts by their non-default arguments."""
     if isinstance(part, keras.Model):
         layers = [
             layer
@@ -116,7 +116,7 @@ def _what(part: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """An argument; of a layer or another object its class."""
+    """Formats an argument; for a layer or another object, its class."""
     if isinstance(value, dict) and "class_name" in value:
         return str(value["class_name"])
     words = repr(value)

@@ -2,8 +2,8 @@
 
 The methods of `kvae.VAE` and every exported file run these very functions, so the names,
 dtypes and meanings are the same in Keras, in a SavedModel and on a phone. All noise
-comes from `seed` and the position of an example: no state, and no number depends on how
-the examples were cut into batches.
+comes from `seed` and the position of an example. There is no state, and no number
+depends on how the examples were split into batches.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def decode(model: Any, z: Tensor, condition: Tensor | None = None) -> dict[str, 
     Args:
         model: a `kvae.VAE`.
         z: (B, *latent_shape) latents.
-        condition: (B, ...) what p(x|z,c) is given, or None.
+        condition: (B, ...) the c of p(x|z,c), or None.
 
     Returns:
         outputs: "mean" (B, *data_shape) in the units of the data, and the parameters of
@@ -77,7 +77,7 @@ def generate(
         num: scalar int32, how many.
         seed: (2,) int32; image i depends on the seed and i alone.
         temperature: scalar, multiplies the spread of the prior; 1 draws from p(z).
-        condition: (num, ...) what p(x|z,c) is given, or None.
+        condition: (num, ...) the c of p(x|z,c), or None.
         first: scalar int32, the i of the first image.
 
     Returns:
@@ -129,7 +129,7 @@ def score(
     num_samples: int | Tensor = 1,
     first: Tensor | int = 0,
 ) -> dict[str, Tensor]:
-    """Estimates how well the model explains each example: low ELBO means unusual.
+    """Estimates how well the model explains each example, by its ELBO.
 
         distortion = -mean_k log p(x|z_k),  z_k from q(z|x);   elbo = -(rate + distortion)
 
@@ -155,19 +155,19 @@ def score(
 def complete(
     model: Any, inputs: Inputs, seed: Tensor, first: Tensor | int = 0
 ) -> dict[str, Tensor]:
-    """Draws z from p(z|visible) and fills in what is hidden by the mean of p(x|z,visible).
+    """Draws z from p(z|visible) and fills in hidden entries by the mean of p(x|z,visible).
 
-    The first of the completions that `VAE.complete` returns for the same seed.
+    This is the first of the completions that `VAE.complete` returns for the same seed.
 
     Args:
         model: a `kvae.VAE`, trained with `objectives.Completion`.
-        inputs: one batch with a mask, 1 where x is visible; what is hidden may hold
+        inputs: one batch with a mask, 1 where x is visible; hidden entries may hold
             anything.
         seed: (2,) int32; completion i depends on the seed and i alone.
         first: scalar int32, position of the first example.
 
     Returns:
-        outputs: "x" (B, *data_shape), visible entries as they came, and its "z" (B, D).
+        outputs: "x" (B, *data_shape), visible entries unchanged, and its "z" (B, D).
     """
     x = tf.cast(inputs.x, model.maths_dtype)
     given = visible_part(x, inputs.mask)

@@ -1,4 +1,4 @@
-"""The parts of a model by name, and what kind each has to be."""
+"""The parts of a model by name, and the kind that each must be."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def check_kinds(parts: dict[str, Any]) -> None:
         parts: one for each name of `KINDS`.
 
     Raises:
-        TypeError: naming the part and its kind.
+        TypeError: with the part and its kind.
     """
     for name, kind in KINDS.items():
         part = parts[name]
@@ -92,7 +92,7 @@ def check_fit(model: Any) -> None:
         model: a `kvae.VAE` that holds its parts.
 
     Raises:
-        ValueError: naming what differs.
+        ValueError: with the sizes or spaces that differ.
     """
     posterior, prior = model.posterior, model.prior
     if prior.latent_dim != posterior.latent_dim:

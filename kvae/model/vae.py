@@ -1,6 +1,6 @@
 """The model: parts, densities, loss, training and saving of a VAE on one page.
 
-How a number comes about, from top to bottom:
+How the loss comes about, from top to bottom:
 
     fit -> train_step -> _loss_parts -> objective.parts -> draw    latents and densities
                       -> add_loss(kl)                              the model's own loss
@@ -110,33 +110,34 @@ class VAE(ArrayMethods):
         data_kind: str | None = None,
         **parts: Any,
     ) -> VAE:
-        """Builds a model whose parts suit the data, and prints which and why in one line.
+        """Builds a model whose parts suit the data, and prints the choice in one line.
 
-        The model itself standardizes real numbers, and counts by their logarithm, before
-        its encoder and after its decoder; what goes in and comes out, nats included, is in
-        the units of x. `keras.config.disable_interactive_logging()` silences the line.
+        The line gives the reasons too. The model itself standardizes real numbers, and
+        counts by their logarithm, before its encoder and after its decoder; its inputs
+        and outputs, nats included, are in the units of x.
+        `keras.config.disable_interactive_logging()` silences the line.
 
         Args:
             x: (N, ...) the training examples; (N, D) are vectors, (N, H, W) and
                 (N, H, W, C) images, (N, T, F) series.
             latent_dim: D, the number of latent dimensions, or for images the shape of one
-                latent, such as (16, 16, 4); a given posterior's own wins.
+                latent, such as (16, 16, 4); a given posterior takes precedence.
             condition: (N, ...) what x is conditioned on: (N,) integers are labels, other
                 numbers are vectors or images; None builds an unconditional model.
             conditional_prior: learn p(z|c) instead of a fixed p(z).
-            data_kind: "vectors", "images" or "series"; None to tell from the data, or ask
-                where they may be either.
-            **parts: any argument of `VAE`; what is given is not chosen. `encoder` may
-                also be a function of the layer that prepares x:
-                `lambda preprocess: networks.mlp(shape, preprocess=preprocess)`.
+            data_kind: "vectors", "images" or "series"; None infers it from the data,
+                and raises if they are ambiguous.
+            **parts: any argument of `VAE`, used as given. `encoder` may also be a
+                function of the layer that prepares x: `lambda preprocess:
+                networks.mlp(shape, preprocess=preprocess)`.
 
         Returns:
             vae: built, not compiled.
 
         Raises:
-            ValueError: if x is empty, not finite, of a shape that no network fits or that
-                may mean two things, in units that float32 does not resolve, or the
-                condition does not fit x.
+            ValueError: if x is empty or not finite, its shape is ambiguous or fits no
+                network, float32 can't resolve its units, or the condition does not fit
+                x.
         """
         x = read_examples(x)
         choice = choose_parts(
@@ -213,7 +214,7 @@ class VAE(ArrayMethods):
 
     @property
     def condition(self) -> Condition | None:
-        """What the model is conditioned on: shape and classes; None if on nothing."""
+        """What the model is conditioned on: shape and classes; None if nothing."""
         return Condition.of(self)
 
     def summary(
@@ -326,10 +327,10 @@ class VAE(ArrayMethods):
             noise: where the base noise comes from.
             num_samples: K, latents per example.
             training: passed to the networks.
-            sampler: makes latents and log q(z|x) of the parameters and the base noise,
-                for an estimator that steers the gradients through them; the posterior's
+            sampler: makes latents and log q(z|x) from the parameters and the base
+                noise, for an estimator that changes their gradients; the posterior's
                 own `sample_and_log_prob` if None.
-            prior: parameters of p(z) that are known already; computed if None.
+            prior: parameters of p(z) if already known; computed if None.
 
         Returns:
             draw: latents (K, B, D), parameters, and log-densities (K, B) in nats.
@@ -362,15 +363,15 @@ class VAE(ArrayMethods):
         likelihood: Params | None = None,
         training: bool = False,
     ) -> Draw:
-        """Evaluates p(z) and p(x|z) at latents that somebody drew.
+        """Evaluates p(z) and p(x|z) at latents that are already drawn.
 
         Args:
             inputs: one batch.
             posterior: parameters of q(z|x).
             z: (K, B, D) latents.
-            log_posterior: (K, B) log-density of what they were drawn from, nats.
-            prior: parameters of p(z) that are known already; computed if None.
-            likelihood: parameters of p(x|z) that are known already; computed if None.
+            log_posterior: (K, B) log-density of the law they were drawn from, nats.
+            prior: parameters of p(z) if already known; computed if None.
+            likelihood: parameters of p(x|z) if already known; computed if None.
             training: passed to the decoder.
 
         Returns:
@@ -426,7 +427,7 @@ class VAE(ArrayMethods):
         assert y_pred is not None, "y_pred holds the LossParts of the batch"
         count = None if x is None else x.count
         data_term = batch_mean(y_pred.data_term, sample_weight, count)
-        # Replicas add up: a loss of weights or layers counts as the examples do.
+        # Replicas add up: a loss of weights or layers gets their share of the examples.
         share = batch_mean(tf.ones_like(y_pred.data_term), None, count)
         kl, regularizers = self._added_losses(data_term.dtype)
         return data_term + kl + regularizers * share
@@ -438,7 +439,7 @@ class VAE(ArrayMethods):
         return kl, tf.add_n([tf.zeros((), dtype), *others])
 
     def _reported(self, parts: LossParts) -> dict[str, Tensor]:
-        """What objective and posterior report beside the values of every model."""
+        """The values that objective and posterior report, besides those of every model."""
         if parts.draw is None:
             return parts.metrics
         return {**parts.metrics, **self.posterior.report(parts.draw)}
@@ -460,7 +461,7 @@ class VAE(ArrayMethods):
             loss: must stay None.
             metrics: must stay None.
             max_gradient_norm: steps whose gradient has a larger norm over all weights
-                are skipped and counted in the metric `skipped_steps`; None: no such
+                are skipped and counted in the metric `skipped_steps`; None sets no
                 limit.
             **kwargs: passed to `keras.Model.compile`. Dense networks on a CPU train up
                 to twice as fast with `jit_compile=True, steps_per_execution=24`; XLA
@@ -515,14 +516,14 @@ class VAE(ArrayMethods):
             verbose: 0, 1, 2 or "auto".
             callbacks: one with a method `around_fit(model, arguments)`, a context
                 manager that yields arguments, runs around the whole fit.
-            validation_split: share of the examples, the last ones, that is validated on.
+            validation_split: fraction of the examples, the last ones, to validate on.
             validation_data: takes the forms of x.
-            shuffle: whether each epoch has an order of its own.
+            shuffle: whether to reorder the examples in each epoch.
             class_weight: must stay None.
             sample_weight: (N,) how much each example counts.
-            initial_epoch: to start counting from.
-            steps_per_epoch: batches per epoch of data that do not end.
-            validation_steps: batches per validation of data that do not end.
+            initial_epoch: the epoch to start counting from.
+            steps_per_epoch: batches per epoch, for data without an end.
+            validation_steps: batches per validation, for data without an end.
             validation_batch_size: examples per validation step; `batch_size` if None.
             validation_freq: epochs between validations.
 
@@ -634,13 +635,13 @@ class VAE(ArrayMethods):
     def _unpack(self, data: Any) -> tuple[Inputs, Tensor | None]:
         """Reads a batch, and counts its examples on all replicas before anything else.
 
-        Replicas run in turns up to a collective, and share what `add_loss` collects: so
-        none may stand between the losses and their sum.
+        Replicas run in turns up to a collective, and share what `add_loss` collects. So
+        none may come between the losses and their sum.
         """
         inputs, sample_weight = unpack_batch(data)
         condition = self._checked_condition(inputs.condition)
         count = global_count(inputs.x)
-        self._clear_losses()  # Keras clears those of the layer called first, not ours
+        self._clear_losses()  # Keras clears the losses of the layer called first, not ours
         inputs = dataclasses.replace(inputs, condition=condition, count=count)
         return inputs, sample_weight
 
@@ -677,8 +678,8 @@ class VAE(ArrayMethods):
     def _maybe_symbolic_build(self, **kwargs: Any) -> None:
         """Makes the optimizer's variables.
 
-        Keras would read a batch for it, which fails on several workers for any batch of
-        more than x. The model is built before, from the data.
+        Keras would read a batch to do so, which fails on several workers if a batch
+        holds more than x. Here the model is already built from the data.
         """
         if self._distribute_strategy is None or not self.built:
             super()._maybe_symbolic_build(**kwargs)
@@ -692,7 +693,7 @@ class VAE(ArrayMethods):
         """Makes all weights, by one eager pass over a tiny batch of blank examples.
 
         The pass runs the objective too, so parts that do not fit together are refused
-        here, in plain words, and not inside a graph. It also makes a metric for each
+        here, in plain words, instead of inside a graph. It also makes a metric for each
         value that objective or posterior reports.
 
         Args:
@@ -738,7 +739,7 @@ class VAE(ArrayMethods):
                 shapes |= {name: tensor.shape for name, tensor in network.input.items()}
         shapes.pop("z", None)
         if self.prior.conditional and "condition" not in shapes:
-            return None  # only the data will say what is given to the prior
+            return None  # only the data will show the condition of the prior
         return {"x": (None, *self.data_shape), **shapes}
 
     def _counter(self, name: str, start: int) -> Any:

@@ -129,7 +129,7 @@ def test_it_knows_itself_inside_other_wrappers(vae, x):
             "pass x and mask without a condition",
         ),
         (lambda vae, x: Completion(masks="left"), "one of left_half"),
-        (lambda vae, x: vae.elbo(x), "trained to complete, so it is given the visible"),
+        (lambda vae, x: vae.elbo(x), "so its condition is the visible part"),
         (lambda vae, x: vae.sample(3), r"Call vae.complete\(x, mask\)"),
         (lambda vae, x: make(x[:, 0]), "Half hides parts of images"),
     ],
