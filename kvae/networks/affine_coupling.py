@@ -13,7 +13,7 @@ from kvae.core.types import Tensor
 
 @keras.saving.register_keras_serializable(package="kvae")
 class AffineCoupling(keras.layers.Layer):
-    """Scales and shifts every second entry, by amounts that the others decide.
+    """Scales and shifts every second entry, by amounts computed from the others.
 
         z[moved] = u[moved] * exp(log_scale(u[kept])) + shift(u[kept]),  z[kept] = u[kept]
         log_scale = max_log_scale * tanh(raw / max_log_scale)
@@ -21,7 +21,7 @@ class AffineCoupling(keras.layers.Layer):
     Args:
         dim: D, entries of the vector, at least 2.
         move_odd: whether entries 1, 3, ... move and 0, 2, ... are kept, or the reverse.
-        units: width of each hidden layer of the network that decides.
+        units: width of each hidden layer of the network that computes them.
         activation: any Keras activation.
         max_log_scale: bound on the log of a scale, which keeps the step invertible in
             floating point.
@@ -47,8 +47,8 @@ class AffineCoupling(keras.layers.Layer):
         self.max_log_scale = max_log_scale
         self._moves = np.arange(dim) % 2 == int(move_odd)
         options = {"dtype": self.dtype_policy}
-        # Masked inputs and outputs cost a little more than half-length ones, and spare
-        # the gathering and scattering of entries.
+        # Masked inputs and outputs cost a little more than half-length ones, but need
+        # no gathering and scattering of entries.
         self._layers_of_units = [
             keras.layers.Dense(width, activation, name=f"hidden_{index}", **options)
             for index, width in enumerate(self.units)

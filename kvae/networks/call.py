@@ -1,4 +1,4 @@
-"""How the model hands its inputs to a user's network."""
+"""How the model passes its inputs to a user's network."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def call_network(
     optional: dict[str, Tensor | None],
     training: bool,
 ) -> Tensor:
-    """Calls an encoder or a decoder with what it asks for.
+    """Calls an encoder or a decoder with the inputs that it takes.
 
     A Keras functional model with named inputs (`{"x": ..., "condition": ...}`) gets
-    exactly the inputs it names, and one of a single input the main tensor alone. Any
-    other network gets the main tensor, or, where an optional input is present, a dict of
-    the main tensor and what is present.
+    exactly the inputs that it names, and a model with a single input gets the main
+    tensor alone. Any other network gets the main tensor or, if there are optional
+    inputs, a dict of the main tensor and those inputs.
 
     Args:
         network: a Keras layer or model.
@@ -54,7 +54,7 @@ def call_network(
 
 
 def _one_tensor(network: Any, features: Any) -> Tensor:
-    """Raises if a network returns several tensors, as encoders of tutorials do."""
+    """Raises if a network returns several tensors, as encoders in tutorials do."""
     if not isinstance(features, (list, tuple, dict)):
         return features
     raise ValueError(

@@ -20,17 +20,17 @@ def condition_input(
     """Makes the input named "condition" and flat features of it.
 
     Labels become one-hot vectors and vectors stay as they are; the dense layer that
-    they are joined before is their embedding. Images are flattened, or where the
-    network convolves, are halved twice by convolutions of their own first.
+    follows is their embedding. Images are flattened. If the network convolves, separate
+    convolutions halve them twice first.
 
     Args:
         shape: of one condition that is a vector or an image, or None.
         classes: of a condition that is an integer label, as for `OneHot`, or None.
         activation: of the convolutions.
-        convolve: read images by convolutions.
+        convolve: read images with convolutions.
 
     Returns:
-        pair: the Keras input and its features (B, F); None without a condition.
+        pair: the Keras input and its features (B, F); None if there is no condition.
 
     Raises:
         ValueError: if both a shape and classes are given.
@@ -39,7 +39,7 @@ def condition_input(
         if shape not in (None, ()):
             raise ValueError(
                 f"a condition is a label, classes={classes!r}, or an array, "
-                f"condition_shape={shape!r}; give one of them."
+                f"condition_shape={shape!r}; pass only one of them."
             )
         label = keras.Input((), name="condition", dtype="int32")
         return label, OneHot(classes)(label)

@@ -31,11 +31,11 @@ def conv_encoder(
         units: width of the dense layer at the end, the features.
         activation: any Keras activation.
         condition_shape: of one condition, joined before the dense layer; an image goes
-            through convolutions of its own. None without.
+            through separate convolutions. None if there is no condition.
         classes: of a condition that is an integer label, joined as a one-hot vector: the
             labels, or a number n for 0 .. n-1.
-        preprocess: a Keras layer that x goes through first, such as `Standardize`; None:
-            none.
+        preprocess: a Keras layer that x goes through first, such as `Standardize`, or
+            None.
 
     Returns:
         network: a functional Keras model from (B, *data_shape) to (B, units). With a
@@ -85,7 +85,7 @@ def conv_decoder(
         units: width of the dense layer at the start.
         activation: any Keras activation.
         condition_shape: of one condition, joined to the latents; an image goes through
-            convolutions of its own. None without.
+            separate convolutions. None if there is no condition.
         classes: of a condition that is an integer label, joined as a one-hot vector: the
             labels, or a number n for 0 .. n-1.
 

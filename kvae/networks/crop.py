@@ -1,4 +1,4 @@
-"""Cutting an image to size."""
+"""Crops images to size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kvae.core.types import Tensor
 
 @keras.saving.register_keras_serializable(package="kvae")
 class Crop(keras.layers.Layer):
-    """Keeps the top left `height` x `width` of each image.
+    """Keeps the top left `height` x `width` pixels of each image.
 
     Args:
         height: rows to keep.

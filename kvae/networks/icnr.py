@@ -1,4 +1,4 @@
-"""A start for pixel shuffle without a checkerboard."""
+"""An initializer for pixel shuffle that draws no checkerboard."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class ICNR(keras.initializers.Initializer):
 
         kernel[..., k * C + c] = base[..., c]    for k = 0 .. rate^2 - 1
 
-    All rate^2 pixels that come from one place start with the same kernel. Kernels drawn
-    one by one would give each of them a mean of its own, a checkerboard over the whole
-    picture that training first has to remove.
+    All rate^2 pixels that come from one position start with the same kernel. Kernels
+    drawn independently would each have a different mean: a checkerboard over the whole
+    picture, which training would have to remove first.
 
     Args:
         rate: r of the `DepthToSpace` that follows.

@@ -23,7 +23,7 @@ class MADE(keras.layers.Layer):
         dim: D, entries of the vector.
         units: width of each hidden layer.
         num_outputs: how many vectors of D entries come out.
-        context_dim: entries of the context; 0 without one.
+        context_dim: entries of the context; 0 if there is none.
         activation: any Keras activation.
         output_gain: variance of the last layer's initial kernel, relative to Glorot's. A
             small one starts a flow close to the identity.

@@ -27,12 +27,12 @@ def mlp(
         input_shape: of one example (encoder) or `(latent_dim,)` (decoder).
         units: width of each hidden layer; the last one is the features.
         activation: any Keras activation.
-        condition_shape: of one condition, joined to the input; None without one.
+        condition_shape: of one condition, joined to the input, or None.
         role: "encoder" names the main input x, "decoder" names it z.
         classes: of a condition that is an integer label: the labels, or a number n for
             0 .. n-1. It is joined as a one-hot vector.
         preprocess: a Keras layer that the main input goes through first, such as
-            `Standardize`; None: none.
+            `Standardize`, or None.
 
     Returns:
         network: a functional Keras model from (B, *input_shape) to (B, units[-1]). With
@@ -64,5 +64,5 @@ def mlp(
 def main_name(role: str) -> str:
     """Names the main input of an encoder, x, or of a decoder, z."""
     if role not in ("encoder", "decoder"):
-        raise ValueError(f'role is "encoder" or "decoder"; received {role!r}.')
+        raise ValueError(f'role must be "encoder" or "decoder"; received {role!r}.')
     return "x" if role == "encoder" else "z"

@@ -16,18 +16,19 @@ def patch_discriminator(
     filters: tuple[int, ...] | None = None,
     spectral_normalization: bool = True,
 ) -> keras.Model:
-    """Builds a network that says of every patch of a picture how real it looks.
+    """Builds a network that scores how real each patch of a picture looks.
 
     Each of the n entries of `filters` halves the picture by a 4x4 convolution and a leaky
     ReLU of slope 0.2; a 3x3 convolution makes the logits. Each of them sees a square of
     5 * 2^n - 2 pixels a side, and neighbors are 2^n pixels apart. There is no batch
-    normalization: what the network says of a picture does not depend on its batch.
+    normalization, so the logits of a picture do not depend on the rest of its batch.
 
     Args:
         data_shape: (H, W) or (H, W, C) of one picture.
-        filters: channels after each halving. None takes 32, doubled up to 256, and as
-            many halvings, 4 at most, as let a logit see a little more than half of the
-            picture: 8 pixels a side of 16, 18 of 32, 38 of 64, 78 of 128 and above.
+        filters: channels after each halving. None doubles them from 32 up to 256, with
+            as many halvings, at most 4, as it takes for a logit to see a little more
+            than half of the picture: 8 pixels a side of 16, 18 of 32, 38 of 64, 78 of
+            128 and above.
         spectral_normalization: divide each kernel by an estimate of its largest singular
             value in every call with `training=True`, so that the network cannot become
             steep; the estimate is a weight and is saved.

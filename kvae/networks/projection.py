@@ -18,9 +18,10 @@ _MANY = 50_000_000  # weights of one head
 class Projection(keras.layers.Layer):
     """A linear map from a decoder's features to (B, *data_shape, *per_entry).
 
-    Features (B, *places, F) whose places are the first axes of the data keep them: one
-    small map makes the numbers of each place, the channels of a pixel (a 1x1
-    convolution) or the features of a step. Anything else is flattened and mapped densely.
+    Features (B, *positions, F) whose positions are the first axes of the data keep
+    them: one small map makes the numbers at each position, that is, the channels of a
+    pixel (a 1x1 convolution) or the features of a step. All other features are
+    flattened and mapped densely.
 
     Args:
         data_shape: shape of one example, for example (28, 28, 1) or (784,).
@@ -29,7 +30,8 @@ class Projection(keras.layers.Layer):
         **kwargs: passed to `keras.layers.Layer`.
 
     Warns:
-        UserWarning: if it has 50 million weights or more, as a flat map of large images.
+        UserWarning: if it has 50 million weights or more, as a dense map to large
+            images has.
     """
 
     def __init__(

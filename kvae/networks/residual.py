@@ -1,4 +1,4 @@
-"""Residual networks for pictures of any size, for latents that are vectors or maps."""
+"""Residual networks for pictures of any size, with latents that are vectors or maps."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ def residual_encoder(
 
         h + conv3x3(act(conv3x3(act(h))))
 
-    without normalization. For latents that are a vector the last map has at most 4x4
-    places unless `widths` says otherwise; for latents of shape (h, w, c) it has h x w,
-    and every layer is a convolution.
+    without normalization. For latents that are a vector, the last map has at most 4x4
+    positions unless `widths` says otherwise; for latents of shape (h, w, c) it has h x
+    w, and every layer is a convolution.
 
     Args:
         data_shape: (H, W) or (H, W, C) of one picture.
-        latent_shape: D or (D,) of latents that are a vector, (h, w, c) of a map; None
-            is a vector.
+        latent_shape: D or (D,) for latents that are a vector, (h, w, c) for a map; None
+            means a vector.
         widths: channels of each level, of the largest map first; None doubles them from
             32 up to 256, with fewer on large maps, so that no level takes much longer
             than the others.
         blocks: residual blocks of each level, or one number for all; None chooses one
             for maps of up to 32x32, and none for larger ones.
-        attention: whether the places of the last map look at one another.
+        attention: whether the positions of the last map attend to one another.
         activation: any Keras activation.
         condition_shape: of one condition, whose features are added at every level; a
-            picture goes through levels of its own. None without.
+            picture goes through separate levels. None if there is no condition.
         classes: of a condition that is an integer label: the labels, or a number n for
             0 .. n-1.
-        preprocess: a Keras layer that x goes through first, such as `Standardize`; None:
-            none.
+        preprocess: a Keras layer that x goes through first, such as `Standardize`, or
+            None.
 
     Returns:
         network: a functional Keras model from (B, *data_shape) to features (B, F), or
@@ -101,9 +101,9 @@ def residual_decoder(
 ) -> keras.Model:
     """Builds a decoder of residual blocks, the mirror image of `residual_encoder`.
 
-    After its blocks a level doubles height and width by a convolution and
-    `DepthToSpace`, started by `ICNR`, so that no checkerboard is there to be unlearned,
-    and cuts the row and the column that the encoder's rounding had added.
+    After its blocks, a level doubles height and width by a convolution and
+    `DepthToSpace`, initialized by `ICNR` so that there is no checkerboard to unlearn,
+    and crops the row and the column that the encoder's rounding added.
 
     Args:
         latent_shape: D or (D,) of latents that are a vector, (h, w, c) of a map.
@@ -111,11 +111,11 @@ def residual_decoder(
         widths: as in `residual_encoder`, of the largest map first: the same tuple gives
             the same maps.
         blocks: as in `residual_encoder`.
-        attention: whether the places of the smallest map look at one another.
-        features: channels at the size of the picture, which the likelihood reads.
+        attention: whether the positions of the smallest map attend to one another.
+        features: channels at full size, which the likelihood reads.
         activation: any Keras activation.
         condition_shape: of one condition, whose features are added at every level; a
-            picture goes through levels of its own. None without.
+            picture goes through separate levels. None if there is no condition.
         classes: of a condition that is an integer label: the labels, or a number n for
             0 .. n-1.
 
@@ -166,7 +166,7 @@ class _Plan:
         blocks: residual blocks of each level.
         attention: at the last level.
         latent_shape: (D,) or (h, w, c); None for a vector of unknown size.
-        vector_channels: of the last map where it becomes a vector.
+        vector_channels: of the last map, if it becomes a vector.
     """
 
     sizes: tuple[tuple[int, int], ...]
@@ -178,7 +178,7 @@ class _Plan:
 
     @property
     def is_map(self) -> bool:
-        """Whether latents have places."""
+        """Whether latents are a map."""
         return self.latent_shape is not None and len(self.latent_shape) == 3
 
     @classmethod
@@ -210,8 +210,8 @@ class _Plan:
         places = math.prod(sizes[-1])
         if attention and places > _ATTENTION_PLACES:
             raise ValueError(
-                f"attention looks at {_ATTENTION_PLACES} places at most; the last map "
-                f"has {sizes[-1][0]}x{sizes[-1][1]}. Leave attention out, or take more "
+                f"attention covers {_ATTENTION_PLACES} positions at most; the last map "
+                f"has {sizes[-1][0]}x{sizes[-1][1]}. Leave out attention, or use more "
                 "widths or smaller latents."
             )
         sides = [math.sqrt(math.prod(size)) for size in sizes[1:]]
@@ -251,7 +251,7 @@ def _count_levels(
     latent: tuple[int, ...] | None,
     widths: tuple[int, ...] | None,
 ) -> int:
-    """How many times the picture is halved; `sizes` holds all there are."""
+    """Counts how often the picture is halved; `sizes` holds all possible sizes."""
     if latent is not None and len(latent) == 3:
         if latent[:2] not in sizes[1:]:
             height, width = sizes[0]
@@ -284,8 +284,8 @@ def _count_levels(
 def _width(level: int, side: float) -> int:
     """The channels of a map by default, a power of two.
 
-    They double with each level, from 32, but on large maps are so few that no level
-    takes much longer than the others.
+    They double with each level, starting at 32, but large maps have fewer, so that no
+    level takes much longer than the others.
     """
     few = 2 ** math.floor(math.log2(1024 / side))
     return min(32 * 2**level, max(16, few), 256)
@@ -302,7 +302,7 @@ def _check_blocks(blocks: int | tuple[int, ...], count: int) -> tuple[int, ...]:
 
 
 def _vector_channels(latent: tuple[int, ...] | None, places: int, width: int) -> int:
-    """Enough for two numbers per latent, and no more: these weights are dense."""
+    """Makes enough for two numbers per latent, but no more: these weights are dense."""
     wanted = 0 if latent is None else math.ceil(2 * latent[0] / places)
     return min(max(_VECTOR_CHANNELS, wanted), width)
 
@@ -336,7 +336,7 @@ def _downwards(x: Any, plan: _Plan, activation: Any, condition: Any) -> Any:
 def _level(
     hidden: Any, plan: _Plan, level: int, activation: Any, condition: Any
 ) -> Any:
-    """The residual blocks of a level, told the condition before."""
+    """The residual blocks of a level, after the condition is added."""
     if condition is not None:
         shift = keras.layers.Dense(plan.widths[level])(condition)
         shift = Unflatten((1, 1, plan.widths[level]))(shift)
@@ -353,12 +353,12 @@ def _level(
 
 
 def _small(plan: _Plan) -> Any:
-    """So that all blocks together add about as much as goes past them."""
+    """Initializes blocks so that together they add about as much as bypasses them."""
     return keras.initializers.VarianceScaling(1 / max(1, sum(plan.blocks)))
 
 
 def _as_vector(hidden: Any, channels: int) -> Any:
-    """Flattens a map after cutting its channels."""
+    """Flattens a map after reducing its channels."""
     hidden = _convolution(channels, 1)(hidden)
     return Unflatten((math.prod(hidden.shape[1:]),))(hidden)
 

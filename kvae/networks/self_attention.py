@@ -1,4 +1,4 @@
-"""Attention between the places of a feature map."""
+"""Attention between the positions of a feature map."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from kvae.core.types import Tensor
 
 @keras.saving.register_keras_serializable(package="kvae")
 class SelfAttention(keras.layers.Layer):
-    """Adds to each place of a feature map what it reads from all places.
+    """Adds to each position of a feature map a weighted sum over all positions.
 
         y = x + W_o softmax(Q K^T / sqrt(C)) V,    Q, K, V = W_q x, W_k x, W_v x
 
     One head; the four maps are 1x1 convolutions to the C channels of x. Time and memory
-    grow with the square of the number of places, H * W.
+    grow with the square of the number of positions, H * W.
 
     Args:
         output_initializer: of W_o; any Keras initializer.

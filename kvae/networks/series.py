@@ -28,11 +28,11 @@ def series_encoder(
         filters: channels after each halving.
         units: width of the dense layer at the end, the features.
         activation: any Keras activation.
-        condition_shape: of one condition, joined before the dense layer; None without.
+        condition_shape: of one condition, joined before the dense layer, or None.
         classes: of a condition that is an integer label, joined as a one-hot vector: the
             labels, or a number n for 0 .. n-1.
-        preprocess: a Keras layer that x goes through first, such as `Standardize`; None:
-            none.
+        preprocess: a Keras layer that x goes through first, such as `Standardize`, or
+            None.
 
     Returns:
         network: a functional Keras model from (B, *data_shape) to (B, units). With a
@@ -68,16 +68,16 @@ def series_decoder(
 ) -> keras.Model:
     """Builds a decoder that doubles a few steps up to the length of the series.
 
-    The features keep the steps, so that the head of a likelihood is one small map for
-    every step.
+    The features keep the steps, so the head of a likelihood is one small map that all
+    steps share.
 
     Args:
         latent_dim: D, the number of latent dimensions.
         data_shape: (T, F) of one series, T steps of F features; (T,) has one feature.
-        filters: channels of the fewest steps, then after each doubling.
+        filters: channels of the shortest series, then after each doubling.
         units: width of the dense layer at the start.
         activation: any Keras activation.
-        condition_shape: of one condition, joined to the latents; None without.
+        condition_shape: of one condition, joined to the latents, or None.
         classes: of a condition that is an integer label, joined as a one-hot vector: the
             labels, or a number n for 0 .. n-1.
 

@@ -1,4 +1,4 @@
-"""What an encoder does to its input first."""
+"""Standardization, the first layer of an encoder."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Standardize(keras.layers.Layer):
 
         y = (f(x) - loc) / scale,  f(x) = x, or log(1 + x) for counts
 
-    Unlike `keras.layers.Normalization` it takes spreads below 1e-7, and columns in
-    different units beside pixels without being told an axis. `adapt` measures loc and
-    scale; before, they are 0 and 1. They are saved with the layer and exported.
+    Unlike `keras.layers.Normalization`, it handles spreads below 1e-7, and tells pixels
+    from columns in different units without an `axis`. `adapt` measures loc and scale;
+    before that, they are 0 and 1. They are saved with the layer and exported.
 
     Args:
         log1p: take log(1 + x) first: of all entries, or a list of booleans, one for each
-            index of the last axis. What is negative counts as 0 there.
+            index of the last axis. Negative entries then count as 0.
         **kwargs: passed to `keras.layers.Layer`.
     """
 
@@ -64,7 +64,7 @@ class Standardize(keras.layers.Layer):
         x = tf.cast(x, self.loc.dtype)
         if self.log1p:
             logarithm = tf.math.log1p(tf.maximum(x, 0.0))
-            # A choice in arithmetic, for `tf.where` leaves LiteRT's accelerated path.
+            # A choice by arithmetic, because `tf.where` leaves LiteRT's accelerated path.
             chosen = tf.cast(self.log1p, x.dtype)
             x = chosen * logarithm + (1.0 - chosen) * x
         standard = (x - self.loc) * (1.0 / self.scale)
@@ -77,7 +77,7 @@ class Standardize(keras.layers.Layer):
         return x_shape
 
     def __str__(self) -> str:
-        """What it hands on, in words."""
+        """Describes the output in words."""
         if isinstance(self.log1p, tuple):
             return "standardized x, with log(1 + x) of counts"
         return "standardized log(1 + x)" if self.log1p else "standardized x"

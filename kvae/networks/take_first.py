@@ -1,4 +1,4 @@
-"""Keeping the latents of the lowest level."""
+"""Keeps the latents of the lowest level."""
 
 from __future__ import annotations
 

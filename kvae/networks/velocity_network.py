@@ -1,4 +1,4 @@
-"""The network of a flow over time: where to, from here and now."""
+"""The velocity network of a flow over time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from kvae.core.types import Tensor
 class VelocityNetwork(keras.layers.Layer):
     """A residual network v(z, t) with the shape of z.
 
-    Vectors pass dense layers, latents with a shape (h, w, c) convolutions of 3x3. Time
-    enters every block as features sin(w t), cos(w t). The last layer starts at zero, so
-    the untrained flow moves nothing.
+    Vectors go through dense layers, and latents of shape (h, w, c) through 3x3
+    convolutions. Time enters every block as features sin(w t), cos(w t). The last layer
+    starts at zero, so the untrained flow moves nothing.
 
     Args:
         shape: of z, (D,) or (h, w, c).
@@ -40,8 +40,8 @@ class VelocityNetwork(keras.layers.Layer):
         names = range(num_blocks)
         self._enter = self._linear(width, "enter")
         self._times = [self._dense(width, f"time_{i}") for i in names]
-        # Layer normalization stops a gradient within, which spoils second derivatives:
-        # those of a density that is itself made of a divergence.
+        # Layer normalization stops a gradient inside, which spoils second derivatives,
+        # and a density computed from a divergence needs them.
         self._norms = [
             keras.layers.RMSNormalization(name=f"norm_{i}", dtype=self.dtype_policy)
             for i in names

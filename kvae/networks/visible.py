@@ -1,4 +1,4 @@
-"""Networks that are told which entries of an example are visible."""
+"""Networks that know which entries of an example are visible."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def masked_encoder(
     activation: Any = "gelu",
     preprocess: Any = None,
 ) -> keras.Model:
-    """Builds an encoder that sees x and the mask, 0 or a mean for what is hidden.
+    """Builds an encoder that sees x and the mask; hidden entries are 0 or a mean.
 
     Args:
         data_shape: (D,), (H, W) or (H, W, C) of one example.
         filters: of an image: channels after each halving.
         units: widths of the dense layers at the end, the features.
         activation: any Keras activation.
-        preprocess: a Keras layer that x goes through first, such as `Standardize`; None:
-            none.
+        preprocess: a Keras layer that x goes through first, such as `Standardize`, or
+            None.
 
     Returns:
         network: a functional Keras model of a dict of "x" and "mask" to (B, units[-1]).
@@ -78,9 +78,9 @@ def visible_decoder(
 ) -> keras.Model:
     """Builds the p(x | z, visible) of a completing model.
 
-    The visible part enters twice: as features joined to z, and for images at full
-    resolution beside the last feature map, so that what is hidden can continue the
-    strokes at the border.
+    The visible part enters twice: as features joined to z and, for images, at full
+    resolution beside the last feature map, so that the hidden part can continue strokes
+    at the border.
 
     Args:
         latent_dim: D, the number of latent dimensions.
@@ -138,7 +138,7 @@ def visible_network(
 
 
 def _channels(image: Any) -> Any:
-    """Gives (H, W) images their channel."""
+    """Adds a channel to (H, W) images."""
     if len(image.shape) != 3:
         return image
     return Unflatten((*image.shape[1:], 1))(image)

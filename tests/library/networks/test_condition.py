@@ -49,5 +49,5 @@ def test_features_depend_on_the_condition_of_their_own_row(maker, condition):
 
 
 def test_a_condition_is_a_label_or_an_array():
-    with pytest.raises(ValueError, match="give one of them"):
+    with pytest.raises(ValueError, match="pass only one of them"):
         mlp((3,), condition_shape=(2,), classes=4)

@@ -188,7 +188,7 @@ def test_a_saved_network_gives_the_same_features(tmp_path):
         (lambda: residual_encoder((8, 8), None, (4, 4), -1), "blocks must be"),
         (
             lambda: residual_encoder((128, 128, 3), (64, 64, 1), attention=True),
-            "1024 places at most; the last map has 64x64",
+            "1024 positions at most; the last map has 64x64",
         ),
         (
             lambda: residual_decoder(2, (8, 8), features=0),
