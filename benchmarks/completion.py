@@ -20,7 +20,7 @@ each hidden pixel a Bernoulli probability:
 Networks are dense with the same hidden layers, optimizer and number of steps, and keep
 their best epoch on validation digits. The errors of differences are paired. When the
 unconditional VAE is trained, it gets an encoder for right halves, with everything else
-frozen, because its own would propose poor candidates. The other rows err downwards.
+frozen, because its own would propose poor candidates. The other rows are biased low.
 
 It is one long file, so that all methods and their measure stand side by side.
 

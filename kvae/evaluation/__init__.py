@@ -1,4 +1,4 @@
-"""Honest numbers about a trained model: what was estimated, how, and how sure it is."""
+"""Honest numbers about a trained model: what was estimated, how, and how precisely."""
 
 from kvae.evaluation.annealed_importance import AISResult as AISResult
 from kvae.evaluation.annealed_importance import (

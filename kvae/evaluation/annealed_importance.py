@@ -29,7 +29,7 @@ class AISResult(Result):
         num_steps: temperatures.
         estimator: its name.
         seed: of all noise.
-        warning: in words where the chains did not do their work, else "".
+        warning: in words if the chains did not work well, else "".
         per_example: (N,) nats.
         per_example_ess: (N,) effective sample sizes.
     """
@@ -66,29 +66,29 @@ def annealed_importance_sampling(
 
     Between temperatures the latents move by Hamiltonian Monte Carlo (`tfp.mcmc`), with
     the step sizes that a pilot chain found for each example and temperature. The
-    expectation of the estimate never exceeds log p(x). From the prior it does not use the
-    encoder at all, so it shares no weakness with importance sampling. It costs
-    `2 * num_chains * num_steps * num_leapfrog` gradients of the decoder per example:
-    take a hundred examples, not ten thousand.
+    expectation of the estimate never exceeds log p(x). Started from the prior, it does
+    not use the encoder at all, so it shares no weakness with importance sampling. It
+    costs `2 * num_chains * num_steps * num_leapfrog` gradients of the decoder per
+    example: take a hundred examples, not ten thousand.
 
     Args:
-        vae: a `kvae.VAE` whose latents fill R^D.
+        vae: a `kvae.VAE` whose latents are in R^D.
         x: (N, *data_shape), or a dict with "x" and optionally "condition" and "mask".
         num_chains: chains per example.
         num_steps: T, temperatures; the gap to log p(x) shrinks with T.
         num_leapfrog: leapfrog steps per move.
-        start: "prior", or "posterior" to begin at q(z|x), which is faster where the
+        start: "prior", or "posterior" to begin at q(z|x), which is faster if the
             encoder is good.
         seed: of all noise.
         positions: (N,) integers that the noise of each example depends on; 0 .. N-1 if
             None.
 
     Returns:
-        result: values, errors, and a warning in words where they are not to be trusted.
+        result: values, errors, and a warning in words if they can't be trusted.
 
     Raises:
         ValueError: if the data do not fit the model, an argument is out of range, or the
-            latents lie on a sphere.
+            latents are on a sphere.
 
     Source: Neal 2001, "Annealed importance sampling"; Wu, Burda, Salakhutdinov, Grosse
         2017, arXiv:1611.04273.
@@ -128,7 +128,7 @@ def annealed_importance_sampling(
 def checked_setting(
     num_chains: int, num_steps: int, num_leapfrog: int, start: str, seed: int
 ) -> Annealing:
-    """Makes the setting of a run, or raises ValueError in the arguments' names."""
+    """Makes the setting of a run, or raises ValueError with the argument's name."""
     return Annealing(
         check_count("num_chains", num_chains),
         check_count("num_steps", num_steps),
@@ -155,8 +155,8 @@ def annealing_warning(acceptance: float, ess: np.ndarray, num_chains: int) -> st
         )
     if num_chains == 1:
         return (
-            "one chain per example does not tell how sure its estimate is, and it errs "
-            "downwards. Raise num_chains."
+            "one chain per example gives no error of its estimate, which is biased "
+            "low. Raise num_chains."
         )
     few = int((ess < 2.0).sum())
     if few:

@@ -58,7 +58,7 @@ class Annealing:
 
 
 def check_latent_space(vae: Any) -> None:
-    """Raises unless the latents fill all of R^D, which Hamiltonian moves need."""
+    """Raises unless the latents are in R^D, as Hamiltonian moves need."""
     if vae.prior.space != "R^D":
         raise ValueError(
             "annealed importance sampling moves latents through all of R^D, but this "
@@ -86,10 +86,10 @@ def anneal(
         prior: parameters of p(z), or empty for a conditional prior.
         position: what the noise of this example depends on.
         setting: chains, temperatures and moves.
-        exact: (D,) a draw of p(z|x), to run the chains backwards from; forwards if None.
+        exact: (D,) a draw of p(z|x), to run the chains backward from; forward if None.
 
     Returns:
-        log_weights: (C,) nats; forwards E exp(w) = p(x), backwards E exp(-w) = 1 / p(x).
+        log_weights: (C,) nats; forward E exp(w) = p(x), backward E exp(-w) = 1 / p(x).
         acceptance: mean probability of accepting a move.
     """
     tensors = {name: tf.constant(value) for name, value in example.items()}

@@ -1,4 +1,4 @@
-"""Bidirectional Monte Carlo: log p(x) bracketed, on data that the model made."""
+"""Bidirectional Monte Carlo: bounds on log p(x) for data drawn from the model."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class BidirectionalResult(Result):
         num_steps: temperatures.
         estimator: its name.
         seed: of all noise.
-        warning: in words where the chains did not do their work, else "".
+        warning: in words if the chains did not work well, else "".
         x: (N, *data_shape) the simulated examples.
         per_example_lower: (N,) nats.
         per_example_upper: (N,) nats.
@@ -79,21 +79,21 @@ def bidirectional_monte_carlo(
     truth on data like the model's own.
 
     Args:
-        vae: a built `kvae.VAE` whose latents fill R^D.
+        vae: a built `kvae.VAE` whose latents are in R^D.
         num_examples: N, examples to simulate.
         num_chains: chains per example and direction.
         num_steps: T, temperatures; the gap shrinks with T.
         num_leapfrog: leapfrog steps per move.
         start: "prior" or "posterior".
         seed: of all noise.
-        condition: (N, ...) what p(x|z,c) is given, or one for all; None without.
+        condition: (N, ...) the c of p(x|z,c), or one for all; None if there is none.
 
     Returns:
         result: both bounds, their gap, and the simulated examples.
 
     Raises:
         ValueError: if an argument is out of range, the condition does not fit the model,
-            it is not built, or its latents lie on a sphere.
+            it is not built, or its latents are on a sphere.
 
     Source: Grosse, Ghahramani, Adams 2015, arXiv:1511.02543; Wu, Burda, Salakhutdinov,
         Grosse 2017, arXiv:1611.04273.

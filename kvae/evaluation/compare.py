@@ -19,11 +19,11 @@ class Comparison(Result):
         best: name of the model with the highest mean.
         means: by model, with std / sqrt(N) as error.
         behind_best: by model, the mean over examples of best - model, with the standard
-            error of that paired difference: much smaller than the errors of the means,
-            since hard examples are hard for all.
+            error of that paired difference. It is much smaller than the errors of the
+            means, because hard examples are hard for all models.
         num_examples: N.
         verdict: in words.
-        warning: those of the results that were compared, with the models' names, or "".
+        warning: the warnings of the compared results, with the models' names, or "".
     """
 
     quantity: str
@@ -67,8 +67,8 @@ def compare(
         if np.isnan(v).any():
             raise ValueError(
                 f"compare takes numbers; {name} has NaN for {int(np.isnan(v).sum())} of "
-                f"{len(v)} examples, the first at {int(np.isnan(v).argmax())}. Leave these "
-                "examples out for all models, or train that model again."
+                f"{len(v)} examples, the first at {int(np.isnan(v).argmax())}. Leave "
+                "out these examples for all models, or train that model again."
             )
     warnings = {
         name: getattr(item, "warning", "") for name, item in per_example.items()

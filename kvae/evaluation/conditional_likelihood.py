@@ -1,4 +1,4 @@
-"""How probable the hidden part is, given the visible one."""
+"""How probable the hidden part of examples is, given the visible part."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from kvae.objectives import is_completing
 
 @dataclasses.dataclass(frozen=True)
 class ConditionalLikelihoodResult(Result):
-    """How probable a model finds what was hidden from it.
+    """How probable a model finds the entries that were hidden from it.
 
     Attributes:
         log_likelihood: of the hidden entries given the visible ones, mean over examples;
             its error is std / sqrt(N).
         monte_carlo_error: standard error of that mean from the finite number of latents;
             NaN with one latent.
-        hidden: entries hidden per example, on average.
-        effective_sample_size: the least over examples and over what was estimated.
+        hidden: mean number of hidden entries per example.
+        effective_sample_size: the smallest over examples and estimates.
         num_examples: N.
         num_samples: K, latents per example.
-        estimator: its name, and on which side it errs.
+        estimator: its name, and the sign of its bias.
         seed: of the latents.
         per_example: (N,) nats.
     """
@@ -60,20 +60,20 @@ def conditional_log_likelihood(
 ) -> ConditionalLikelihoodResult:
     """Estimates log p(x_hidden | x_visible) by importance sampling.
 
-    For a model trained with `objectives.Completion` it is one estimate with latents from
-    q(z | x), which does not exceed the truth in expectation. For any other model it is
-    log p(x) - log p(x_visible), two estimates that both err downwards: where the visible
-    part is hard to infer, as for an encoder that never saw a masked example, the
-    difference can come out too high by tens of nats. The effective sample size says how
-    far to trust it.
+    For a model trained with `objectives.Completion`, it is one estimate with latents
+    from q(z | x), which does not exceed the truth in expectation. For any other model,
+    it is log p(x) - log p(x_visible), two estimates that are both biased low. If the
+    visible part is hard to infer, as it is for an encoder that never saw a masked
+    example, the difference can come out too high by tens of nats. The effective sample
+    size says how far to trust it.
 
     With `candidates_only` it is the log-density of what `complete` predicts from K
     candidates that were drawn without the hidden part:
 
         log sum_k w_k p(x_hidden | z_k, x_visible),  w_k ~ p(x_visible|z_k) p(z_k) / r(z_k)
 
-    That is a density, so it is never too good; it is far below log p(x_hidden | x_visible)
-    where K candidates are too few to hit what was hidden.
+    This is a density, so it is never too good. It is far below log p(x_hidden |
+    x_visible) if K candidates are too few to hit the hidden entries.
 
     Args:
         vae: a `kvae.VAE`.
@@ -95,13 +95,13 @@ def conditional_log_likelihood(
     mask = masked_inputs(vae, full, mask, seed, allow_empty=True).mask
     if candidates_only:
         values, sizes, variance = _of_candidates(vae, full, mask, num_samples, seed)
-        estimator = "candidates given the visible part; errs downwards"
+        estimator = "candidates given the visible part; biased low"
     elif is_completing(vae):
         given = given_visible(full, mask)
         found = log_likelihood(vae, given, num_samples, seed)
         values, sizes = found.per_example, found.per_example_ess
         variance = relative_variance(sizes, num_samples)
-        estimator = "importance sampling from q(z | x); errs downwards"
+        estimator = "importance sampling from q(z | x); biased low"
     else:
         found = log_likelihood(vae, full, num_samples, seed)
         masked = masked_inputs(vae, full, mask, seed, allow_empty=True)
@@ -112,7 +112,9 @@ def conditional_log_likelihood(
         sizes = np.minimum(found.per_example_ess, part["ess"])
         variance = relative_variance(found.per_example_ess, num_samples)
         variance += relative_variance(part["ess"], num_samples)
-        estimator = "log p(x) - log p(visible), importance sampling; errs either way"
+        estimator = (
+            "log p(x) - log p(visible), importance sampling; may be biased either way"
+        )
     return ConditionalLikelihoodResult(
         log_likelihood=Estimate.mean_of(values),
         monte_carlo_error=float(np.sqrt(variance.sum()) / len(values)),
@@ -133,7 +135,7 @@ def _log_visible(
     key: Tensor,
     num_candidates: int,
 ) -> dict[str, Tensor]:
-    # Other latents than those of log p(x): the errors of the two are independent.
+    # Not the latents of log p(x), so the errors of the two are independent.
     noise = Noise(key, first).fold(3)
     found = candidates(model, Inputs(**batch), noise, num_candidates)
     return {"log_visible": found.log_visible, "ess": found.effective_sample_size}
@@ -149,7 +151,7 @@ def _of_candidates(
     found = map_candidates(
         vae, _log_hidden, whole, num_samples, seed, 512, rows=num_samples
     )
-    # Of a ratio of two means over the same latents; their covariance is left out.
+    # Of a ratio of two means over the same latents; their covariance is ignored.
     sizes = [found["visible"], found["both"]]
     variance = np.sum([relative_variance(s, num_samples) for s in sizes], axis=0)
     return found["log_hidden"], np.minimum(*sizes), variance

@@ -55,7 +55,7 @@ def dci(
         factors: (N, F) integer levels, at least 2 factors.
         categorical: per factor, whether its levels have no order; none if None.
         num_trees: of each forest.
-        seed: of the forests and of the cut into fitting and held-out halves.
+        seed: of the forests and of the split into fitting and held-out halves.
 
     Returns:
         result: the three scores and the table.
@@ -84,8 +84,8 @@ def dci(
             if is_categorical
             else ensemble.RandomForestRegressor
         )
-        # All latents compete at every split: a split that may not see the best one
-        # would hand importance to latents that know nothing.
+        # All latents compete at every split: a split that doesn't see the best latent
+        # would give importance to latents that know nothing.
         model = forest(num_trees, max_features=None, random_state=seed)
         model.fit(latents[fitted], factor[fitted])
         columns.append(model.feature_importances_)

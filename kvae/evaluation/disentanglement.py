@@ -18,7 +18,7 @@ from kvae.evaluation.sap import separated_attribute_predictability
 
 @dataclasses.dataclass(frozen=True)
 class DisentanglementResult(Result):
-    """Scores from 0 to 1, which is one latent per factor.
+    """Scores from 0 to 1; at 1, each factor has one latent.
 
     Attributes:
         mig: mutual information gap.
@@ -58,7 +58,7 @@ def disentanglement(
     """Scores the posterior means of a model on data whose factors are known.
 
     Args:
-        vae: a `kvae.VAE`, or None, and then x is the representation itself, (N, D).
+        vae: a `kvae.VAE`, or None if x is the representation itself, (N, D).
         x: (N, *data_shape), for example `factor_shapes().x`.
         factors: (N, F) integer levels.
         categorical: per factor, whether its levels have no order; none if None.

@@ -16,7 +16,7 @@ from kvae.evaluation.result import Estimate, Result
 
 @dataclasses.dataclass(frozen=True)
 class ELBOResult(Result):
-    """The bound on log p(x), split into what it pays for.
+    """The bound on log p(x), split into rate and distortion.
 
     Attributes:
         elbo: -(rate + distortion), mean over examples with std / sqrt(N) as error.
@@ -53,8 +53,8 @@ def elbo(
 
         elbo = E_q[log p(x|z)] - KL(q(z|x) || p(z))  <=  log p(x)
 
-    The rate is in closed form where the pair of posterior and prior has one, and the mean
-    of log q(z|x) - log p(z) over the same latents where not.
+    The rate is in closed form if the pair of posterior and prior has one, else the mean
+    of log q(z|x) - log p(z) over the same latents.
 
     Args:
         vae: a `kvae.VAE`.

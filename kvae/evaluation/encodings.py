@@ -1,4 +1,4 @@
-"""The encodings of a data set, as arrays: where statistics of latents start."""
+"""The encodings of a data set, as arrays for statistics of latents."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def marginals(distribution: Any) -> Callable[[Tensor], Tensor] | None:
         distribution: batch (B,) or (), event (D,).
 
     Returns:
-        log_prob: takes z of (..., 1, D) to (..., B, D) nats; None where the dimensions'
-            own densities are not known in closed form.
+        log_prob: maps z of (..., 1, D) to (..., B, D) nats; None if the densities of
+            single dimensions are not known in closed form.
     """
     if isinstance(distribution, tfd.Independent):
         inner = distribution.distribution

@@ -42,17 +42,17 @@ def evaluate(
         labels: (N,) integers, for the default feature classifier of "samples".
         features: a Keras model or "pixels", for "samples".
         num_samples: K of the log-likelihood.
-        num_hard: how many of the examples the slow evaluations ("gaps", "ais") look at:
-            the first ones.
-        only: names out of "log_likelihood", "elbo", "information", "latents", "gaps",
-            "ais", "samples"; all that suit but "ais" if None.
+        num_hard: how many examples the slow evaluations ("gaps", "ais") use, from the
+            first one.
+        only: some of "log_likelihood", "elbo", "information", "latents", "gaps", "ais",
+            "samples"; if None, all that suit except "ais".
         seed: of all noise.
 
     Returns:
-        results: by name. Without `only`, "information" is left out where the prior is
-            conditional, "latents" where examples are fewer than 20 or twice the latents,
-            and "samples" under a condition, with masks, under 40 examples, or where there
-            is neither `labels` nor `features`.
+        results: by name. Without `only`, "information" is left out if the prior is
+            conditional, "latents" if there are fewer than 20 examples or fewer than two
+            per latent, and "samples" with a condition, masks, fewer than 40 examples,
+            or neither `labels` nor `features`.
 
     Raises:
         ValueError: if the data do not fit or a name is unknown.

@@ -2,8 +2,8 @@
 
 A matrix product may round a row differently when the number of rows changes. Here every
 example is decoded in the same compiled block whatever else is in the data set, and its
-noise depends on the seed and its position alone. So no estimate depends on how the data
-were cut (or ordered, if `positions` go along), to the last bit, and memory stays at one
+noise depends on the seed and its position alone. So no bit of an estimate depends on
+how the data were split (or ordered, if you pass `positions`), and memory stays at one
 block whatever K and N.
 """
 
@@ -110,9 +110,9 @@ def example_draws(
         x: as for `prepare`.
         num_samples: K, at least 1.
         seed: of the latents.
-        positions: (N,) integers, what the noise of each example depends on; give the
+        positions: (N,) integers that the noise of each example depends on; pass the
             original positions to repeat an estimate on a subset or in another order.
-        tag: tells two uses of one seed apart.
+        tag: distinguishes two uses of one seed.
 
     Returns:
         draws: an iterator over the N examples.
@@ -154,7 +154,7 @@ def _block_rows(vae: Any, num_samples: int) -> int:
 
 
 def has_exact_rate(vae: Any, inputs: Inputs) -> bool:
-    """Says whether KL(q(z|x) || p(z)) has a closed form, by trying it on one example."""
+    """Finds out whether KL(q(z|x) || p(z)) has a closed form, on one example."""
     first = {k: tf.constant(v[:1]) for k, v in inputs.to_dict().items()}
     batch = Inputs(**first)
     try:

@@ -1,4 +1,4 @@
-"""A data set made by rule, whose factors are known: for disentanglement scores."""
+"""A generated data set whose factors are known, for disentanglement scores."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def factor_shapes(
 ) -> FactorShapes:
     """Draws squares, ellipses and hearts of every scale, rotation and position.
 
-    Rotations cover a quarter turn only: beyond it a square looks as it did before, and a
-    factor that cannot be seen cannot be scored.
+    Rotations cover only a quarter turn. After that a square looks as it did before, and
+    a factor that can't be seen can't be scored.
 
     Args:
         size: pixels across, at least 16.

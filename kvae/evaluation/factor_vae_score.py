@@ -19,11 +19,11 @@ def factor_vae_score(
     min_variance: float = 0.01,
     seed: int = 0,
 ) -> float:
-    """Scores whether the latent that does not move tells which factor is held fixed.
+    """Scores whether the latent that varies least tells which factor is held fixed.
 
-    A vote fixes one factor at one level, takes examples with it, and names the latent
-    whose variance, as a share of its overall variance, is least. A table of majorities is
-    made of half of the votes; the score is its accuracy on the other half.
+    A vote fixes one factor at one level, takes examples with this level, and names the
+    latent with the smallest share of its overall variance. Half of the votes make a
+    table of majorities; the score is the accuracy of this table on the other half.
 
     Args:
         latents: (N, D) representation.
@@ -32,11 +32,12 @@ def factor_vae_score(
         batch_size: examples per vote, drawn with replacement.
         min_variance: latents that vary less are collapsed and do not take part. The
             default suits posterior means under N(0, 1) and is that of `latent_usage`;
-            for a representation of another scale give 0, which leaves out constants.
+            for a representation with another scale, pass 0, which only leaves out
+            constants.
         seed: of the votes.
 
     Returns:
-        score: 1/F or so by chance, 1 for a latent or more per factor.
+        score: about 1/F by chance, 1 if each factor has latents of its own.
 
     Raises:
         ValueError: if the arguments do not fit.

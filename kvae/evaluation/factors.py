@@ -1,4 +1,4 @@
-"""What all disentanglement scores check about their arguments."""
+"""The checks of arguments that all disentanglement scores share."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def check_factors(
     single = [i for i, (levels, _) in enumerate(columns) if len(levels) < 2]
     if single:
         raise ValueError(
-            f"factor {single[0]} has a single level in these examples: nothing to score. "
-            "Leave it out."
+            f"factor {single[0]} has a single level in these examples, so there is "
+            "nothing to score. Leave it out."
         )
     return latents, np.stack([inverse for _, inverse in columns], axis=1), flags
 
 
 def split_examples(num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts the examples at random into two halves, for fitting and for scoring."""
+    """Splits the examples at random into two halves, for fitting and for scoring."""
     order = np.random.default_rng(seed).permutation(num)
     return order[: num // 2], order[num // 2 :]

@@ -11,7 +11,7 @@ import numpy as np
 from kvae.core.checks import check_count, check_seed
 from kvae.core.inputs import check_finite
 
-_STEPS = 500  # what a few hundred examples need for features that tell classes apart
+_STEPS = 500  # enough for features that tell classes apart, from a few hundred examples
 
 
 def feature_classifier(
@@ -26,20 +26,20 @@ def feature_classifier(
     """Trains a small classifier on labeled data; its last hidden layer is the features.
 
     Images of at least 8 x 8 pixels get two strided convolutions, anything else two dense
-    layers. Scores in these features compare models trained on this data set with one
-    another and with nothing else: name the classifier whenever you quote one.
+    layers. Use scores in these features only to compare models trained on this data
+    set, and name the classifier whenever you quote one.
 
     Args:
         x: (N, *data_shape) examples, in the units that the samples will have.
         y: (N,) integer labels.
         num_features: width of the feature layer.
-        epochs: passes over the data; if None 5, or in small data what makes 500 steps.
+        epochs: passes over the data; None makes 5, or more to reach 500 steps.
         batch_size: examples per step.
         seed: of weights and shuffling.
 
     Returns:
-        features: a Keras model from (B, *data_shape) to (B, num_features), whose name says
-            its accuracy on the last tenth of the data, which it was not trained on.
+        features: a Keras model from (B, *data_shape) to (B, num_features). Its name
+            states its accuracy on the last tenth of the data, which is held out.
 
     Raises:
         ValueError: if the labels do not fit or are all the same.

@@ -10,8 +10,8 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
 
         d2 = |mean_a - mean_b|^2 + tr(C_a + C_b - 2 (C_a^(1/2) C_b C_a^(1/2))^(1/2))
 
-    It is biased upwards where the samples are not much larger than the number of
-    features: compare only values from the same numbers of examples.
+    It is biased upward unless there are many more examples than features, so compare
+    only values from the same numbers of examples.
 
     Args:
         a: (N, F) features, N at least 2.
@@ -29,7 +29,7 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     shift = float(np.square(a.mean(0) - b.mean(0)).sum())
     cov_a, cov_b = (np.atleast_2d(np.cov(s, rowvar=False)) for s in (a, b))
     # The product of the roots is symmetric and positive, so its eigenvalues are real;
-    # the usual root of C_a C_b is not, and needs its imaginary part thrown away.
+    # the usual root of C_a C_b is not, and its imaginary part would be discarded.
     values, vectors = np.linalg.eigh(cov_a)
     root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
     inner = np.linalg.eigvalsh(root @ cov_b @ root)

@@ -25,7 +25,7 @@ from kvae.masks import nan_as_missing as read_nan
 from kvae.noise import Noise
 
 _CHOICE_TAG = 1
-_FEW = 10.0  # effective samples below which an imputation is not to be trusted
+_FEW = 10.0  # effective samples below which an imputation can't be trusted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,17 +35,17 @@ class ImputationResult(Result):
     Attributes:
         missing: share of the entries that were missing.
         effective_sample_size: mean over examples, from 1 to `num_samples`.
-        smallest_effective_sample_size: the least over examples.
+        smallest_effective_sample_size: the smallest over examples.
         num_examples: N.
         num_samples: K, latents per example.
         num_imputations: M.
         seed: of the latents.
-        warning: in words where few latents count, else "".
-        single: (N, *data_shape), each missing entry at the estimate of its mean given
-            what is observed, which has the least squared error.
-        multiple: (N, M, *data_shape) draws given what is observed, or None if M is 0; use
-            these where the spread matters: averages of single imputations look surer
-            than the data are.
+        warning: in words if few latents count, else "".
+        single: (N, *data_shape), each missing entry at its estimated mean given the
+            observed entries, which has the least squared error.
+        multiple: (N, M, *data_shape) draws given the observed entries, or None if M is
+            0. Use these if the spread matters, because statistics of single imputations
+            look more certain than the data allow.
         per_example_ess: (N,) effective sample sizes.
     """
 
@@ -79,8 +79,8 @@ def impute(
         multiple  z drawn among z_1 .. z_K with probabilities w, then x from p(x|z)
 
     The weights add up to 1; the proposal r is a mixture of q(z | observed) and of the
-    prior. The mean of a categorical column is a mean of level numbers: take draws there.
-    A row without any observed entry is filled in from p(x).
+    prior. The mean of a categorical column is a mean of level numbers, so use the draws
+    instead. A row without any observed entry is filled in from p(x).
 
     Args:
         vae: a `kvae.VAE`, of images or of a table.
@@ -108,8 +108,8 @@ def impute(
         inputs = Inputs.of(x)
         if mask is not None or inputs.mask is not None:
             raise ValueError(
-                "nan_as_missing=True makes the mask of x itself; received a mask too. "
-                "Leave one of them out."
+                "nan_as_missing=True makes the mask from x itself; received a mask "
+                "too. Leave out one of them."
             )
         x = dataclasses.replace(inputs, **read_nan(inputs.x))
     inputs = masked_inputs(vae, x, mask, seed, allow_empty=True)

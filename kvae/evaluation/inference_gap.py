@@ -1,4 +1,4 @@
-"""Where the bound is lost: the gap of the encoder and the gap of the family."""
+"""Why the bound is loose: the gap of the encoder and the gap of the family."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ class InferenceGapResult(Result):
             caller gave.
         optimized_elbo: the bound with q optimized for each example.
         elbo: the bound with the encoder's q.
-        approximation_gap: log p(x) - optimized_elbo: what the family cannot express. The
-            tutorials' "error term", KL(q || p(z|x)) for the best q of the family.
-        amortization_gap: optimized_elbo - elbo: what the encoder loses against fitting
-            each example.
+        approximation_gap: log p(x) - optimized_elbo, the part due to the family. It is
+            the "error term" of tutorials, KL(q || p(z|x)), for the best q of the
+            family.
+        amortization_gap: optimized_elbo - elbo, the loss of the encoder against fitting
+            q to each example.
         total_gap: log p(x) - elbo.
         approximation_share: approximation_gap / total_gap.
         num_examples: N.
@@ -90,7 +91,7 @@ def inference_gap(
     seed: int = 0,
     positions: Any = None,
 ) -> InferenceGapResult:
-    """Splits log p(x) - ELBO into the fault of the family and that of the encoder.
+    """Splits log p(x) - ELBO into a gap of q's family and a gap of the encoder.
 
         approximation gap = log p(x) - max_q ELBO(q)      over q of the posterior's family
         amortization gap  = max_q ELBO(q) - ELBO(q(z|x))
@@ -119,7 +120,7 @@ def inference_gap(
 
     Raises:
         ValueError: if the data do not fit the model, an argument is out of range, or the
-            posterior's parameters cannot be freed.
+            posterior's parameters cannot be optimized freely.
 
     Source: Cremer, Li, Duvenaud 2018, arXiv:1801.03558.
     """
@@ -168,7 +169,7 @@ def inference_gap(
         warning += (
             f"{' Also, ' if warning else ''}the second half of the optimization still "
             f"gained {rising:.2g} nats: the amortization gap is likely larger and the "
-            "approximation gap smaller than said. Raise num_steps."
+            "approximation gap smaller than reported. Raise num_steps."
         )
     return InferenceGapResult(
         log_likelihood=Estimate.mean_of(likelihoods),

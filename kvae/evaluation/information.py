@@ -1,4 +1,4 @@
-"""Where the nats of the rate go: information accounting of the encoder."""
+"""What the nats of the rate are spent on: information, or mismatch with the prior."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class InformationResult(Result):
         num_latents: M, latents that expectations were taken over.
         estimator: its name.
         seed: of the latents.
-        warning: in words where I(x; z) is near its ceiling ln N, else "".
+        warning: in words if I(x; z) is near its ceiling ln N, else "".
     """
 
     rate: Estimate = dataclasses.field(metadata={"unit": "nats"})
@@ -72,10 +72,10 @@ def information(
         I(x; z) = E_q(x,z)[ log q(z|x) - log q(z) ]
         rate    = I(x; z) + KL(q(z) || p(z))
 
-    The aggregate is that of the N examples given, exactly: every latent is compared with
-    all N posteriors. So I(x; z) is the information that z holds about which of the N
-    examples it came from, and cannot exceed ln N. A prior p(z|c) is another one for each
-    condition: then give examples of one condition at a time.
+    The aggregate posterior is exact for the N given examples: every latent is compared
+    with all N posteriors. So I(x; z) is the information that z has about which of the N
+    examples it came from, and can't exceed ln N. A prior p(z|c) differs between
+    conditions, so pass examples of one condition at a time.
 
     Args:
         vae: a `kvae.VAE`.
@@ -99,8 +99,8 @@ def information(
     num = len(inputs.x)
     if num < 2:
         raise ValueError(
-            f"information needs at least 2 examples; received {num}. I(x; z) cannot "
-            "exceed ln N: give some thousands."
+            f"information needs at least 2 examples; received {num}. I(x; z) can't "
+            "exceed ln N, so pass a few thousand."
         )
     condition = _one_condition(vae, inputs)
     num_latents = min(check_count("num_latents", num_latents, 2), num)
@@ -149,7 +149,7 @@ def information(
 
 
 def _one_condition(vae: Any, inputs: Inputs) -> Tensor | None:
-    # What p(z|c) is given, (1, ...); None where one p(z) holds for all examples.
+    # The c of p(z|c), (1, ...); None if one p(z) holds for all examples.
     if inputs.condition is None or not vae.prior.conditional:
         return None
     given = np.asarray(inputs.condition)
@@ -158,8 +158,8 @@ def _one_condition(vae: Any, inputs: Inputs) -> Tensor | None:
         raise ValueError(
             "information compares all latents with one prior, but "
             f"{type(vae.prior).__name__} has one for each condition, and example "
-            f"{int(other.argmax())} has another condition than example 0. Give examples "
-            "of one condition at a time."
+            f"{int(other.argmax())} has another condition than example 0. Pass "
+            "examples of one condition at a time."
         )
     return tf.constant(given[:1])
 

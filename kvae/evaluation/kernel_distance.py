@@ -18,18 +18,18 @@ def kernel_distance(
         distance = mean_{i != j} k(a_i, a_j) + mean_{i != j} k(b_i, b_j)
                    - 2 mean k(a_i, b_j)
 
-    The samples are cut into disjoint random blocks; value and standard error are those
-    of the mean over blocks. Unlike the Frechet distance it has no bias that depends on
-    the number of examples.
+    The samples are split into disjoint random blocks; value and standard error are
+    those of the mean over blocks. Unlike the Frechet distance it has no bias that
+    depends on the number of examples.
 
     Args:
         a: (N, F) features.
         b: (M, F) features.
         num_blocks: how many blocks.
-        seed: of the cut.
+        seed: of the split into blocks.
 
     Returns:
-        distance: 0 in expectation where both come from one law; it can be negative.
+        distance: 0 in expectation if both come from one law; it can be negative.
 
     Raises:
         ValueError: if the shapes do not fit or there are fewer than 2 examples a block.

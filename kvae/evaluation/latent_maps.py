@@ -35,8 +35,8 @@ class LatentMap:
 def latent_map(vae: Any, x: Any, *, seed: int = 0) -> LatentMap:
     """Places each example's posterior mean on a plane.
 
-    Two latent dimensions are shown as they are. Of more, the two directions along which
-    the posterior means vary most (principal components).
+    Two latent dimensions are shown as they are. If there are more, the axes are the two
+    directions along which the posterior means vary most (principal components).
 
     Args:
         vae: a `kvae.VAE` with at least 2 latent dimensions.
@@ -51,14 +51,14 @@ def latent_map(vae: Any, x: Any, *, seed: int = 0) -> LatentMap:
     """
     if vae.latent_dim < 2:
         raise ValueError(
-            "a map needs at least 2 latent dimensions; the model has 1. Look at "
+            "a map needs at least 2 latent dimensions; the model has 1. Use "
             "traversals instead."
         )
     means = encodings(vae, x, seed).mean.astype("float64")
     if vae.latent_dim == 2:
         return LatentMap(means, np.eye(2), 1.0, ("z[0]", "z[1]"))
     centered = means - means.mean(0)
-    # Of one example the second direction is any.
+    # With one example, any second direction will do.
     _, sizes, directions = np.linalg.svd(centered, full_matrices=len(centered) < 2)
     total = float(np.square(sizes).sum())
     axes = directions[:2]
@@ -90,8 +90,9 @@ def traversals(
         num_steps: pictures per latent.
         span: from -span to span, in the units of z. On the unit sphere z is scaled back
             to length 1 after the move.
-        condition: (1, ...) what p(x|z,c) is given, or None.
-        mask: in the shape of x, 1 where it is observed; None for everywhere.
+        condition: (1, ...) the c of p(x|z,c), or None.
+        mask: in the shape of x, 1 where it is observed; None if it is observed
+            everywhere.
 
     Returns:
         images: (len(dimensions), num_steps, *data_shape) means of p(x|z).
@@ -138,7 +139,7 @@ def latent_grid(vae: Any, num_steps: int = 15) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         images: (num_steps, num_steps, *data_shape): z[0] grows along the second axis,
             z[1] falls along the first, as in a plot.
-        steps: (num_steps,) the values of each latent.
+        steps: (num_steps,) the values that each latent takes.
 
     Raises:
         ValueError: if the model has another number of latent dimensions, or they are not
@@ -146,13 +147,13 @@ def latent_grid(vae: Any, num_steps: int = 15) -> tuple[np.ndarray, np.ndarray]:
     """
     if vae.prior.space != "R^D":
         raise ValueError(
-            f"a grid covers R^2; the latents of this model live on {vae.prior.space}. "
-            "Look at traversals instead."
+            f"a grid covers R^2; the latents of this model are on {vae.prior.space}. "
+            "Use traversals instead."
         )
     if vae.latent_dim != 2:
         raise ValueError(
-            f"a grid covers 2 latent dimensions; the model has {vae.latent_dim}. "
-            "Look at traversals instead."
+            f"a grid covers 2 latent dimensions; the model has {vae.latent_dim}. Use "
+            "traversals instead."
         )
     check_count("num_steps", num_steps, 2)
     normal = statistics.NormalDist()

@@ -16,7 +16,7 @@ from kvae.evaluation.linear_rate import linear_rate
 from kvae.evaluation.result import Result
 from kvae.likelihoods import Categorical
 
-_LEAST = 20  # examples; they tell a variance to a third
+_LEAST = 20  # examples; they measure a variance to within a third
 _NOTHING_TO_ENCODE = 0.5  # nats
 _LITTLE = 0.25  # of the linear rate; binary data need about half of it
 _CURES = (
@@ -36,16 +36,16 @@ class LatentUsage(Result):
         latent_dim: D.
         threshold: of the variance.
         rate: nats per example, sum over dimensions and beyond.
-        linear_rate: what as many latents of the best linear-Gaussian model of x carry, in
-            nats per example: a yardstick. None where it says nothing: under conditions
-            and masks, and for categories.
-        dimensions_for_99_percent_of_rate: how many, largest first; None where the rate
-            has no split by dimension.
-        collapsed: whether the latents carry (almost) nothing of what there is to encode.
+        linear_rate: what the same number of latents would carry in the best
+            linear-Gaussian model of x, in nats per example, as a yardstick. None if it
+            says nothing: under conditions and masks, and for categories.
+        dimensions_for_99_percent_of_rate: how many, largest first; None if the rate has
+            no split by dimension.
+        collapsed: whether the latents carry (almost) none of the information in x.
         verdict: in words, with what to try.
         num_examples: N.
         mean_variance: (D,) variance over x of the posterior mean.
-        rate_per_dimension: (D,) nats; None where the posterior or the prior is not
+        rate_per_dimension: (D,) nats; None if the posterior or the prior is not
             factorized, or the prior is conditional.
     """
 
@@ -74,13 +74,13 @@ def latent_usage(
 
         active = #{ d : Var_x( E_q(z|x)[z[d]] ) > threshold * s }
 
-    where s is 1, and 1/D on the unit sphere, the variance of its uniform law. The rate is
-    split where it has a closed form or the densities are products of dimensions:
+    where s is 1 or, on the unit sphere, 1/D, the variance of its uniform law. The rate
+    is split if it has a closed form or the densities are products over dimensions:
 
         rate_d = mean_x KL(q(z[d]|x) || p(z[d]))
 
-    The verdict compares the rate with `linear_rate`, what the data have to offer to a
-    linear model with as many latents.
+    The verdict compares the rate with `linear_rate`, the rate of a linear model of the
+    same data with as many latents.
 
     Args:
         vae: a `kvae.VAE`.
@@ -164,7 +164,7 @@ def _needed(per_dimension: np.ndarray) -> int:
 
 
 def least_examples(vae: Any) -> int:
-    """How many examples `latent_usage` needs to judge a model."""
+    """Returns how many examples `latent_usage` needs to judge a model."""
     return max(_LEAST, 2 * int(vae.latent_dim))
 
 
@@ -194,12 +194,12 @@ def _verdict(
     carried = f"{max(rate, 0.0):.3g} nats"
     if linear is not None and max(linear, rate) < _NOTHING_TO_ENCODE:
         return False, (
-            f"the latents carry {carried}, and a linear model of x with as many would "
-            f"carry {linear:.2g}: there is hardly anything to encode."
+            f"the latents carry {carried}, and a linear model of x with as many "
+            f"latents would carry {linear:.2g}: there is hardly anything to encode."
         )
     offered = sign = ""
     if linear is not None:
-        offered = f"; a linear model of x with as many carries {linear:.3g}"
+        offered = f"; a linear model of x with as many latents carries {linear:.3g}"
         sign = ": no sign of collapse"
     to_encode = linear or 0.0
     if active == 0 or rate < max(0.1, 0.05 * to_encode):

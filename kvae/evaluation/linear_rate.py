@@ -15,12 +15,12 @@ def linear_rate(x: np.ndarray, dim: int) -> float:
 
     with the largest eigenvalues lambda of the covariance of x, and s^2 the mean of the
     others (probabilistic PCA). Directions come from one half of the examples, variances
-    along them from the other, and both halves take turns: of noise alone the estimate is
-    near 0, however few the examples.
+    along them from the other half, and both halves take turns. So the estimate for pure
+    noise is near 0, however few the examples.
 
     Args:
-        x: (N, ...) numbers in units that count alike, N at least 4.
-        dim: how many latents; one fewer than entries at most.
+        x: (N, ...) numbers in comparable units, N at least 4.
+        dim: how many latents, less than the number of entries.
 
     Returns:
         rate: nats per example.

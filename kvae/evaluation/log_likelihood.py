@@ -13,7 +13,7 @@ from kvae.core.inputs import Inputs
 from kvae.evaluation.examples import example_draws
 from kvae.evaluation.result import Estimate, Result
 
-_FEW = 10.0  # effective samples below which one estimate is not to be trusted
+_FEW = 10.0  # effective samples below which one estimate can't be trusted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,15 +21,15 @@ class LogLikelihoodResult(Result):
     """How probable the model finds the data.
 
     Attributes:
-        log_likelihood: mean over examples; its error is the one of the sample of
-            examples, std / sqrt(N).
+        log_likelihood: mean over examples; its error comes from the choice of examples,
+            std / sqrt(N).
         monte_carlo_error: standard error of that mean from the finite number of latents;
             NaN for one.
         bias: by how much the mean is expected to lie below log p(x), to second order,
             -mean( (1/ESS - 1/K) / 2 ); meaningless where the weights are degenerate.
         bits_per_dim: -log_likelihood / (ln 2 * entries), the observed ones.
         effective_sample_size: mean over examples of (sum w)^2 / sum w^2, from 1 to K.
-        smallest_effective_sample_size: the least over examples.
+        smallest_effective_sample_size: the smallest over examples.
         num_examples: N.
         num_samples: K, latents per example.
         estimator: its name.
@@ -61,9 +61,9 @@ def log_likelihood(
 
         log p(x) ~ log( sum_k w_k / K ),   w_k = p(x|z_k) p(z_k) / q(z_k|x),  z_k ~ q
 
-    The expectation of the estimate never exceeds log p(x) and comes closer with K. The
-    same seed gives the same bits, in any order of the examples if `positions` go along,
-    and on any subset; memory does not grow with K or N.
+    The expectation of the estimate never exceeds log p(x), and approaches it as K
+    grows. The same seed gives the same bits, in any order and on any subset of the
+    examples if you pass `positions`; memory does not grow with K or N.
 
     Args:
         vae: a `kvae.VAE`.
@@ -75,7 +75,7 @@ def log_likelihood(
             None.
 
     Returns:
-        result: values, errors, and a warning in words where they are not to be trusted.
+        result: values, errors, and a warning in words if they can't be trusted.
 
     Raises:
         ValueError: if the data do not fit the model or an argument is out of range.
@@ -145,12 +145,12 @@ def relative_variance(sizes: np.ndarray, num_samples: int) -> np.ndarray:
         variance: (N,), that of log p(x) to first order; NaN for one sample.
     """
     if num_samples == 1:
-        return np.full_like(sizes, np.nan)  # one sample tells no error
+        return np.full_like(sizes, np.nan)  # one sample gives no error
     return np.maximum(1.0 / sizes - 1.0 / num_samples, 0.0)
 
 
 def degenerate_warning(values: np.ndarray, sizes: np.ndarray, num_samples: int) -> str:
-    """Says in words why log p(x) is not to be trusted, or "".
+    """Says in words why log p(x) can't be trusted, or "".
 
     Args:
         values: (N,) estimates, nats.

@@ -12,21 +12,22 @@ from kvae.evaluation.factors import check_factors
 def mutual_information_gap(
     latents: Any, factors: Any, num_bins: int | None = None
 ) -> float:
-    """Scores how much one latent knows of a factor that no other latent does.
+    """Scores how much one latent knows about a factor that no other latent does.
 
         MIG = mean_f ( I(z_best; f) - I(z_second; f) ) / H(f)
 
-    Each latent is cut into bins of equal width between its extremes, and the mutual
+    Each latent is divided into bins of equal width between its extremes, and the mutual
     information is that of the table of counts.
 
     Args:
         latents: (N, D) representation, at least 2 latents.
         factors: (N, F) integer levels.
-        num_bins: bins per latent; with fewer than a factor has levels not even perfect
-            latents reach 1. None takes 20, or as many as the most levels.
+        num_bins: bins per latent. With fewer bins than a factor has levels, not even
+            perfect latents reach 1. None takes 20, or the largest number of levels if
+            that is more.
 
     Returns:
-        score: from 0 to 1, which is one latent per factor.
+        score: from 0 to 1; at 1, each factor has one latent.
 
     Raises:
         ValueError: if the arguments do not fit.

@@ -23,7 +23,7 @@ def maximum_mean_discrepancy(a: np.ndarray, b: np.ndarray) -> float:
         b: (M, D) latents, M at least 2.
 
     Returns:
-        mmd: 0 in expectation where both come from one law; it can be negative.
+        mmd: 0 in expectation if both come from one law; it can be negative.
 
     Raises:
         ValueError: if the shapes do not fit or a sample has fewer than 2 rows.

@@ -55,7 +55,7 @@ def neighbor_scores(
         num_neighbors: k, less than N and M.
 
     Returns:
-        scores: each from 0 to 1, but density, which has no ceiling.
+        scores: each from 0 to 1, except density, which has no upper limit.
 
     Raises:
         ValueError: if the shapes do not fit or there are too few examples.

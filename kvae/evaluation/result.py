@@ -32,7 +32,7 @@ class Estimate:
         return cls(float(values.mean()), float(error))
 
     def to_dict(self) -> dict[str, float | None]:
-        """The two numbers by name; what is not finite becomes None, as JSON wants it."""
+        """Returns the two numbers by name, with None for NaN and infinity, as in JSON."""
         return {
             "value": _finite(self.value),
             "standard_error": _finite(self.standard_error),
@@ -53,9 +53,9 @@ class Estimate:
 class Result:
     """Base of all results.
 
-    Subclassing guide: declare frozen fields. Numbers, `Estimate`s, strings and arrays of
-    one value per example or per latent print and serialize by themselves; a field's
-    `metadata={"unit": ...}` is printed behind it.
+    Subclassing guide: declare frozen fields. Numbers, `Estimate`s, strings, and arrays
+    of one value per example or per latent are printed and serialized automatically; a
+    field's `metadata={"unit": ...}` is printed after its value.
     """
 
     def to_dict(self, arrays: bool = False) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Result:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # A class of its own __repr__ keeps it: `dataclass` would print whole arrays.
+        # Subclasses keep this __repr__; that of `dataclass` would print whole arrays.
         cls.__repr__ = Result.__str__  # type: ignore[assignment]
 
     def _repr_html_(self) -> str:

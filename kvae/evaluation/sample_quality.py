@@ -18,13 +18,13 @@ from kvae.evaluation.result import Estimate, Result
 
 @dataclasses.dataclass(frozen=True)
 class SampleQualityResult(Result):
-    """Samples against data, in the features of a network.
+    """How samples compare with data, in the features of a network.
 
     Attributes:
-        frechet: Frechet distance, squared; biased upwards in small samples.
-        frechet_of_half: the same between a half of the data, drawn at random, and as many
-            samples: the one to hold against `frechet_of_data`.
-        frechet_of_data: the same between that half of the data and the other.
+        frechet: Frechet distance, squared; biased upward for small samples.
+        frechet_of_half: the same between a random half of the data and as many samples;
+            compare it with `frechet_of_data`.
+        frechet_of_data: the same between that half of the data and the other half.
         kernel: kernel distance, unbiased, with its standard error over blocks.
         precision: share of samples that lie within the data.
         recall: share of data that lie within the samples.
@@ -65,9 +65,9 @@ def sample_quality(
     """Compares samples of the model with data.
 
     The samples are the means of p(x|z), as `vae.sample` shows them. Distances in pixels
-    say little, so features are needed: those of a network the caller gives, or of a small
-    classifier trained here on the labels. There are no downloaded weights, so these
-    numbers must not be compared with published ones in Inception features.
+    say little, so features are needed: those of a network that you pass, or of a small
+    classifier trained here on the labels. No weights are downloaded, so don't compare
+    these numbers with published ones in Inception features.
 
     Args:
         vae: a `kvae.VAE` without condition.
@@ -88,9 +88,10 @@ def sample_quality(
     inputs = prepare(vae, x)
     if inputs.condition is not None or inputs.mask is not None:
         raise ValueError(
-            "sample_quality compares unconditional samples with complete data; it takes "
-            "x alone. For a conditional model score vae.sample(..., condition=...) with "
-            "frechet_distance, kernel_distance and neighbor_scores."
+            "sample_quality compares unconditional samples with complete data; it "
+            "takes x alone. For a conditional model, score vae.sample(..., "
+            "condition=...) with frechet_distance, kernel_distance and "
+            "neighbor_scores."
         )
     data = np.asarray(inputs.x, "float32")
     if len(data) < 40:
@@ -100,8 +101,8 @@ def sample_quality(
     if features is None:
         if labels is None:
             raise ValueError(
-                "sample_quality needs a feature space: give labels, to train a small "
-                'classifier, or features=, a Keras model, or features="pixels".'
+                "sample_quality needs a feature space: pass labels to train a small "
+                'classifier, features= with a Keras model, or features="pixels".'
             )
         features = feature_classifier(data, labels, seed=check_seed(seed))
         said = f"last hidden layer of a small network trained here ({features.name})"
@@ -118,7 +119,7 @@ def sample_quality(
     real_features = extract_features(features, data)
     fake_features = extract_features(features, fake)
     shuffled = real_features[np.random.default_rng(seed).permutation(len(data))]
-    half = min(len(data) // 2, len(fake))  # the bias goes with the number of examples
+    half = min(len(data) // 2, len(fake))  # the bias depends on the number of examples
     near = neighbor_scores(real_features, fake_features, num_neighbors)
     return SampleQualityResult(
         frechet=frechet_distance(real_features, fake_features),
@@ -142,6 +143,6 @@ def _warning(num: int, width: int) -> str:
         return ""
     return (
         f"{num} examples or samples are few for {width} features: the Frechet distance is "
-        "biased upwards. Compare it only with values from as many, or read the kernel "
-        "distance."
+        "biased upward. Compare it only with values from as many examples, or read "
+        "the kernel distance."
     )

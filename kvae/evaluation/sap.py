@@ -24,17 +24,17 @@ def separated_attribute_predictability(
 
     The score of an ordered factor is the squared correlation with the latent. That of a
     categorical factor is the accuracy of a logistic regression on the latent alone, on
-    held-out examples, as a share of what lies between chance and 1: with plain accuracy,
-    as published, chance would keep a perfect representation below 1.
+    held-out examples, rescaled so that chance is 0: with plain accuracy, as published,
+    chance would keep a perfect representation below 1.
 
     Args:
         latents: (N, D) representation, at least 2 latents.
         factors: (N, F) integer levels.
         categorical: per factor, whether its levels have no order; none if None.
-        seed: of the cut into fitting and held-out halves.
+        seed: of the split into fitting and held-out halves.
 
     Returns:
-        score: from 0 to 1, which is one linear latent per factor.
+        score: from 0 to 1; at 1, each factor has one linear latent.
 
     Raises:
         ValueError: if the arguments do not fit.

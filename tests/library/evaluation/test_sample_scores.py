@@ -165,7 +165,7 @@ def test_sample_quality_says_what_the_features_are(digits):
     assert "'mine'" in sample_quality(vae, x[:50], features=own).features
     pixels = sample_quality(vae, x[:50], features="pixels")
     assert pixels.features == "the pixels themselves"
-    with pytest.raises(ValueError, match="needs a feature space: give labels"):
+    with pytest.raises(ValueError, match="needs a feature space: pass labels"):
         sample_quality(vae, x[:50])
     with pytest.raises(ValueError, match="at least 40 examples; received 10"):
         sample_quality(vae, x[:10], y[:10])

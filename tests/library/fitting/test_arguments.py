@@ -103,7 +103,7 @@ def test_examples_are_held_out_only_where_nothing_else_validates():
     ("arguments", "message"),
     [
         ({"validation_split": 20}, "a fraction between 0 and 1 .* received 20"),
-        ({"validation_split": 0.999}, "on both sides; received 0.999 for 50"),
+        ({"validation_split": 0.999}, "in both parts; received 0.999 for 50"),
         ({"batch_size": -1}, "batch_size must be an integer of at least 1"),
         ({"batch_size": 2.5}, "batch_size must be an integer of at least 1"),
     ],

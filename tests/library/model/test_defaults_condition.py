@@ -63,7 +63,7 @@ def test_a_condition_that_nobody_takes_is_refused():
         "encoder": kvae.networks.mlp((36,), (8,)),
         "decoder": kvae.networks.mlp((2,), (8,), role="decoder"),
     }
-    with pytest.raises(ValueError, match="a decoder that take none"):
+    with pytest.raises(ValueError, match="the decoder take none"):
         kvae.VAE.for_data(x, 2, labels, **plain)
     with pytest.raises(ValueError, match="received a prior too"):
         kvae.VAE.for_data(x, 2, labels, True, prior=kvae.priors.StandardNormal(2))

@@ -141,7 +141,7 @@ def test_traversals_stay_on_the_sphere(spherical, images):
     z[:, 1] = steps
     z /= np.sqrt(np.square(z).sum(axis=1, keepdims=True))
     np.testing.assert_allclose(pictures[0], spherical.decode(z).mean(), atol=1e-6)
-    with pytest.raises(ValueError, match="live on the unit sphere"):
+    with pytest.raises(ValueError, match="are on the unit sphere"):
         evaluation.latent_grid(spherical)
     names = ("elbo", "latents")
     results = evaluation.evaluate(spherical, images, only=names)

@@ -87,5 +87,5 @@ def test_resume_takes_no_changes(tmp_path: pathlib.Path, given: dict[str, Any]) 
 def test_what_is_no_run_is_named(tmp_path: pathlib.Path) -> None:
     with pytest.raises(UserError, match="there is no run"):
         resume(tmp_path / "none")
-    with pytest.raises(UserError, match="holds no config.toml"):
+    with pytest.raises(UserError, match="has no config.toml"):
         resume(tmp_path)
