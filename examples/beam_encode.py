@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--divisor",
         type=float,
-        help="by which values were divided in training, 255 for bytes; floats need none",
+        help="the number that training divided by, 255 for bytes; floats need none",
     )
     parser.add_argument("--out", required=True, help="of the Parquet files, a prefix")
     parser.add_argument("--block", type=int, default=512, help="examples per pass")

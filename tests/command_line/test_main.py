@@ -106,7 +106,7 @@ def test_a_real_process_is_quiet_and_exits_with_2(tmp_path: pathlib.Path) -> Non
         ("train --epochs x", "argument --epochs: invalid int value: 'x'"),
         (
             "train digits --latent-dim 0",
-            "latent_dim must be a whole number, at least 1",
+            "latent_dim must be an integer from 1",
         ),
         ("train digits --set epoch=3", "no key 'epoch'. Did you mean epochs?"),
         ("train digits --set epochs", "--set takes key=value"),

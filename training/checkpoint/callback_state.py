@@ -1,4 +1,4 @@
-"""What callbacks remember between epochs, saved and put back."""
+"""What callbacks remember between epochs, saved and restored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 _LOG = logging.getLogger("kvae")
 _ARRAY = "__array__"
 
-# What Keras' own callbacks keep; one of ours lists it in `saved_attributes`.
+# What Keras' own callbacks keep; ours list it in `saved_attributes`.
 _KERAS: dict[Any, tuple[str, ...]] = {
     keras.callbacks.EarlyStopping: (
         "wait",
@@ -39,10 +39,10 @@ def callback_states(
     """Collects what callbacks remember.
 
     Args:
-        callbacks: of a fit. One of the user's own takes part if it has
-            `saved_attributes`, the names of attributes that are numbers, texts, arrays,
-            or lists and dicts of these.
-        arrays: the arrays that are found are added to it.
+        callbacks: of a fit. A user's own callback takes part if it has
+            `saved_attributes`, the names of attributes that are numbers, strings,
+            arrays, or lists and dicts of these.
+        arrays: receives the arrays that are found.
 
     Returns:
         states: for JSON, one for each callback that has any.
@@ -60,7 +60,7 @@ def callback_states(
 def set_callback_states(
     callbacks: Sequence[Any], states: Sequence[Any], arrays: Sequence[np.ndarray]
 ) -> None:
-    """Puts back what callbacks remembered; warns of those that were not there then."""
+    """Restores what callbacks remembered; warns of callbacks without a saved state."""
     waiting = list(states)
     for callback in callbacks:
         if not _names(callback):
@@ -76,9 +76,9 @@ def set_callback_states(
 
 
 def no_saves(callbacks: Sequence[Any]) -> None:
-    """Keeps models from being saved under the names of batches that are skipped.
+    """Prevents saving models under the names of skipped batches.
 
-    It holds until `set_callback_states` puts the counts back.
+    This lasts until `set_callback_states` restores the counts.
     """
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.ModelCheckpoint):
@@ -106,7 +106,7 @@ def _pack(value: Any, arrays: list[np.ndarray]) -> Any:
 def _unpack(value: Any, arrays: Sequence[np.ndarray]) -> Any:
     if isinstance(value, dict):
         if set(value) == {_ARRAY}:
-            return arrays[value[_ARRAY]][()]  # a number of NumPy stays one
+            return arrays[value[_ARRAY]][()]  # a NumPy number stays one
         return {key: _unpack(item, arrays) for key, item in value.items()}
     if isinstance(value, list):
         return [_unpack(item, arrays) for item in value]

@@ -40,29 +40,29 @@ class Checkpoint(keras.callbacks.Callback):
 
         vae.fit(x, epochs=100, callbacks=[kvae.training.Checkpoint("runs/a")])
 
-    If the folder holds a checkpoint, `fit` begins where that was made, within an epoch
-    too, and ends with the weights and the history, bit for bit, of a fit that was never
-    interrupted. Saved are weights, optimizer, counters that schedules and noise depend
-    on, states of seed generators, the metrics of the current epoch, the
-    history, and what Keras' callbacks for early stopping, learning rates and best
-    models remember. Batches that were trained on are skipped; other callbacks see them
-    go by.
+    If the folder holds a checkpoint, `fit` resumes from it, even within an epoch, and
+    ends with the weights and the history, bit for bit, of a fit that was never
+    interrupted. A checkpoint holds the weights, the optimizer, counters that schedules
+    and noise depend on, states of seed generators, the metrics of the current epoch,
+    the history, and what Keras' callbacks for early stopping, learning rates and best
+    models remember. Batches that were already trained on are skipped, but other
+    callbacks are called for them.
 
-    At SIGTERM and Ctrl-C training stops after the batch that is under way, and is saved.
-    A second process on the same folder is refused. A damaged checkpoint is named, and
-    the one before it is taken. Of several workers the first one writes, all read the
-    same folder, and all stop when one is asked to.
+    On SIGTERM and Ctrl-C, training stops after the current batch, and is saved. A
+    second process on the same folder is refused. If a checkpoint is damaged, the log
+    names it, and the one before it is used. Of several workers, the first one writes,
+    all read the same folder, and all stop when one is asked to.
 
     Args:
         run_dir: folder of the run; checkpoints go into its subfolder `checkpoints`.
         every: how often to save: "1 minute", "500 steps", "2 epochs" or "never", which
-            leaves the signals and the end.
-        keep: how many checkpoints stay, at least 2.
-        batches_from: makes the data set of `fit` from a given batch on, where
-            `steps_per_epoch` is given; without it batches are read and thrown away.
+            saves only on signals and at the end.
+        keep: how many checkpoints to keep, at least 2.
+        batches_from: makes the data set of `fit` from a given batch on, if
+            `steps_per_epoch` is given; without it, batches are read and discarded.
         lock: False if the caller holds the lock of the run.
-        belongs_to: what decides the numbers of the run, as JSON has it; a checkpoint
-            that was saved with something else is refused. None compares nothing.
+        belongs_to: what decides the numbers of the run, as JSON types; a checkpoint
+            that was saved with other values is refused. None compares nothing.
 
     Raises:
         UserError: if `every` is not an interval.
@@ -97,14 +97,14 @@ class Checkpoint(keras.callbacks.Callback):
         self._saved: Position | None = None
         self._began = self._saved_at = 0.0
         self._steps = 0  # since the last checkpoint
-        self._reached = 0  # steps of this epoch, once those under way are done
+        self._reached = 0  # steps of this epoch, once the current ones are done
         self._skipped: SkippedSteps | None = None
 
     @contextlib.contextmanager
     def around_fit(
         self, model: Any, arguments: dict[str, Any]
     ) -> Iterator[dict[str, Any]]:
-        """Holds lock and signals while `fit` runs, and puts model and data in place.
+        """Holds lock and signals while `fit` runs, and restores model and data.
 
         `kvae.VAE.fit` calls it.
 
@@ -113,11 +113,11 @@ class Checkpoint(keras.callbacks.Callback):
             arguments: of `fit`, by name.
 
         Yields:
-            arguments: of `fit`, from where the last checkpoint was made.
+            arguments: of `fit`, from the last checkpoint on.
 
         Raises:
             UserError: if another process holds the folder, its checkpoints are of
-                another model, or the data cannot be had again.
+                another model, or the data can't be read again.
         """
         self._workers = Workers(model.distribute_strategy)
         with contextlib.ExitStack() as stack:
@@ -139,7 +139,7 @@ class Checkpoint(keras.callbacks.Callback):
         if self._workers.is_first:
             self.folder.clean()
             found = self.folder.load()
-        self._workers.wait()  # damaged files are put aside before the others look
+        self._workers.wait()  # damaged files are set aside before the others look
         return found if self._workers.is_first else self.folder.load()
 
     def _placed(self, model: Any, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -162,8 +162,8 @@ class Checkpoint(keras.callbacks.Callback):
         per_execution = model.steps_per_execution
         self._data = RepeatableData(arguments, seed, per_execution, self.batches_from)
         self._position, self._saved = position, None
-        # First in the list: what others do to the weights for their own ends, such as
-        # putting averages in place while an epoch is measured, comes after.
+        # First in the list, before other callbacks change the weights for a while, for
+        # example to averages while an epoch is measured.
         callbacks = [self, *self._others]
         return {**self._data.arguments_at(position), **begins, "callbacks": callbacks}
 
@@ -173,7 +173,7 @@ class Checkpoint(keras.callbacks.Callback):
         self._steps = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Puts callbacks and metrics back, or saves what the epoch before has ended."""
+        """Restores callbacks and metrics, or saves the end of the last epoch."""
         self._data.begin(epoch)
         self._reached = 0
         if self._resumed is None:
@@ -188,7 +188,7 @@ class Checkpoint(keras.callbacks.Callback):
             self._resumed = None
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Saves what the batches before have come to, if it is time."""
+        """Saves the result of the batches so far, if it is time."""
         self._reached = batch + self.model.steps_per_execution
         if batch >= self._position.step:
             self._stop_skipping()
@@ -206,12 +206,12 @@ class Checkpoint(keras.callbacks.Callback):
             self._save_if_due()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Notes that the epoch has ended; it is saved when all callbacks have."""
+        """Notes that the epoch has ended; it is saved when all callbacks have run."""
         self._stop_skipping()
         self._position = Position(epoch + 1, 0)
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Saves the end, so that nothing is lost before the model is."""
+        """Saves the end, so that nothing is lost before the model is saved."""
         if self._resumed is not None:  # there was nothing left to train
             self._restore()
             return
@@ -264,7 +264,7 @@ class Checkpoint(keras.callbacks.Callback):
         if self._skipped is not None:
             self._skipped.stop()
             self._skipped = None
-            self._restore()  # others began the epoch, and saw its batches, once more
+            self._restore()  # other callbacks saw the epoch begin once more
             self._resumed = None
 
     def _explained(self, model: Any, error: Diverged) -> Diverged:
@@ -277,7 +277,7 @@ class Checkpoint(keras.callbacks.Callback):
         write(state, arrays[: facts["state"]])
         stop = next((c for c in self._others if isinstance(c, StopOnDivergence)), None)
         watch = StopOnDivergence() if stop is None else StopOnDivergence(stop.growth)
-        if stop is not None and good != Position():  # else the first loss comes again
+        if stop is not None and good != Position():  # else the first loss would recur
             watch.first = stop.first
         end = Position(self._position.epoch, max(self._reached, self._position.step))
         found = None
@@ -286,11 +286,11 @@ class Checkpoint(keras.callbacks.Callback):
         if found is None:
             write(state, arrays[: facts["state"]])
             return Diverged(
-                f"{error} It did not come again from {good} on; the weights are those "
-                f"of {good}, which {self.folder.path} holds."
+                f"{error} It did not recur from {good} on; the weights are those of "
+                f"{good}, saved in {self.folder.path}."
             )
         return Diverged(
             f"training diverged at step {found.step}: the loss of its batch is "
-            f"{found.loss:g}, and {found.place}. {ADVICE} The weights before it "
-            f"are kept; {self.folder.path} holds {good}."
+            f"{found.loss:g}, and {found.place}. {ADVICE} The weights before it are "
+            f"kept; {good} is saved in {self.folder.path}."
         )

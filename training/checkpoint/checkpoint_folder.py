@@ -1,4 +1,4 @@
-"""The checkpoints of a run on disk: whole or not there, and the last good one found."""
+"""The checkpoints of a run on disk: complete or absent; finds the last good one."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Position:
     """A moment of training.
 
     Attributes:
-        epoch: epochs that are done.
-        step: steps of the next epoch that are done.
+        epoch: finished epochs.
+        step: finished steps of the next epoch.
     """
 
     epoch: int = 0
@@ -38,20 +38,20 @@ class Position:
 class CheckpointFolder:
     """Writes checkpoints, keeps the last few, and reads the last good one.
 
-    A checkpoint is one .npz file of NumPy: a zip archive in which every array has its
-    CRC-32. It is written beside, flushed to the disk and renamed. Nothing is unpickled.
+    A checkpoint is one .npz file: a zip archive in which every array has its CRC-32. It
+    is written under another name, flushed to the disk, and renamed. Nothing is
+    unpickled.
 
     Args:
-        path: of the folder; made when something is written.
-        keep: how many checkpoints stay, at least 2 so that a damaged one has another
-            behind it.
+        path: of the folder; created when something is written.
+        keep: how many checkpoints to keep, at least 2 in case the last one is damaged.
     """
 
     def __init__(self, path: pathlib.Path, keep: int = 2) -> None:
         if keep < 2:
             raise ValueError(
-                f"keep must be at least 2, so that a damaged checkpoint has another "
-                f"behind it; received {keep}."
+                "keep must be at least 2, in case the last checkpoint is damaged; "
+                f"received {keep}."
             )
         self.path = path
         self.keep = keep
@@ -66,7 +66,7 @@ class CheckpointFolder:
         """Writes a checkpoint, then removes those that are too old.
 
         Args:
-            position: its place among the others.
+            position: the moment of training.
             arrays: of any shapes and dtypes.
             facts: whatever JSON can hold.
 
@@ -74,8 +74,8 @@ class CheckpointFolder:
             path: of the new file.
 
         Raises:
-            WriteError: if the disk is full or the system refuses; the checkpoints that
-                stood there still stand.
+            WriteError: if the disk is full or the system refuses; earlier checkpoints
+                are unchanged.
         """
         facts = {"format": _FORMAT, "arrays": len(arrays), **facts}
         members: dict[str, Any] = {
@@ -90,27 +90,31 @@ class CheckpointFolder:
         return path
 
     def load(self) -> tuple[Position, list[np.ndarray], dict[str, Any]] | None:
-        """Reads the last checkpoint that is whole, and says so where it is not the last.
+        """Reads the last undamaged checkpoint, and says so if it is not the last one.
 
-        A damaged file is renamed to .damaged, so that no later one is counted with it.
+        A damaged file is renamed to .damaged, so that it no longer counts as a
+        checkpoint.
 
         Returns:
-            checkpoint: position, arrays and facts as they were saved; None if none was.
+            checkpoint: position, arrays and facts as they were saved; None if there is
+                none.
 
         Raises:
             UserError: if there are checkpoints and all are damaged.
-            OSError: if the system refuses to read one, which may be whole.
+            OSError: if the system refuses to read one, which may be undamaged.
         """
         damaged = []
         for path in reversed(self.files()):
             try:
                 arrays, facts = _read(path)
-            except Exception as error:  # whatever NumPy and zipfile make of the bytes
+            except (
+                Exception
+            ) as error:  # whatever NumPy and zipfile raise for damaged bytes
                 if not is_damage(error):
                     raise
                 damaged.append(path)
                 _LOG.warning(
-                    "%s is damaged (%s); the checkpoint before it is taken.",
+                    "%s is damaged (%s); using the checkpoint before it.",
                     path,
                     str(error).splitlines()[0] if str(error) else type(error).__name__,
                 )
@@ -127,7 +131,7 @@ class CheckpointFolder:
         return None
 
     def clean(self) -> None:
-        """Removes what a killed process left half written."""
+        """Removes half-written files of a killed process."""
         remove_litter(self.path)
 
 

@@ -1,4 +1,4 @@
-"""Which step and which layer a divergence began with."""
+"""Finds the step and the layer in which a divergence began."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kvae.training.checkpoint.training_state import read, state_variables, write
 
-_GROWTH = 100.0  # times what a layer gave in a good state
+_GROWTH = 100.0  # times the output of a layer in a good state
 _PARTS = ("encoder", "posterior", "prior", "decoder", "likelihood")
 
 
@@ -25,7 +25,7 @@ class Diagnosis:
     Attributes:
         step: number of the step, from 1, over the whole run.
         loss: of its batch.
-        place: in words, what is wrong first.
+        place: the first thing that went wrong, in words.
     """
 
     step: int
@@ -36,12 +36,12 @@ class Diagnosis:
 def diagnose(
     model: Any, batches: Iterable[Any], is_bad: Callable[[float], bool]
 ) -> Diagnosis | None:
-    """Repeats steps from a good state, one by one, to the first that is bad.
+    """Repeats steps one by one from a good state, up to the first bad one.
 
     Args:
         model: in a good state; it is left with the weights before the bad step.
-        batches: those that it was trained on from there.
-        is_bad: says of a loss whether training has diverged.
+        batches: the batches that it was trained on from there.
+        is_bad: says whether a loss means that training has diverged.
 
     Returns:
         diagnosis: None if no step is bad.
@@ -83,7 +83,7 @@ def _place(before: dict[str, float], after: dict[str, float]) -> str:
 
 
 def _largest_outputs(model: Any, data: Any) -> dict[str, float]:
-    """The largest size of what each layer and then each term of the loss gives."""
+    """Finds the largest output of each layer, and then of each term of the loss."""
     found: dict[str, float] = {}
     with _watched(model, found):
         parts = _loss_parts(model, data)
@@ -119,7 +119,7 @@ def _bad_gradient(model: Any, data: Any) -> str:
 
 
 def _backwards(model: Any) -> list[Any]:
-    """The trainable variables in the order the gradient comes to them; no part's first."""
+    """Lists the trainable variables as the gradient reaches them; no part's first."""
     rank = {
         id(variable): i
         for i, part in enumerate(reversed(_PARTS))

@@ -1,4 +1,4 @@
-"""Stopping when a loss has left the numbers."""
+"""Stops a fit when its loss is no longer finite."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kvae.core.errors import UserError
 
 
 class Diverged(UserError):
-    """The loss or the weights stopped being numbers, or grew beyond all measure."""
+    """The loss or the weights became NaN or infinite, or grew without bound."""
 
 
 class StopOnDivergence(keras.callbacks.Callback):
@@ -19,12 +19,12 @@ class StopOnDivergence(keras.callbacks.Callback):
 
         stop if not finite(loss), or loss - first > growth * max(|first|, 1)
 
-    where `first` is the loss after the first step, and `loss` the mean over the epoch so
-    far. Together with `Checkpoint` the error names step and layer, and the model is left
-    with the weights before that step.
+    where `first` is the loss after the first step, and `loss` the mean over the epoch
+    so far. Together with `Checkpoint`, the error names the step and the layer, and the
+    model keeps the weights from before that step.
 
     Args:
-        growth: how many times its first value the loss may gain.
+        growth: by how many times its first value the loss may grow.
 
     Raises:
         ValueError: if `growth` is not positive.
@@ -49,14 +49,14 @@ class StopOnDivergence(keras.callbacks.Callback):
         """Looks at the loss.
 
         Raises:
-            Diverged: if it says so.
+            Diverged: if training has diverged.
         """
         loss = float((logs or {}).get("loss", 0.0))
         if self.is_bad(loss):
             raise Diverged(f"training diverged: the loss is {loss:g}. {ADVICE}")
 
     def is_bad(self, loss: float) -> bool:
-        """Says whether training does not come back from a loss; notes the first one."""
+        """Says whether training can't recover from a loss; notes the first one."""
         if not math.isfinite(loss):
             return True
         first = self.first = loss if self.first is None else self.first
@@ -64,6 +64,6 @@ class StopOnDivergence(keras.callbacks.Callback):
 
 
 ADVICE = (
-    "Lower the learning rate, clip gradients (clip_norm), or skip those that are too "
-    "large (max_gradient_norm)."
+    "Lower the learning rate, clip gradients (clip_norm), or skip steps with "
+    "gradients that are too large (max_gradient_norm)."
 )

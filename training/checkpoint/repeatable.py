@@ -1,4 +1,4 @@
-"""The data of a fit, had again from any place."""
+"""The data of a fit, repeatable from any position."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from kvae.training.checkpoint.checkpoint_folder import Position
 
 
 class RepeatableData:
-    """The data of a fit, put where a run stopped.
+    """The data of a fit, positioned where a run stopped.
 
-    Arrays are batched here, in an order that depends on seed and epoch alone, where
-    Keras would draw it from a state that is not saved. A `tf.data.Dataset` has its own
-    order; it must be the same whenever it is read again.
+    Arrays are batched here, in an order that depends on seed and epoch alone; Keras
+    would draw it from a state that is not saved. A `tf.data.Dataset` has its own order;
+    it must be the same whenever it is read again.
 
     Args:
         arguments: of `fit`, with the data checked.
@@ -31,11 +31,11 @@ class RepeatableData:
             given batch on.
 
     Attributes:
-        draws: whether the batches that were taken in a begun epoch are still to be
-            drawn from the iterator of that epoch.
+        draws: whether the batches already trained on in the current epoch must still be
+            drawn from its iterator.
 
     Raises:
-        UserError: if the data cannot be had again.
+        UserError: if the data can't be read again.
     """
 
     def __init__(
@@ -55,22 +55,22 @@ class RepeatableData:
         arrays = is_arrays(x)
         steps = arguments.get("steps_per_epoch")
         if batches_from is not None and not steps:
-            raise UserError("batches_from needs steps_per_epoch; give both.")
+            raise UserError("batches_from needs steps_per_epoch; pass both.")
         if isinstance(x, tf.data.Dataset):
             if steps and batches_from is None:
                 endless = x.cardinality() == tf.data.INFINITE_CARDINALITY
                 self._endless = (x if endless else x.repeat()).skip
         elif not (arrays or isinstance(x, keras.utils.PyDataset)):
             raise UserError(
-                f"a {type(x).__name__} cannot be read again from its start, so a run "
-                "on it cannot be resumed; pass arrays or a tf.data.Dataset, such as "
+                f"a {type(x).__name__} can't be read again from its start, so a run on "
+                "it can't be resumed; pass arrays or a tf.data.Dataset, such as "
                 "kvae.training.training_batches."
             )
         elif steps and batches_from is None:
             raise UserError(
-                "steps_per_epoch under a Checkpoint needs a tf.data.Dataset, for Keras "
-                f"reads a {type(x).__name__} on from one epoch to the next. Leave "
-                "steps_per_epoch out, or pass kvae.training.training_batches."
+                "steps_per_epoch under a Checkpoint needs a tf.data.Dataset, because "
+                f"Keras continues a {type(x).__name__} from one epoch to the next. "
+                "Leave out steps_per_epoch, or pass kvae.training.training_batches."
             )
         elif arrays:
             self._arguments = arrays_in_batches(arguments, lambda: self._key(seed))
@@ -87,7 +87,7 @@ class RepeatableData:
         return {**self._arguments, "x": self._endless(self._taken(position))}
 
     def between(self, start: Position, end: Position) -> Iterator[Any]:
-        """The batches that were taken between two positions; none of a `PyDataset`."""
+        """The batches between two positions; none for a `PyDataset`."""
         if self._endless is not None:
             first, last = self._taken(start), self._taken(end)
             yield from self._endless(first).take(last - first)
@@ -99,7 +99,7 @@ class RepeatableData:
                 yield from batches.skip(start.step if epoch == start.epoch else 0)
 
     def _key(self, seed: int) -> Tensor:
-        """Of the order of the epoch that begins."""
+        """The key of the order of the epoch that begins."""
         return tf.stack([seed, tf.cast(self._epoch.read_value(), tf.int32)])
 
     def _taken(self, position: Position) -> int:

@@ -1,4 +1,4 @@
-"""What of a fit must stay the same for it to resume bit for bit."""
+"""The facts of a fit that must not change if it is to resume bit for bit."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def compare_owners(
 
     Args:
         folder: that holds them.
-        before: what decided the numbers of the run when they were saved; None if that
-            is not known.
-        now: what decides them.
+        before: what decided the numbers of the run when they were saved; None if
+            unknown.
+        now: what decides them now.
 
     Raises:
-        UserError: naming what differs.
+        UserError: with the differences.
     """
     if before is None or now is None:
         return
@@ -47,7 +47,7 @@ def compare_owners(
 
 
 def compare_fit_facts(model: Any, position: Position, before: dict[str, Any]) -> None:
-    """Warns of what is other than when a checkpoint was made.
+    """Warns of facts that have changed since a checkpoint was made.
 
     Args:
         model: compiled.
@@ -55,7 +55,7 @@ def compare_fit_facts(model: Any, position: Position, before: dict[str, Any]) ->
         before: the facts that it holds.
 
     Raises:
-        UserError: if steps are counted otherwise, within an epoch.
+        UserError: if steps are counted in another way, within an epoch.
     """
     for name, now in fit_facts(model).items():
         then = before.get(name, now)
@@ -63,8 +63,8 @@ def compare_fit_facts(model: Any, position: Position, before: dict[str, Any]) ->
             continue
         if name == "steps_per_execution" and position.step:
             raise UserError(
-                f"the checkpoint was made within an epoch with {name}={then}; "
-                f"resume with it (received {now})."
+                f"the checkpoint was made within an epoch with {name}={then}; resume "
+                f"with the same value (received {now})."
             )
         _LOG.warning(
             "%s was %s and is now %s: the run resumes, but its numbers will differ.",

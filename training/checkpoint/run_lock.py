@@ -16,21 +16,21 @@ from kvae.core.errors import UserError
 def run_lock(path: pathlib.Path) -> Iterator[None]:
     """Holds a lock file while the block runs.
 
-    The system lets go of the lock when the process ends, however it ends; a file that
-    is left behind locks nothing.
+    The system releases the lock when the process ends, however it ends; a file that is
+    left behind locks nothing.
 
     Args:
-        path: of the lock file; its folder is made.
+        path: of the lock file; its folder is created.
 
     Raises:
         UserError: if another process holds it.
-        WriteError: if it cannot be made.
+        WriteError: if it cannot be created.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise WriteError(f"{path} cannot be made: {error.strerror}") from error
+        raise WriteError(f"{path} cannot be created: {error.strerror}") from error
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

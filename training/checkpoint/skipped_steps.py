@@ -1,4 +1,4 @@
-"""Letting the batches go by that a run was trained on before."""
+"""Skips the batches that a run was already trained on."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 
 class SkippedSteps:
-    """Stands in for the train function of a model while its first steps are skipped.
+    """Replaces the train function of a model while its first steps are skipped.
 
     The batches keep their numbers, and other callbacks see them; nothing is computed.
 
     Args:
         model: in a fit.
         steps: how many, from the start of an epoch.
-        draws: whether the batches are to be drawn from the iterator.
+        draws: whether the batches must be drawn from the iterator.
     """
 
     def __init__(self, model: Any, steps: int, draws: bool) -> None:
@@ -26,7 +26,7 @@ class SkippedSteps:
         model.train_function = self
 
     def __call__(self, iterator: Any) -> Any:
-        """Skips what one execution would have trained on."""
+        """Skips the batches of one execution."""
         if self._draws:
             for _ in range(self._model.steps_per_execution):
                 next(iterator, None)
@@ -36,6 +36,6 @@ class SkippedSteps:
         return self._logs
 
     def stop(self) -> None:
-        """Puts the train function of Keras back."""
+        """Restores Keras' train function."""
         if self._model.train_function is self:
             self._model.train_function = self._train_function

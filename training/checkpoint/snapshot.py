@@ -1,4 +1,4 @@
-"""What a checkpoint holds of a fit: arrays, and facts that JSON holds."""
+"""The contents of a checkpoint: arrays, and facts as JSON types."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def snapshot(
         model: compiled and built.
         callbacks: those of the fit, with Keras' history.
         seconds: of training so far.
-        belongs_to: what decides the numbers of the run, as JSON has it.
+        belongs_to: what decides the numbers of the run, as JSON types.
 
     Returns:
         arrays: of variables, then of callbacks.

@@ -1,4 +1,4 @@
-"""Being asked to stop, and doing so at a moment that can be saved."""
+"""Handles requests to stop, at a moment that can be saved."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 
 
 class Terminated(SystemExit):
-    """The process was asked to end by SIGTERM; exit status 143, as is the custom."""
+    """The process was asked to end by SIGTERM; exit status 143, by convention."""
 
     def __init__(self) -> None:
         super().__init__(128 + signal.SIGTERM)
 
 
 class StopSignals:
-    """Remembers SIGTERM and the first Ctrl-C until there is time for them.
+    """Remembers SIGTERM and the first Ctrl-C until training can stop.
 
-    A second Ctrl-C interrupts at once. Outside the main thread, where Python allows no
-    handlers, signals do what they did.
+    A second Ctrl-C interrupts at once. Outside the main thread, where Python doesn't
+    allow handlers, signals act as before.
     """
 
     def __init__(self) -> None:

@@ -15,9 +15,10 @@ from kvae.core.errors import UserError
 def state_variables(model: Any) -> tuple[list[Any], list[Any]]:
     """Lists the variables that training changes.
 
-    Keras saves no states of its `SeedGenerator`s (those of Dropout, for one) and no
-    metrics in a .keras file, and `tf.train.Checkpoint` saves no `SeedGenerator`s
-    either; so the variables are taken one by one, in the order the model lists them.
+    A .keras file doesn't hold metrics or the states of Keras' `SeedGenerator`s (those
+    of Dropout, for example), and `tf.train.Checkpoint` doesn't save `SeedGenerator`s
+    either. So the variables are taken one by one, in the order in which the model lists
+    them.
 
     Args:
         model: compiled and built.
@@ -43,10 +44,10 @@ def read(variables: Sequence[Any]) -> list[np.ndarray]:
 
 
 def write(variables: Sequence[Any], arrays: Sequence[np.ndarray]) -> None:
-    """Puts values back.
+    """Restores the values of variables.
 
     Raises:
-        UserError: if they are not of these variables: the model is another.
+        UserError: if they belong to other variables, because the model is another.
     """
     found = [tuple(array.shape) for array in arrays]
     wanted = [tuple(v.shape) for v in variables]
@@ -85,7 +86,7 @@ def random_states() -> dict[str, Any]:
 
 
 def set_random_states(states: dict[str, Any]) -> None:
-    """Puts them back."""
+    """Restores them."""
     version, internal, gauss = states["python"]
     random.setstate((version, tuple(internal), gauss))
     kind, keys, *rest = states["numpy"]

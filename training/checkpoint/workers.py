@@ -8,7 +8,7 @@ from kvae.fitting.replicas import add_up, on_workers
 
 
 class Workers:
-    """The workers of a strategy, as one of them sees them; one alone without others.
+    """The workers of a strategy, as seen by one of them, which may be the only one.
 
     Args:
         strategy: of the model.
@@ -24,12 +24,12 @@ class Workers:
         self._strategy = strategy
 
     def any(self, *flags: bool) -> list[bool]:
-        """Says of each flag whether it is set on any worker; waits for all of them."""
+        """Returns for each flag whether any worker has set it; waits for all workers."""
         if not self.several:
             return list(flags)
         totals = add_up(self._strategy, list(map(float, flags)))
         return [bool(total) for total in totals]
 
     def wait(self) -> None:
-        """Waits until all workers have come here."""
+        """Waits until all workers are here."""
         self.any(False)

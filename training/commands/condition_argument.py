@@ -1,4 +1,4 @@
-"""A condition as it is typed on the command line."""
+"""Conditions typed on the command line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kvae.training.run.run_directory import RunDirectory
 
 
 def read_condition(vae: Any, directory: RunDirectory, text: str | None) -> Any:
-    """Reads a condition as it is typed.
+    """Reads a condition from the command line.
 
     Args:
         vae: the model of the run.
@@ -23,8 +23,8 @@ def read_condition(vae: Any, directory: RunDirectory, text: str | None) -> Any:
         condition: for `VAE.sample`.
 
     Raises:
-        UserError: if the text is neither a number nor the name of a label, or there is
-            none and the model needs one.
+        UserError: if the text is neither a number nor the name of a label, or it is
+            missing and the model needs one.
     """
     if text is None:
         if vae.condition is not None and not is_completing(vae):
@@ -41,9 +41,9 @@ def read_condition(vae: Any, directory: RunDirectory, text: str | None) -> Any:
         try:
             found.append(names.index(word) if word in names else float(word))
         except ValueError:
-            hint = nearest(word, names) if names else "Give its number."
+            hint = nearest(word, names) if names else "Use its number."
             raise UserError(
-                f"--condition takes numbers or labels; {word!r} is none. {hint}"
+                f"--condition takes numbers or labels; received {word!r}. {hint}"
             ) from None
     whole = labels and all(number.is_integer() for number in map(float, found))
     array = np.array(found, "int32" if whole else "float32")

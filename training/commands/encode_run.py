@@ -41,17 +41,17 @@ def encode(
 
     Args:
         path: of the run, or of a .keras file.
-        out: the folder to make, or to resume.
-        data: a source as `train` takes it; the run's own if None.
-        data_dir: where TFDS keeps its data now; None is where it was.
+        out: the folder to create, or to resume.
+        data: a source, as for `train`; the run's own if None.
+        data_dir: where TFDS keeps its data now; None if it has not moved.
         part: train, validation or test; all, in this order, if None.
         file_format: parquet or tfrecord.
         shard_size: examples per file.
         batch_size: examples per pass.
-        scores: the ELBO too.
+        scores: whether to write the ELBO too.
         num_samples: K, latents per example of the ELBO.
-        seed: of those latents.
-        skip_unreadable: pass over images of a folder that are damaged.
+        seed: of the latents.
+        skip_unreadable: skip damaged images in a folder.
     """
     check_format(file_format)  # before the model and the data are read
     if path.suffix == ".keras":
@@ -101,23 +101,23 @@ def _source(
     skip_unreadable: bool,
 ) -> EncodingSource:
     if data is None and config is None:
-        raise UserError("a .keras file does not say of which data; give --data.")
+        raise UserError("a .keras file doesn't name its data; add --data.")
     config = dataclasses.replace(config or Config(), **changed_data(data_dir))
     binarize = config.binarize == "dynamic"
-    if data is None:  # its test and validation pixels are drawn already
+    if data is None:  # its test and validation pixels are already drawn
         drawn = ("validation", "test") if binarize else PARTS
         return EncodingSource.of(load_run_data(config), part, drawn, known)
     images = PictureOptions(
         resize=config.resize, skip_unreadable=skip_unreadable or config.skip_unreadable
     )
-    if is_image(vae.data_shape):  # as those that the model was trained on
+    if is_image(vae.data_shape):  # scaled as in training
         height, width, channels = (*vae.data_shape, 1)[:3]
         images = dataclasses.replace(images, size=(height, width), channels=channels)
     return EncodingSource.open(data, part, binarize, config.data_dir, images, known)
 
 
 def _with_labels_of_the_run(source: EncodingSource, names: list[str]) -> EncodingSource:
-    """Numbers the labels by name as in training, where both have names."""
+    """Numbers the labels by name as in training, if both have names."""
     own = source.label_names
     if source.labels is None or own is None or list(own) == names:
         return source

@@ -1,4 +1,4 @@
-"""What the verbs that judge runs do: numbers on standard output, pages on disk."""
+"""The verbs that measure runs: numbers on standard output, pages on disk."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ def evaluate(
 
     Args:
         path: of the run.
-        data_dir: where TFDS keeps its data now; None is where it was.
-        num_samples: K, latents per example; None is as in training, or 5000 for the
-            log-likelihood.
-        only: names of evaluations, with commas between them; the ELBO of training if
-            None.
+        data_dir: where TFDS keeps its data now; None if it has not moved.
+        num_samples: K, latents per example; None takes that of the run's test ELBO, or
+            5000 for the log-likelihood.
+        only: names of evaluations, separated by commas; the ELBO of training if None.
         examples: how many test examples, with `only`; all if None.
     """
     run = open_run(path, changed_data(data_dir))
@@ -41,7 +40,7 @@ def evaluate(
         return
     if examples is not None:
         raise UserError(
-            "--examples goes with --only; the ELBO is of the whole test set."
+            "--examples needs --only; the ELBO is always that of the whole test set."
         )
     samples = num_samples or run.config.eval_samples
     test = measure_test(run.vae, run.data, run.config, samples)
@@ -64,12 +63,12 @@ def report(
 
     Args:
         path: of the run.
-        data_dir: where TFDS keeps its data now; None is where it was.
+        data_dir: where TFDS keeps its data now; None if it has not moved.
         num_samples: K of the log-likelihood; chosen if None.
         examples: how many test examples; chosen if None.
         out: of the page; report.html in the run if None.
         minutes: about how long it may take.
-        full: take as long as it takes.
+        full: set no time limit.
     """
     if out is not None:
         new_file(out, ".html")
@@ -89,13 +88,13 @@ def compare(
 
     Args:
         paths: of the runs.
-        data_dir: where TFDS keeps its data now; None is where it was.
+        data_dir: where TFDS keeps its data now; None if it has not moved.
         num_samples: K of the log-likelihood.
         examples: how many test examples.
         out: of a page with pictures; none if None.
     """
     if len(paths) < 2:
-        raise UserError("compare takes two runs or more.")
+        raise UserError("compare needs at least two runs.")
     if out is not None:
         new_file(out, ".html")
     found, facts = compare_runs(paths, out, data_dir, num_samples, examples)

@@ -1,4 +1,4 @@
-"""Arguments that several verbs share, checked."""
+"""Checks of arguments that several verbs share."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def new_file(out: pathlib.Path, *kinds: str) -> pathlib.Path:
     if out.exists():
         raise UserError(f"{out} exists; choose another --out.")
     if not out.parent.is_dir():
-        raise UserError(f"there is no folder {out.parent}; make it first.")
+        raise UserError(f"there is no folder {out.parent}; create it first.")
     return out
 
 
 def changed_data(data_dir: str | None) -> dict[str, Any]:
-    """What replaces keys of a run's configuration where its data have moved."""
+    """Returns the changes to a run's configuration if its data have moved."""
     return {} if data_dir is None else {"data_dir": data_dir}

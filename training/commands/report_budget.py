@@ -1,4 +1,4 @@
-"""Evaluations within a time: how many examples and latents it is enough for."""
+"""Evaluations within a time limit: how many examples and latents fit."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from kvae.core.inputs import Inputs
 _LOG = logging.getLogger("kvae")
 
 FULL = (1000, 5000, 100)
-"""Examples, latents per example for log p(x), and examples of the gaps, with --full."""
+"""With --full: examples, latents per example for log p(x), and examples for gaps."""
 
 _SAMPLES = (5000, 2000, 1000, 500, 200, 100)
 _EXAMPLES = (1000, 500, 200, 100, 50)
-_LIKELIHOOD_SHARE = 0.4  # of the time, for log p(x)
+_LIKELIHOOD_SHARE = 0.4  # share of the time for log p(x)
 _PROBE = (8, 200)  # examples and latents that are timed
 _FEWEST_GAPS = 4
 
@@ -55,18 +55,18 @@ def evaluate_within(
     num_samples: int,
     minutes: float | None,
 ) -> dict[str, Any]:
-    """Runs all evaluations that suit, and says what is being done and what is left.
+    """Runs all evaluations that suit the model, and logs progress and time left.
 
     Args:
         vae: the model.
         inputs: test examples.
         labels: of them, or None.
         num_samples: K of the log-likelihood.
-        minutes: for all; None takes as long as it takes.
+        minutes: for all; None sets no limit.
 
     Returns:
-        results: by name. Where time is short, the gaps are of fewer examples than 100,
-            or left out.
+        results: by name. If time is short, the gaps are of fewer than 100 examples, or
+            left out.
     """
     names = evaluation.suitable(vae, inputs, labels)
     began = time.monotonic()
@@ -77,7 +77,7 @@ def evaluate_within(
         if name == "gaps" and minutes is not None:
             hard = _gaps_that_fit(vae, inputs, 60 * minutes - spent)
             if hard == 0:
-                _LOG.info("gaps are left out, for lack of time; --full has them")
+                _LOG.info("leaving out gaps for lack of time; --full has them")
                 continue
         left = "" if minutes is None else f", {_clock(60 * minutes - spent)} left"
         _LOG.info("%s (%d of %d%s)", name, number, len(names), left)
@@ -93,7 +93,7 @@ def first_rows(inputs: Inputs, count: int | None) -> Inputs:
 
 
 def timed(function: Callable[[], Any], warm: bool = False) -> float:
-    """Seconds of a call; of a second one if `warm`, when graphs are compiled."""
+    """Times a call in seconds; if `warm`, a second call, once graphs are compiled."""
     for _ in range(1 + warm):
         began = time.monotonic()
         function()

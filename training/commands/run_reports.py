@@ -1,4 +1,4 @@
-"""Runs judged by every evaluation: one page about a run, and runs side by side."""
+"""Every evaluation of runs: a page about one run, or several runs side by side."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ def evaluate_run(
         run: a finished run.
         only: names that `kvae.evaluation.evaluate` knows; all that suit if None.
         num_samples: K of the log-likelihood.
-        num_examples: how many test examples, the first ones; all if None.
+        num_examples: how many test examples, from the first one; all if None.
 
     Returns:
-        results: by name; they are in the run's metrics.json too, under "evaluation".
+        results: by name; they are also written to the run's metrics.json, under
+            "evaluation".
     """
     inputs = first_test_inputs(run, num_examples)
     labels = run.data.test_labels
@@ -77,11 +78,12 @@ def report_run(
     Args:
         path: of the run.
         out: of the page; report.html in the run if None.
-        data_dir: where TFDS keeps its data now; None is where it was.
-        num_samples: K of the log-likelihood; None is chosen, or 5000 without `minutes`.
-        num_examples: how many test examples, the first ones; None is chosen, or 1000
-            without `minutes`.
-        minutes: about how long it may take; None takes as long as it takes.
+        data_dir: where TFDS keeps its data now; None if it has not moved.
+        num_samples: K of the log-likelihood; None chooses it, or takes 5000 without
+            `minutes`.
+        num_examples: how many test examples, from the first one; None chooses, or takes
+            1000 without `minutes`.
+        minutes: about how long it may take; None sets no limit.
 
     Returns:
         page: its path.
@@ -130,16 +132,16 @@ def compare_runs(
     Args:
         paths: of two or more runs.
         out: of an HTML page with the numbers and pictures; none is written if None.
-        data_dir: where TFDS keeps its data now; None is where it was.
+        data_dir: where TFDS keeps its data now; None if it has not moved.
         num_samples: K of the log-likelihood.
-        num_examples: how many test examples, the first ones; all if None.
+        num_examples: how many test examples, from the first one; all if None.
 
     Returns:
         comparison: by the names of the runs.
         facts: by run, its ELBO, rate, distortion and settings that the runs differ in.
 
     Raises:
-        UserError: if the runs were not tested on the same examples.
+        UserError: if the runs have different test examples.
     """
     if out is not None:
         require("matplotlib", "a page of pictures")
@@ -155,8 +157,8 @@ def compare_runs(
     for name, each in inputs.items():
         if not _same_examples(first, each):
             raise UserError(
-                f"{name} was tested on other examples than {next(iter(runs))}; compare "
-                "runs of the same data, with pixels and masks alike."
+                f"{name} has other test examples than {next(iter(runs))}; compare runs "
+                "with the same data, pixels, and masks."
             )
     _check_measures(runs)
     facts, results = {}, {}
@@ -205,10 +207,10 @@ def _history(directory: RunDirectory) -> dict[str, list[float]]:
 
 
 def _short_names(paths: list[pathlib.Path]) -> list[str]:
-    """The last parts of the paths, as few as tell them apart."""
+    """Returns the last parts of the paths, as few as distinguish them."""
     parts = [path.expanduser().resolve().parts for path in paths]
     if len(set(parts)) < len(parts):
-        raise UserError("the same run was given twice; compare different runs.")
+        raise UserError("the same run is listed twice; compare different runs.")
     for depth in range(1, max(map(len, parts)) + 1):
         names = ["/".join(each[-depth:]) for each in parts]
         if len(set(names)) == len(names):
@@ -217,17 +219,17 @@ def _short_names(paths: list[pathlib.Path]) -> list[str]:
 
 
 def _check_measures(runs: dict[str, Run]) -> None:
-    """Refuses to rank densities with probabilities: their nats are of two kinds."""
+    """Refuses to rank densities against probabilities, because their nats differ."""
     kinds = {run.vae.likelihood.continuous: name for name, run in runs.items()}
     if len(kinds) > 1:
         raise UserError(
             f"{kinds[True]} gives a density of x and {kinds[False]} a probability, so "
-            "their nats do not compare; compare runs with likelihoods of one kind."
+            "their nats can't be compared; compare runs with likelihoods of one kind."
         )
 
 
 def _same_examples(one: Inputs, other: Inputs) -> bool:
-    # The condition may differ: how much a label helps is a question worth asking.
+    # The condition may differ, because how much a label helps is worth knowing.
     given = [
         {k: v for k, v in each.to_dict().items() if k != "condition"}
         for each in (one, other)

@@ -1,4 +1,4 @@
-"""What each verb of the command line does; it answers on standard output."""
+"""What each verb of the command line does; results go to standard output."""
 
 from __future__ import annotations
 
@@ -76,10 +76,10 @@ def train(
         settings: "key=value" changes, applied last.
         out: the folder to create; runs/NAME if None.
         resume: the folder of a run, which has its own recipe.
-        keys: only list every key of a recipe, with its default and meaning.
+        keys: only list all keys of recipes, with their defaults and meanings.
 
     Raises:
-        UserError: if nothing says what to train on.
+        UserError: if there is neither a recipe nor a data source.
     """
     if keys:
         print(describe_keys())
@@ -119,11 +119,11 @@ def sample(
         temperature: of the prior.
         mean: show means of p(x|z) instead of draws.
         out: a .png or .npy file; in the run if None.
-        condition: a label by its number or name, several with commas between them for
-            as many samples; the numbers of a vector.
+        condition: a label by its number or name, or several separated by commas, one
+            per sample; or the numbers of a vector.
         fit_prior: components of a mixture, fitted to the latents of the training data,
             to draw from instead of the prior; None draws from the prior.
-        data_dir: where TFDS keeps the training data now; None is where it was.
+        data_dir: where TFDS keeps the training data now; None if they have not moved.
     """
     directory = RunDirectory.open(path)
     given = "" if condition is None else f"-of-{condition}"
@@ -183,8 +183,9 @@ def complete(
         )
     if vae.condition is not None and not is_completing(vae):
         raise UserError(
-            f"the model of {path} is conditioned on {vae.condition}, which kvae complete "
-            'does not take. In Python: vae.complete({"x": x, "condition": c}, mask).'
+            f"the model of {path} is conditioned on {vae.condition}, which kvae "
+            "complete doesn't support. In Python: "
+            f'vae.complete({{"x": x, "condition": c}}, mask).'
         )
     x = read_images(images, vae.data_shape, pixel_range)
     if mask is not None:
@@ -208,12 +209,12 @@ def export(
 
     Args:
         path: of the run.
-        data_dir: where TFDS keeps its data now; None is where it was.
+        data_dir: where TFDS keeps its data now; None if it has not moved.
         out: the folder to create; RUN/export if None.
         precisions: of the .tflite files, separated by commas.
-        everything: all precisions, batch size 1 too, and files with every endpoint.
+        everything: write all precisions, batch size 1, and files with every endpoint.
         license: of the weights, for the model cards.
-        serving: warm-up requests and configuration of a model server too.
+        serving: whether to add warm-up requests and the configuration of a model server.
         verbose: print all checks.
     """
     chosen = tuple(PRECISIONS) if everything else tuple(precisions.split(","))
@@ -246,10 +247,10 @@ def explore(
 
     Args:
         path: what `export` made, or a run, which is exported first.
-        data_dir: where TFDS keeps the data of the run; None is where it was.
+        data_dir: where TFDS keeps the data of the run; None if they have not moved.
         litertjs: a folder that holds the npm packages of LiteRT.js.
         fetch: install them by npm if they are not found, without asking.
-        port: on 127.0.0.1; 0 takes a free one.
+        port: on 127.0.0.1; 0 takes any free port.
     """
     if not path.is_dir():
         raise UserError(f"there is no folder {path}.")
@@ -271,15 +272,15 @@ def explore(
 
 
 def _exported(path: pathlib.Path, data_dir: str | None) -> pathlib.Path:
-    """Returns the export of a run, and makes it if its present model has none."""
+    """Returns the export of a run; creates it if the current model has none."""
     out, model = path / "export", RunDirectory.open(path).model_file
     made = out / "export.json"
     if not made.is_file():
         _export(open_run(path, changed_data(data_dir)), out, verbose=False)
     elif made.stat().st_mtime < model.stat().st_mtime:
         raise UserError(
-            f"{out} is older than the model of {path}, which was trained further; remove "
-            "it, and the model is exported again."
+            f"{out} is older than the model of {path}, which has been trained further. "
+            "Remove the folder to export the model again."
         )
     return out
 

@@ -1,4 +1,4 @@
-"""Everything that a run depends on, checked in the user's own words."""
+"""Everything that a run depends on, with checks in the user's words."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from kvae.core.errors import UserError, nearest
 from kvae.training.config.interval import Interval
 from kvae.training.config.picture_size import RESIZES, size_of
 
-_FREE = ("data", "data_dir", "checkpoint")  # where the data lie now, how often to save
+_FREE = ("data", "data_dir", "checkpoint")  # where the data are now, how often to save
 
 Check = Callable[[Any], str | None]
-"""Takes a value; says what was expected instead, or None if it is right."""
+"""Takes a value; returns what was expected instead, or None if it is right."""
 
 
 def _whole(least: int, optional: bool = False) -> Check:
@@ -24,13 +24,13 @@ def _whole(least: int, optional: bool = False) -> Check:
             return None
         right = isinstance(value, int) and not isinstance(value, bool)
         right = right and least <= value < 2**31
-        return None if right else f"a whole number, at least {least}, below 2**31"
+        return None if right else f"an integer from {least} to 2**31 - 1"
 
     return check
 
 
 def _number(above: float = -math.inf, least: float = -math.inf) -> Check:
-    words = f"above {above:g}" if above > -math.inf else f"at least {least:g}"
+    words = f"above {above:g}" if above > -math.inf else f"of at least {least:g}"
 
     def check(value: Any) -> str | None:
         right = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -99,7 +99,7 @@ _MEANT = {
     "dataset": "data",
     "size": "image_size",
 }
-"""What people call keys that have another name here."""
+"""Common names of keys that have another name here."""
 
 
 def _key(default: Any, check: Check, doc: str) -> Any:
@@ -108,12 +108,12 @@ def _key(default: Any, check: Check, doc: str) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """One run, as a recipe states it.
+    """The configuration of one run, as in a recipe.
 
-    Parts (`encoder` to `objective`) are a name, `likelihood = "bernoulli"`, or a table
-    of a name and the arguments of that part's constructor,
-    `prior = {name = "VampPrior", num_components = 500}`. A part that is None is chosen
-    from the data, as `VAE.for_data` does it.
+    A part (`encoder` to `objective`) is a name, `likelihood = "bernoulli"`, or a table
+    of a name and arguments of that part's constructor, `prior = {name = "VampPrior",
+    num_components = 500}`. A part that is None is chosen from the data, as in
+    `VAE.for_data`.
 
     Raises:
         UserError: if a value is of the wrong type or out of range.
@@ -122,17 +122,19 @@ class Config:
     data: str = _key("digits", _text, "digits, a TFDS name, a .npy/.npz file, a folder")
     data_dir: str | None = _key(None, _optional(_text), "where TFDS keeps its data")
     image_size: Any = _key(
-        None, _optional(_size), "to which a folder's images are scaled: 64, or 64x48"
+        None,
+        _optional(_size),
+        "size to which a folder's images are scaled: 64, or 64x48",
     )
     resize: str = _key(
-        "crop", _choice(*RESIZES), "crop: cut off what is too long; stretch: distort"
+        "crop", _choice(*RESIZES), "crop: crop what is too long; stretch: distort"
     )
-    skip_unreadable: bool = _key(False, _truth, "pass over images that are damaged")
+    skip_unreadable: bool = _key(False, _truth, "skip damaged images")
     pixel_max: float | None = _key(
-        None, _optional(_number(above=0)), "what integer pixels reach; 1: do not scale"
+        None, _optional(_number(above=0)), "maximum of integer pixels; 1: don't scale"
     )
     validation: float = _key(
-        0.1, _number(least=0), "training examples kept aside: a count, or a share < 1"
+        0.1, _number(least=0), "training examples to hold out: a count, or a share < 1"
     )
     binarize: str = _key(
         "none",
@@ -142,12 +144,14 @@ class Config:
     data_kind: str | None = _key(
         None,
         _optional(_choice("vectors", "images", "series")),
-        "how examples are understood: vectors, images, series; None: from their shape",
+        "kind of the examples: vectors, images, series; None: from their shape",
     )
     latent_dim: int = _key(16, _whole(1), "number of latent dimensions")
     preset: Any = _key(None, _part, "a model of kvae.presets, such as beta_vae")
     network: str | None = _key(
-        None, _optional(_text), 'of both sides: "mlp", "conv"; None: from the data'
+        None,
+        _optional(_text),
+        'encoder and decoder: "mlp", "conv"; None: from the data',
     )
     encoder: Any = _key(None, _part, "a network and its arguments")
     decoder: Any = _key(None, _part, "a network and its arguments")
@@ -159,35 +163,41 @@ class Config:
         None, _part, "noise on the encoder's input, a class of kvae.corruptions"
     )
     condition: str | None = _key(
-        None, _optional(_choice("label")), '"label": the model is given each label'
+        None, _optional(_choice("label")), '"label": condition the model on labels'
     )
     conditional_prior: bool = _key(False, _truth, "learn p(z|c), not a fixed p(z)")
     complete: Any = _key(
-        None, _part, "masks: learn what they hide, given the rest; left_half, rectangle"
+        None, _part, "masks: learn to fill in what they hide; left_half, rectangle"
     )
-    mask: Any = _key(None, _part, "masks: learn from what they leave visible; random")
+    mask: Any = _key(None, _part, "masks: learn from the visible entries; random")
     kl_warmup: float = _key(
-        0.0, _number(least=0), "epochs in which the weight of the KL grows from 0"
+        0.0, _number(least=0), "epochs over which the weight of the KL grows from 0"
     )
     epochs: int = _key(50, _whole(1), "passes over the training set")
     batch_size: int | None = _key(
         None,
         _whole(1, optional=True),
-        "examples per step; None: 16 to 128, by their number",
+        "examples per step; None: 16 to 128, by the size of the training set",
     )
     optimizer: str = _key("adam", _text, "a class of keras.optimizers")
-    learning_rate: float = _key(1e-3, _number(above=0), "of the first step")
+    learning_rate: float = _key(
+        1e-3, _number(above=0), "learning rate of the first step"
+    )
     schedule: str = _key(
-        "cosine", _choice("cosine", "constant"), "of the learning rate over the run"
+        "cosine",
+        _choice("cosine", "constant"),
+        "course of the learning rate over the run",
     )
     final_learning_rate: float = _key(
-        0.01, _number(least=0), "of the last step, as a share of the first"
+        0.01,
+        _number(least=0),
+        "learning rate of the last step, as a share of the first",
     )
     clip_norm: float | None = _key(
         None, _optional(_number(above=0)), "largest norm of the whole gradient"
     )
     max_gradient_norm: float | None = _key(
-        None, _optional(_number(above=0)), "steps with a larger gradient are left out"
+        None, _optional(_number(above=0)), "skip steps with a larger gradient norm"
     )
     early_stopping: int = _key(
         0, _whole(0), "epochs without a better validation ELBO before stopping; 0: off"
@@ -198,7 +208,7 @@ class Config:
         "compile steps with XLA: dense networks on CPUs take half the time",
     )
     steps_per_execution: int | None = _key(
-        None, _whole(1, optional=True), "steps per call into TensorFlow, about"
+        None, _whole(1, optional=True), "steps per call into TensorFlow, approximately"
     )
     strategy: str | None = _key(
         None,
@@ -208,13 +218,13 @@ class Config:
     precision: str = _key(
         "float32",
         _choice("float32", "mixed_bfloat16", "mixed_float16", "float64"),
-        "of the networks; densities never have less than float32",
+        "precision of the networks; densities have at least float32",
     )
     checkpoint: str = _key(
         "1 minute", _interval, "how often to save the state that --resume starts from"
     )
     eval_samples: int = _key(1, _whole(1), "latents per example in the test ELBO")
-    seed: int = _key(0, _whole(0), "of weights, noise, order and binarization")
+    seed: int = _key(0, _whole(0), "seed of weights, noise, order, and binarization")
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -231,16 +241,16 @@ class Config:
             )
         if self.early_stopping and not self.validation:
             raise UserError(
-                "early_stopping watches the validation ELBO, but validation=0 keeps no "
-                "examples aside; set validation=0.1, or early_stopping=0."
+                "early_stopping watches the validation ELBO, but validation=0 holds "
+                "out no examples; set validation=0.1, or early_stopping=0."
             )
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Config:
-        """Makes a configuration from what a recipe and the command line say.
+        """Makes a configuration from the values of a recipe and the command line.
 
         Args:
-            values: by key; what is absent has its default.
+            values: by key; missing keys have their defaults.
 
         Returns:
             config: checked.
@@ -260,17 +270,17 @@ class Config:
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """All keys, the defaults too."""
+        """Returns all keys with their values, including defaults."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
     def deciding(self) -> dict[str, Any]:
-        """The keys on which the numbers of a run depend, in the form of JSON."""
+        """Returns the keys on which the numbers of a run depend, as JSON types."""
         values = {k: v for k, v in self.to_dict().items() if k not in _FREE}
         return json.loads(json.dumps(values))
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """Says in which values two dicts differ, "epochs was 5 and is 9"; "" if in none."""
+    """Says how two dicts differ, "epochs was 5 and is 9"; "" if they are equal."""
     return "; ".join(
         f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
         for key in {**before, **now}

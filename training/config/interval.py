@@ -1,4 +1,4 @@
-"""How often something is done: every so many epochs, steps or seconds."""
+"""How often something is done, in epochs, steps, or seconds."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _FORM = re.compile(r"(?:(\d+(?:\.\d+)?)\s+)?(epoch|step|second|minute|hour)s?")
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """A distance between two moments of training; None where it is not counted so.
+    """An interval of training, in one of three units; the other two are None.
 
     Attributes:
-        epochs: at the end of every so many epochs.
-        steps: after so many steps.
-        seconds: after so much time.
+        epochs: number of epochs; counted at their end.
+        steps: number of steps.
+        seconds: time in seconds.
     """
 
     epochs: int | None = None
@@ -47,6 +47,6 @@ class Interval:
         )
 
     def passed(self, epochs: int, steps: int, seconds: float) -> bool:
-        """Says whether so much is enough."""
+        """Says whether the interval has passed."""
         pairs = ((self.epochs, epochs), (self.steps, steps), (self.seconds, seconds))
         return any(limit is not None and done >= limit for limit, done in pairs)

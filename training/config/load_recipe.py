@@ -1,4 +1,4 @@
-"""From the name of a recipe and what the user changes to a configuration."""
+"""Makes a configuration from a recipe and the user's changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ALIASES = {"mnist_complete": "mnist_half"}
 
 
 def recipe_names() -> list[str]:
-    """The recipes that kvae brings, by all their names."""
+    """Lists the recipes that kvae ships, by all their names."""
     return sorted([*(path.stem for path in _FOLDER.glob("*.toml")), *_ALIASES])
 
 
@@ -29,8 +29,8 @@ def load_recipe(
         recipe: a name of `recipe_names`, or the path of a .toml file (that of a run,
             its config.toml, repeats the run); None starts from the defaults.
         changes: values by key; None leaves the recipe's.
-        settings: "key=value" texts, applied last; "encoder.units=512" reaches into a
-            table, and "likelihood=" takes a key back. A preset that comes with the
+        settings: "key=value" texts, applied last; "encoder.units=512" sets a key in a
+            table, and "likelihood=" resets a key to its default. A preset in the
             changes or settings replaces the recipe's posterior, prior and objective.
 
     Returns:
@@ -70,6 +70,6 @@ def _find(recipe: str) -> pathlib.Path:
     if path.is_dir() and (path / "config.toml").is_file():
         return path / "config.toml"
     raise UserError(
-        f"there is no recipe {recipe!r}. {nearest(recipe, recipe_names())} Or give the "
+        f"there is no recipe {recipe!r}. {nearest(recipe, recipe_names())} Or use the "
         "path of a .toml file."
     )

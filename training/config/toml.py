@@ -14,7 +14,7 @@ def read_toml(path: pathlib.Path) -> dict[str, Any]:
     """Reads a TOML file.
 
     Raises:
-        UserError: if it is missing, not UTF-8, or not TOML, naming line and column.
+        UserError: if it is missing, not UTF-8, or not TOML, with line and column.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -32,7 +32,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     """Reads TOML.
 
     Raises:
-        UserError: if it is none, naming line and column, or is nested too deeply.
+        UserError: if it is not TOML, with line and column, or is nested too deeply.
     """
     try:
         return tomllib.loads(text)
@@ -74,7 +74,7 @@ def _value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return repr(value)
-    # JSON strings are TOML strings, but for DEL, which TOML wants escaped.
+    # JSON strings are TOML strings, except for DEL, which TOML requires escaped.
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -87,8 +87,8 @@ def parse_setting(text: str) -> tuple[list[str], Any]:
     """Reads one `--set` argument.
 
     Args:
-        text: "key=value" or "table.key=value"; the value is TOML, and what is not TOML
-            is a string, so that quotes may be left out.
+        text: "key=value" or "table.key=value"; the value is TOML, and anything that is
+            not TOML is a string, so quotes may be left out.
 
     Returns:
         path: the key, split at its dots.
@@ -112,7 +112,7 @@ def parse_setting(text: str) -> tuple[list[str], Any]:
 
 
 def assign(values: dict[str, Any], path: list[str], value: Any) -> None:
-    """Sets a key, or a key of a table, in place; a mere name becomes a table."""
+    """Sets a key, or a key of a table, in place; a plain name becomes a table."""
     if len(path) == 1:
         values[path[0]] = value
         return

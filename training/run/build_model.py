@@ -185,8 +185,8 @@ def _preset(
             raise
         other = named.strip("'")
         raise UserError(
-            f"{title} makes the {other} itself; take yours back with --set {other}= or "
-            "leave the preset out."
+            f"{title} makes the {other} itself; remove yours with --set {other}= or "
+            "leave out the preset."
         ) from None
 
 

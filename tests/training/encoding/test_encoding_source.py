@@ -243,7 +243,7 @@ def test_a_model_file_encodes_a_file_given_by_name(
     np.testing.assert_allclose(
         column(tmp_path / "out", "elbo"), run.vae.elbo(x), rtol=1e-5
     )
-    with pytest.raises(UserError, match="does not say of which data; give --data"):
+    with pytest.raises(UserError, match="doesn't name its data; add --data"):
         encode(model, tmp_path / "none")
 
 

@@ -142,7 +142,7 @@ def test_presets_take_arguments_by_their_part() -> None:
         ({"preset": "iwae", "kl_warmup": 3}, "preset iwae has no weight of the KL"),
         (
             {"preset": "beta_vae", "objective": {"name": "iwae"}},
-            "preset beta_vae makes the objective itself; take yours back with --set obj",
+            "preset beta_vae makes the objective itself; remove yours with --set obj",
         ),
         (
             {"preset": "sigma_vae", "likelihood": "normal"},

@@ -83,7 +83,7 @@ def test_samples_by_label(run: Run, tmp_path: pathlib.Path) -> None:
         (["--condition", "10"], "the label 10, which this model has not seen"),
         (["--condition", "1,2"], "each of the num=4 samples, or one row for all"),
         (["--condition", "1.5"], "must hold integers"),
-        (["--condition", "seven"], "'seven' is none. Choose from 0, 1"),
+        (["--condition", "seven"], "received 'seven'. Choose from 0, 1"),
     ],
 )
 def test_a_wrong_label_is_one_sentence(
@@ -107,7 +107,9 @@ def test_the_command_does_not_complete_with_labels(
 ) -> None:
     words = ["complete", str(run.directory.path), "x.png", "--mask", "left-half"]
     assert main.main(words) == 2
-    assert "labels 0 .. 9, which kvae complete does not take" in capsys.readouterr().err
+    assert (
+        "labels 0 .. 9, which kvae complete doesn't support" in capsys.readouterr().err
+    )
 
 
 def test_data_without_labels_are_refused(tmp_path: pathlib.Path) -> None:
