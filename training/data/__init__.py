@@ -1,1 +1,1 @@
-"""Data sources and the pipeline that feeds a fit."""
+"""Data sources and the input pipeline of a fit."""

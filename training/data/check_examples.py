@@ -1,4 +1,4 @@
-"""All examples of a run, checked once before anything is trained."""
+"""Checks all examples of a run once, before training."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _LOG = logging.getLogger("kvae")
 
 
 def check_examples(vae: Any, config: Config, data: DataSet) -> None:
-    """Checks what goes into training as a pipeline, of which Keras sees only batches.
+    """Checks all examples of a pipeline, of which Keras sees only batches.
 
-    Examples on disk are read through once, a few at a time; the log says how far.
+    Examples on disk are read once, a few at a time; the log reports progress.
 
     Args:
         vae: built.
@@ -47,23 +47,23 @@ def _check_on_disk(vae: Any, config: Config, data: DataSet, labels: Any) -> None
             chunk = None if labels is None else labels[first:end]
             vae.check_inputs(x if chunk is None else {"x": x, "condition": chunk})
         if time.monotonic() - said > 10:
-            _LOG.info("%s: %.0f %% are checked", data.name, 100 * end / count)
+            _LOG.info("%s: %.0f %% checked", data.name, 100 * end / count)
             said = time.monotonic()
 
 
 def _check_range(config: Config, data: DataSet, x: Any) -> None:
-    """Whether the sample that scale and binarization were chosen by was like all."""
+    """Checks that the sample that chose scale and binarization stands for all."""
     integers = data.train.dtype.kind in "iu"
     if data.pixel_range != (0.0, 1.0) or not (integers or config.binarize == "dynamic"):
         return
     low, high = float(x.min()), float(x.max())
     if not (
         low < 0 or high > 1
-    ):  # NaN passes to the check of the model, which names it
+    ):  # NaN is left to the check of the model, which names it
         return
     divisor = data.train.divisor
     raise UserError(
         f"pixels range from {low * divisor:g} to {high * divisor:g}, while a sample of "
-        f"the examples reached {divisor:g} at most: say what a pixel reaches, for example "
-        "--set pixel_max=255, or scale the files."
+        f"the examples reached {divisor:g} at most. State the maximum of a pixel, for "
+        "example --set pixel_max=255, or scale the files."
     )

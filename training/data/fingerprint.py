@@ -1,4 +1,4 @@
-"""Telling data sets of one size apart."""
+"""Checksums that tell data sets of one size apart."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 _BLOCK = 4 << 20  # bytes read at once
-_BLOCKS = 512  # 2 GiB, which take a few seconds; of larger data so much is read
+_BLOCKS = 512  # 2 GiB, which take a few seconds; of larger data, this much is read
 
 
 def fingerprint(rows: Any) -> str:
     """Computes a checksum of all rows, their type and their number.
 
-    Of more than 2 GiB it reads 512 blocks of consecutive rows, evenly spread.
+    If the data exceed 2 GiB, it reads 512 evenly spaced blocks of consecutive rows.
 
     Args:
         rows: an array, or anything with a length that gives an array for `rows[a:b]`.

@@ -13,9 +13,9 @@ from kvae.training.data.sources.examples_on_disk import ExamplesOnDisk
 TEST_BINARIZATION_SEED = 20160301
 """The test set is binarized once, with this seed in every run, so runs compare."""
 
-_PIXELS = 0xB1  # tells the pixels of a step from the model's latents of the same step
+_PIXELS = 0xB1  # keeps the pixels of a step apart from the model's latents of that step
 
-_READS_AT_ONCE = 4  # batches that are read side by side, where data are on disk
+_READS_AT_ONCE = 4  # batches that are read at the same time, if data are on disk
 
 
 def training_batches(
@@ -27,12 +27,12 @@ def training_batches(
     condition: np.ndarray | None = None,
     first_batch: int = 0,
 ) -> tf.data.Dataset:
-    """Makes an endless data set of batches, a new order (and new pixels) each epoch.
+    """Makes an endless data set of batches, in a new order (with new pixels) each epoch.
 
-    Batch s of epoch e depends on (seed, e, s) alone: nothing is drawn from a state, so
-    a run can be repeated, or continued from `first_batch`, to the bit. The last batch
-    of an epoch holds what is left over. Examples on disk are read as their turn comes,
-    some batches ahead, and those left out not at all; the batches are the same.
+    Batch s of epoch e depends on (seed, e, s) alone. Nothing is drawn from a state, so
+    a run can be repeated, or continued from `first_batch`, bit for bit. The last batch
+    of an epoch holds the remaining examples. Examples on disk are read a few batches
+    ahead, and skipped ones are not read; the batches are the same.
 
     Args:
         x: (N, *shape) float32, or `ExamplesOnDisk`; with `binarize`, probabilities in
@@ -41,8 +41,8 @@ def training_batches(
         seed: of order and pixels.
         binarize: draw each pixel as 1 with probability x, else 0.
         first_epoch: where to begin.
-        condition: (N, ...) what goes along with each example, or None.
-        first_batch: how many batches, of `first_epoch` and after, are left out.
+        condition: (N, ...) the condition of each example, or None.
+        first_batch: how many batches to skip, from the start of `first_epoch`.
 
     Returns:
         dataset: of (B, *shape) float32, or with a condition of dicts of "x" and
@@ -50,10 +50,10 @@ def training_batches(
     """
     count = len(x)
     steps = steps_per_epoch(count, batch_size)
-    # Where it is the same for all, TensorFlow's convolutions gain from knowing it.
+    # If it is the same for all, TensorFlow's convolutions gain from knowing it.
     known_size = batch_size if count % batch_size == 0 else None
     on_disk = x if isinstance(x, ExamplesOnDisk) else None
-    with tf.device("cpu"):  # the pipeline runs on the host, whatever trains
+    with tf.device("cpu"):  # the pipeline runs on the host, whatever device trains
         pixels = tf.constant(x, tf.float32) if on_disk is None else None
         given = None if condition is None else tf.constant(condition)
 
@@ -98,8 +98,8 @@ def training_batches(
     options.autotune.enabled = False
     ahead = 4
     if on_disk is not None:
-        # What waits is bytes, as they are on disk; floats only for the next two steps.
-        # Threads of its own, so that one that waits for the disk takes none from the
+        # Waiting batches are bytes, as on disk; only the next two steps are floats.
+        # Separate threads, so that one that waits for the disk takes none from the
         # model.
         rows = rows.map(read, num_parallel_calls=_READS_AT_ONCE, deterministic=True)
         options.threading.private_threadpool_size = _READS_AT_ONCE + 2
@@ -109,7 +109,7 @@ def training_batches(
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
-    """How many batches an epoch has, the last one perhaps smaller."""
+    """Returns how many batches an epoch has; the last one may be smaller."""
     return math.ceil(count / batch_size)
 
 

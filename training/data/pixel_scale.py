@@ -1,4 +1,4 @@
-"""How pixels that a run has not seen are scaled: as those that it was trained on."""
+"""Scales pixels that a run has not seen like those that it was trained on."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class PixelScale:
     """What is known of the pixels that a model was trained on.
 
     Attributes:
-        pixel_max: by which the run was told to divide numbers of all kinds, or None.
-        divisor: by which integers were divided in training; None where it is not
-            known, or the examples were floats.
+        pixel_max: the divisor of all numbers, if the run sets one, or None.
+        divisor: the divisor of integers in training; None if it is unknown, or the
+            examples were floats.
         pixel_range: smallest and largest value of a pixel in training.
     """
 
@@ -30,21 +30,21 @@ class PixelScale:
     pixel_range: tuple[float, float] = (0.0, 1.0)
 
     def divisor_of(self, raw: Raw, samples: dict[str, np.ndarray]) -> float:
-        """Finds by what the numbers of a source are divided, and says so in the log.
+        """Finds the divisor for the numbers of a source, and logs it.
 
-        Integers are divided by what they were in training. Where that is not known, it
-        is taken from their dtype and a sample, as `load_data` does.
+        Integers are divided by the same number as in training. If it is unknown, it
+        follows from their dtype and a sample, as in `load_data`.
 
         Args:
             raw: the source, for its name and dtype.
             samples: of its parts, by name.
 
         Returns:
-            divisor: 1 for floats that are taken as they are.
+            divisor: 1 for floats that are used as they are.
 
         Raises:
-            UserError: if integers are of no range that pixels have, or the model was
-                trained on floats of another range than [0, 1].
+            UserError: if integers don't have the range of pixels, or the model was
+                trained on floats with another range than [0, 1].
         """
         dtype = raw.train.dtype
         if self.pixel_max is not None:
@@ -56,15 +56,16 @@ class PixelScale:
         elif self.pixel_range != (0.0, 1.0):
             raise UserError(
                 f"{raw.name} holds {dtype} and the model was trained on numbers from "
-                f"{self.pixel_range[0]:.3g} to {self.pixel_range[1]:.3g}; which integer "
-                "stands for which is not known. Scale them as those, and save floats."
+                f"{self.pixel_range[0]:.3g} to {self.pixel_range[1]:.3g}; it is not "
+                "known which integer stands for which number. Scale the integers to "
+                "that range, and save floats."
             )
         else:
             _, divisor, _ = scale(raw, dict(samples), None, [])
-            why = "by their dtype and values: no training on integers is on record"
+            why = "by their dtype and values, because the run has no record of integers"
         _LOG.info("%s: %s values are divided by %g, %s", raw.name, dtype, divisor, why)
         return float(divisor)
 
     def checks(self, dtype: np.dtype) -> bool:
-        """Whether all numbers of a source must be in [0, 1] once they are divided."""
+        """Returns whether all numbers of a source must be in [0, 1] after division."""
         return dtype.kind in "iu" and self.pixel_range == (0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Examples that are read a few rows at a time, wherever they lie."""
+"""Examples that are read a few rows at a time, from memory or disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kvae.training.data.pipeline import TEST_BINARIZATION_SEED
 
 
 class Rows(Protocol):
-    """What is read by rows: an array, a `numpy.memmap`, or a source of data on disk."""
+    """Anything that is read by rows: an array, a `numpy.memmap`, or data on disk."""
 
     def __len__(self) -> int:
         """N, the number of rows."""
@@ -25,7 +25,7 @@ class Rows(Protocol):
 
 
 class _Read:
-    """Rows that pass through a function of what was read and of where it begins."""
+    """Rows that pass through a function of their values and their position."""
 
     def __init__(
         self, rows: Rows, function: Callable[[np.ndarray, int], np.ndarray]
@@ -42,7 +42,7 @@ class _Read:
 
 
 class _Joined:
-    """Several rows, one behind the other."""
+    """Several sources of rows, one after the other."""
 
     def __init__(self, parts: Sequence[Rows]) -> None:
         self._parts = parts
@@ -71,16 +71,16 @@ def mapped(rows: Rows, function: Callable[[np.ndarray], np.ndarray]) -> Rows:
 
 
 def joined(parts: Sequence[Rows]) -> Rows:
-    """Puts rows one behind the other, without reading them."""
+    """Joins sources of rows one after the other, without reading them."""
     return parts[0] if len(parts) == 1 else _Joined(parts)
 
 
 def checked(rows: Rows, divisor: float, name: str) -> Rows:
-    """Compares rows with the range of pixels, [0, 1], when they are read.
+    """Checks that rows are in the range of pixels, [0, 1], when they are read.
 
     Args:
-        rows: (N, *shape) float32, integers that were divided.
-        divisor: by this.
+        rows: (N, *shape) float32, divided integers.
+        divisor: the number that they were divided by.
         name: of the data, for the message.
 
     Returns:
@@ -93,8 +93,7 @@ def checked(rows: Rows, divisor: float, name: str) -> Rows:
             raise UserError(
                 f"{name}, examples {start} to {start + len(read) - 1}: integers "
                 f"range over {low:g} to {high:g}, and are divided by {divisor:g} to be "
-                "in [0, 1]. Scale them as those that the model was trained on, and "
-                "save floats."
+                "in [0, 1]. Scale them as in training, and save floats."
             )
         return read
 
@@ -104,7 +103,7 @@ def checked(rows: Rows, divisor: float, name: str) -> Rows:
 def binarized(rows: Rows, seed: int = TEST_BINARIZATION_SEED) -> Rows:
     """Binarizes rows when they are read: 1 with probability x, from a fixed seed.
 
-    The pixels are those of `binarize_once(rows[:])`, wherever reading begins.
+    The pixels are those of `binarize_once(rows[:])`, wherever reading starts.
 
     Args:
         rows: (N, *shape) float32 in [0, 1].
@@ -119,7 +118,7 @@ def binarized(rows: Rows, seed: int = TEST_BINARIZATION_SEED) -> Rows:
             raise UserError(
                 "pixels are drawn from probabilities in [0, 1]; examples "
                 f"{start} to {start + len(read) - 1} range over {read.min():.3g} to "
-                f"{read.max():.3g}. Scale them as those that the model was trained on."
+                f"{read.max():.3g}. Scale them as in training."
             )
         before = start * math.prod(read.shape[1:])
         bits = np.random.PCG64(seed)

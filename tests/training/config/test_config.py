@@ -20,8 +20,8 @@ def test_an_unknown_key_suggests_the_nearest() -> None:
     ("key", "value", "expected"),
     [
         ("latent_dim", 0, "at least 1, below 2**31; received 0"),
-        ("latent_dim", 2.5, "latent_dim must be a whole number"),
-        ("epochs", True, "epochs must be a whole number"),
+        ("latent_dim", 2.5, "latent_dim must be an integer"),
+        ("epochs", True, "epochs must be an integer"),
         ("batch_size", "64", "batch_size must be an integer"),
         ("learning_rate", 0, "learning_rate must be a number above 0"),
         ("learning_rate", float("nan"), "learning_rate must be a number above 0"),

@@ -65,8 +65,8 @@ def read_array_file(path: pathlib.Path) -> Raw:
         raw: what the file holds.
 
     Raises:
-        UserError: if the file is missing, damaged, holds objects, or no array has a
-            name that is understood.
+        UserError: if the file is missing, damaged, holds objects, or has no array with
+            a known name.
     """
     if not path.is_file():
         raise UserError(f"there is no file {path}; check the path.")
@@ -114,9 +114,9 @@ def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _check_sizes(path: pathlib.Path) -> None:
-    """Raises if an array is said to be of another size than the file, or of no memory.
+    """Raises if a header claims another size than the file has, or more than memory.
 
-    NumPy makes room for what a header says before it reads any of it.
+    NumPy allocates what a header claims before it reads any data.
     """
     if not zipfile.is_zipfile(path):
         with path.open("rb") as file:
@@ -129,8 +129,8 @@ def _check_sizes(path: pathlib.Path) -> None:
         if size > memory:
             raise UserError(
                 f"{path} unpacks to {size / 2**30:.1f} GiB, more than the memory of this "
-                "machine. Save its arrays as .npy files in a folder, which are read a few "
-                "rows at a time."
+                "machine. Save its arrays as .npy files in a folder; those are read a "
+                "few rows at a time."
             )
         for member in members:
             with archive.open(member) as file:
@@ -140,7 +140,7 @@ def _check_sizes(path: pathlib.Path) -> None:
 def _check_header(file: Any, size: int) -> None:
     magic = file.read(len(np.lib.format.MAGIC_PREFIX))
     if magic != np.lib.format.MAGIC_PREFIX:
-        return  # which NumPy refuses itself, or gives as bytes
+        return  # which NumPy itself refuses, or returns as bytes
     major, _ = file.read(2)
     read = np.lib.format.read_array_header_1_0
     if major > 1:
@@ -169,6 +169,6 @@ def _check_parts(path: pathlib.Path, raw: Raw) -> None:
         if part is None or values.shape[:1] != part.shape[:1]:
             count = "no" if part is None else len(part)
             raise UserError(
-                f"{path}: there are labels of shape {values.shape} for {count} {name} "
-                "examples; give one label per example."
+                f"{path}: the labels of {count} {name} examples have shape "
+                f"{values.shape}; save one label per example."
             )

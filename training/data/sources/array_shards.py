@@ -18,11 +18,11 @@ from kvae.training.data.sources.source import Request, Source, is_run
 _LOG = logging.getLogger("kvae")
 
 IN_MEMORY_BYTES = 256 * 2**20
-"""A single .npy file of more bytes stays on disk; so does every folder of .npy files."""
+"""Bytes; larger .npy files stay on disk, as does every folder of .npy files."""
 
 _PARTS = ("train", "test", "validation")
 _LABELS = "-labels"
-_HELD_OUT_MOST = 10_000  # as many as CIFAR-10 and MNIST keep for tests
+_HELD_OUT_MOST = 10_000  # as many as the test sets of CIFAR-10 and MNIST have
 _PART_BYTES = 2 * 2**30  # of a test or validation part in memory
 
 
@@ -32,7 +32,7 @@ class ArrayShards(Source):
     at_path = True
 
     def matches(self, name: str) -> bool:
-        """Says whether there are arrays that stay on disk."""
+        """Returns whether these arrays stay on disk."""
         return holds_arrays(pathlib.Path(name).expanduser())
 
     def read(self, name: str, request: Request) -> DataSet:
@@ -42,7 +42,7 @@ class ArrayShards(Source):
 
 
 def holds_arrays(path: pathlib.Path, any_size: bool = False) -> bool:
-    """Whether a path is a folder of .npy files, or one large or of any size."""
+    """Returns whether a path is a folder of .npy files, or one file (a large one)."""
     if path.is_dir():
         return any(path.glob("*.npy")) and not is_run(path)
     taken = path.is_file() and (any_size or path.stat().st_size > IN_MEMORY_BYTES)
@@ -61,9 +61,9 @@ def read_array_shards(
 
     Args:
         path: a folder of .npy files, or one .npy file, each (n, *shape).
-        validation: how many training examples to keep aside, or which share if below 1,
-            then 10 000 at most; not used where there is a validation part.
-        pixel_max: what integer pixels reach; None takes it from their dtype and a
+        validation: how many training examples to hold out, or a share if below 1, then
+            at most 10 000; not used if there is a validation part.
+        pixel_max: the maximum of integer pixels; None takes it from their dtype and a
             sample; 1 leaves integers as they are.
 
     Returns:
@@ -71,8 +71,8 @@ def read_array_shards(
             read.
 
     Raises:
-        UserError: if a file is damaged, files do not fit together, or a part is too
-            small to split or too large for memory.
+        UserError: if a file is damaged, files don't match, or a part is too small to
+            split or too large for memory.
     """
     files = files_of_parts(path)
     if "train" not in files:
@@ -142,9 +142,7 @@ def files_of_parts(path: pathlib.Path) -> dict[str, list[pathlib.Path]]:
     for file in found:
         owner = file.with_name(f"{file.stem.removesuffix(_LABELS)}.npy")
         if file not in arrays and owner not in arrays:
-            raise UserError(
-                f"{file} holds labels and there is no {owner.name} to them."
-            )
+            raise UserError(f"{file} holds labels, but {owner.name} is missing.")
     parts = {
         part: [file for file in arrays if _part_of(file) == part] for part in _PARTS
     }
@@ -152,8 +150,8 @@ def files_of_parts(path: pathlib.Path) -> dict[str, list[pathlib.Path]]:
         parts["train"] = arrays
     elif stray := [file for file in arrays if _part_of(file) is None]:
         raise UserError(
-            f"{stray[0]} is of no part: the names of the files in {path} must begin with "
-            "train, test or validation, or none of them may."
+            f"{stray[0]} belongs to no part. Either all names of files in {path} must "
+            "begin with train, test, or validation, or none of them."
         )
     return {part: listed for part, listed in parts.items() if listed}
 
@@ -163,7 +161,7 @@ def _part_of(file: pathlib.Path) -> str | None:
 
 
 def open_part(name: str, paths: list[pathlib.Path]) -> ExamplesOnDisk:
-    """Opens the files of a part, which must fit together and hold examples."""
+    """Opens the files of a part, which must match and hold examples."""
     files = tuple(NpyFile(path) for path in paths)
     for file in files:
         check_alike(files[0], file)
@@ -196,8 +194,8 @@ def labels_of(paths: list[pathlib.Path], part: ExamplesOnDisk) -> np.ndarray | N
         return None
     if missing:
         raise UserError(
-            f"there is no {missing[0]}, but other files have their labels; give labels "
-            "for all files of a part, or for none."
+            f"there is no {missing[0]}, but other files have labels; save labels for "
+            "all files of a part, or for none."
         )
     found = []
     for path, file in zip(beside, part.files, strict=True):
@@ -212,15 +210,15 @@ def labels_of(paths: list[pathlib.Path], part: ExamplesOnDisk) -> np.ndarray | N
 
 
 def _held_out(count: int, notes: list[str]) -> np.ndarray:
-    """Rows of the test set; the same as in memory, as far as they are not too many."""
+    """Chooses the rows of the test set: those of data in memory, up to a maximum."""
     if count < 5:
         raise UserError(
-            f"{count} examples are too few to hold out a test set: give at least 5, or "
-            "files test-*.npy."
+            f"{count} examples are too few to hold out a test set. Use at least 5, or "
+            "add files test-*.npy."
         )
     held = min(max(1, count // 5), _HELD_OUT_MOST)
     order = np.random.default_rng(HOLD_OUT_SEED).permutation(count)
-    notes.append(f"{held} examples, drawn once for all, are the test set.")
+    notes.append(f"{held} examples, drawn at random once, are the test set.")
     return np.sort(order[:held])
 
 
@@ -232,7 +230,7 @@ def _in_memory(
     if size > _PART_BYTES:
         raise UserError(
             f"{len(rows)} {name} examples take {size / 2**30:.1f} GiB, and test and "
-            f"validation examples are held in memory, {_PART_BYTES // 2**30} GiB at most; "
-            "keep fewer."
+            f"validation examples are held in memory, {_PART_BYTES // 2**30} GiB at "
+            "most; use fewer."
         )
     return examples.read(rows)

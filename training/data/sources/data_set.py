@@ -1,4 +1,4 @@
-"""What every data source gives."""
+"""The result of every data source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class DataSet:
     """A named data set, split, ready for a model.
 
     Attributes:
-        name: for people.
+        name: for messages.
         train: (N, *shape) training examples, an array or `ExamplesOnDisk`.
         test: (M, *shape) test examples, which training never sees.
         validation: (V, *shape) examples to watch during training; V may be 0.
@@ -30,10 +30,10 @@ class DataSet:
         label_names: one per label value, or None.
         pixel_range: smallest and largest value a pixel can take.
         notes: what was done to the data, in sentences.
-        dtype: of the numbers as the source holds them.
-        divisor: by which they were divided.
-        files: names of the files of train, test and validation by part, where each
-            example has one.
+        dtype: of the numbers in the source.
+        divisor: the number that they were divided by.
+        files: names of the files by part (train, test, validation), if each example has
+            its own.
     """
 
     name: str
@@ -56,11 +56,11 @@ class DataSet:
         return self.train.shape[1:]
 
     def inputs(self, part: str, condition: str | None = None) -> Any:
-        """Gives one part in the form that a model takes.
+        """Returns one part in the form that a model takes.
 
         Args:
             part: "train", "test" or "validation".
-            condition: "label" for a model that is given the labels, or None.
+            condition: "label" for a model that is conditioned on labels, or None.
 
         Returns:
             inputs: x, or a dict of "x" and "condition".
@@ -75,8 +75,8 @@ class DataSet:
         if labels is None:
             raise UserError(
                 f"{self.name} has no labels for its {part} examples, so a model cannot "
-                "be conditioned on them; name the labels train_labels and test_labels in "
-                "an .npz file, or leave --condition out."
+                "be conditioned on them; name the labels train_labels and test_labels "
+                "in an .npz file, or leave out --condition."
             )
         if labels.shape != (len(x),) or labels.dtype.kind not in "iub":
             raise UserError(
@@ -86,7 +86,7 @@ class DataSet:
         return {"x": x, "condition": labels.astype("int32")}
 
     def describe(self) -> dict[str, object]:
-        """The facts for the run's record."""
+        """Returns the facts for the run's record."""
         return {
             "name": self.name,
             "shape": list(self.shape),
@@ -109,17 +109,17 @@ class DataSet:
 
 @dataclasses.dataclass(frozen=True)
 class Raw:
-    """What a source reads, before scaling and splitting.
+    """The contents of a source, before scaling and splitting.
 
     Attributes:
-        name: for people.
+        name: for messages.
         train: (N, *shape).
-        test: (M, *shape), or None where the source has no test set.
-        validation: (V, *shape), or None where the source has none of its own.
-        labels: of train, test and validation by name, as far as there are any.
+        test: (M, *shape), or None if the source has no test set.
+        validation: (V, *shape), or None if the source has no validation set.
+        labels: of train, test and validation by name, if there are any.
         label_names: one per label value, or None.
-        pixel_max: what integer pixels reach; None takes it from their dtype.
-        files: names of the files by part, where each example has one.
+        pixel_max: the maximum of integer pixels; None takes it from their dtype.
+        files: names of the files by part, if each example has its own.
         notes: what the source did to the data, in sentences.
     """
 
@@ -135,12 +135,12 @@ class Raw:
 
 
 def prepare(raw: Raw, validation: float, pixel_max: float | None = None) -> DataSet:
-    """Splits what a source has not split, scales integers to [0, 1], and says so.
+    """Holds out missing parts, scales integers to [0, 1], and logs both.
 
     Args:
         raw: from a source.
-        validation: how many training examples to keep aside, or which share if below 1;
-            not used where the source has its own validation set.
+        validation: how many training examples to hold out, or a share if below 1; not
+            used if the source has its own validation set.
         pixel_max: overrides `raw.pixel_max`; 1 leaves integers as they are.
 
     Returns:
@@ -182,7 +182,7 @@ def prepare(raw: Raw, validation: float, pixel_max: float | None = None) -> Data
 
 
 def check_numbers(source: str, name: str, array: np.ndarray) -> None:
-    """Raises unless a part of a source holds examples, and these hold numbers."""
+    """Raises unless a part of a source holds examples that are numbers."""
     if array.dtype.kind not in "fiub" or array.ndim < 2:
         raise UserError(
             f"{source} must hold numbers, (N, D) vectors or (N, H, W) or (N, H, W, C) "
@@ -198,16 +198,18 @@ def check_numbers(source: str, name: str, array: np.ndarray) -> None:
 def _test_rows(count: int, notes: list[str]) -> np.ndarray:
     if count < 5:
         raise UserError(
-            f"{count} examples are too few to hold out a test set: give at least "
-            "5, or a file with its own (an .npz with train and test)."
+            f"{count} examples are too few to hold out a test set. Use at least 5, or "
+            "a file with a test set (an .npz with train and test)."
         )
     held = max(1, count // 5)
-    notes.append(f"a fixed random fifth, {held} examples, is the test set.")
+    notes.append(
+        f"a random fifth, the same in every run, is the test set: {held} examples."
+    )
     return np.sort(np.random.default_rng(HOLD_OUT_SEED).permutation(count)[:held])
 
 
 def _hold_out(part: str, rows: np.ndarray, *of_parts: dict[str, Any]) -> None:
-    """Moves rows from the training part to another, in each array that has one."""
+    """Moves rows from the training part to another part, in each array."""
     for arrays in of_parts:
         train = arrays.get("train")
         if train is not None:
@@ -222,13 +224,13 @@ def scale(
     pixel_max: float | None,
     notes: list[str],
 ) -> tuple[dict[str, np.ndarray], float, tuple[float, float]]:
-    """Casts to float32, dividing integers by what a pixel can reach.
+    """Casts to float32, and divides integers by the maximum of a pixel.
 
     Args:
         raw: from a source.
         arrays: its parts.
         pixel_max: overrides `raw.pixel_max`.
-        notes: get a sentence more if there was something to divide.
+        notes: gets another sentence if numbers were divided.
 
     Returns:
         scaled: the parts.
@@ -236,10 +238,10 @@ def scale(
         pixel_range: smallest and largest value a pixel can take.
 
     Raises:
-        UserError: if integers are of no range that pixels have.
+        UserError: if integers don't have the range of pixels.
     """
     present = [a for a in arrays.values() if a is not None and a.size]
-    # fmin and fmax pass NaN over, and say nothing where there is nothing else.
+    # fmin and fmax skip NaN, and warn of nothing if there is nothing else.
     low = float(min(np.fmin.reduce(a, axis=None) for a in present))
     high = float(max(np.fmax.reduce(a, axis=None) for a in present))
     reach = raw.pixel_max if pixel_max is None else pixel_max
@@ -263,13 +265,13 @@ def scale(
 
 
 def _reach(raw: Raw, low: float, high: float) -> float:
-    """The largest value of as many bits as cameras and scanners have: 8, 10, 12, ..."""
+    """Finds the largest value of the bit depth of a camera or scanner: 8, 10, 12, ..."""
     for bits in (8, 10, 12, 14, 16):
         reach = 2**bits - 1
         if low >= 0 and high <= reach and (bits == 8 or raw.train.dtype.itemsize > 1):
             return float(reach)
     raise UserError(
         f"{raw.name} holds integers from {low:g} to {high:g}, which is not a range of "
-        "pixels: scale them yourself and save floats, or say what a pixel reaches "
+        "pixels. Scale them yourself and save floats, or state the maximum of a pixel "
         "(--set pixel_max=1 keeps them as they are)."
     )

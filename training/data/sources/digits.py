@@ -1,4 +1,4 @@
-"""The 8x8 digits that scikit-learn carries: no network, no files."""
+"""The 8x8 digits that scikit-learn ships: no network, no files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Digits(Source):
     """The digits of scikit-learn, by the name "digits"."""
 
     def matches(self, name: str) -> bool:
-        """Says whether the digits are meant."""
+        """Returns whether the name is "digits"."""
         return name == "digits"
 
     def read(self, name: str, request: Request) -> Raw:

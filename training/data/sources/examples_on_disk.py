@@ -1,4 +1,4 @@
-"""Examples that stay on disk, read row by row as they are wanted."""
+"""Examples that stay on disk, read row by row on demand."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from kvae.training.data.sources.npy_file import NpyFile
 from kvae.training.data.sources.python_in_graph import call_python
 
 _NONE = np.zeros(0, np.int64)
-_SAMPLE = 10_000  # rows that stand for all when parts of a model are chosen
+_SAMPLE = 10_000  # rows that represent all when parts of a model are chosen
 _SAMPLE_BYTES = 64 * 2**20
 _CHUNK_BYTES = 16 * 2**20
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ExamplesOnDisk:
-    """Examples in .npy files, of which only the rows that are asked for are read.
+    """Examples in .npy files, of which only the requested rows are read.
 
-    It has the length and the shape of an array and is none: `np.asarray` of it is
-    refused, for the reason that it exists. Rows are read by position (`pread`) and not
-    mapped, so what the system keeps of the files counts as its cache and not as memory
+    It has the length and the shape of an array, but isn't one: `np.asarray` is refused,
+    because the data may not fit into memory. Rows are read by position (`pread`)
+    instead of being mapped, so the system's cache of the files doesn't count as memory
     of the process.
 
     Attributes:
         files: in their order; all of the same shape and dtype.
-        divisor: by which numbers are divided once they are float32.
+        divisor: the number that values are divided by, as float32.
         left_out: rows of the files that are not among the examples, in order.
-        failures: what went wrong in reading for a graph, where errors lose their class.
+        failures: the errors of reads inside a graph, where errors lose their class.
     """
 
     files: tuple[NpyFile, ...]
@@ -53,15 +53,15 @@ class ExamplesOnDisk:
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the numbers on disk."""
+        """The dtype of the numbers on disk."""
         return self.files[0].dtype
 
     def __array__(self, *args: object, **kwargs: object) -> np.ndarray:
         """Refuses to be read as a whole."""
         raise UserError(
-            f"{len(self)} examples lie on disk and are not read into memory together; "
-            "read some as examples[rows], all of them in turn by .chunks(), or train on "
-            "kvae.training.training_batches(examples, batch_size, seed)."
+            f"{len(self)} examples are on disk and aren't read into memory as a whole. "
+            "Read some with examples[rows], all of them in turn with .chunks(), or "
+            "train on kvae.training.training_batches(examples, batch_size, seed)."
         )
 
     def read(self, rows: np.ndarray) -> np.ndarray:
@@ -75,8 +75,8 @@ class ExamplesOnDisk:
             raw: (B, *shape) in the dtype of the files.
 
         Raises:
-            IndexError: if there is no such row, or `rows` is anything else.
-            UserError: if a file has become shorter, or the disk fails.
+            IndexError: if a row doesn't exist, or `rows` is anything else.
+            UserError: if a file has been shortened, or the disk fails.
         """
         rows = self._in_files(_positions(rows, len(self)))
         which = np.searchsorted(self._starts, rows, side="right") - 1
@@ -95,7 +95,7 @@ class ExamplesOnDisk:
             )
         )
         if hasattr(os, "posix_fadvise"):
-            # Told of all runs at once, the disk fetches them side by side: measured
+            # If it knows all runs at once, the disk fetches them in parallel: measured
             # 4 ms for 256 rows of 4 KB that were in no cache, one by one 30 ms.
             for file, place, length in runs:
                 _expect(self.files[file].descriptor, place, length)
@@ -108,7 +108,7 @@ class ExamplesOnDisk:
         return raw
 
     def read_in_graph(self, rows: Tensor) -> Tensor:
-        """As `read`, inside a graph; what fails is kept in `failures` too."""
+        """Does what `read` does, inside a graph; errors are kept in `failures` too."""
 
         def read(rows: np.ndarray) -> np.ndarray:
             try:
@@ -120,7 +120,7 @@ class ExamplesOnDisk:
         return call_python(read, [rows], self.dtype, (None, *self.files[0].shape))
 
     def scale(self, raw: Tensor) -> Tensor:
-        """What a model takes of what `read_in_graph` gives, float32."""
+        """Turns the result of `read_in_graph` into the float32 that a model takes."""
         x = tf.cast(raw, tf.float32)
         return x if self.divisor == 1 else x / tf.constant(self.divisor, tf.float32)
 
@@ -135,8 +135,8 @@ class ExamplesOnDisk:
         """
         if isinstance(rows, tuple):  # of an array, one index for each axis
             raise IndexError(
-                "examples on disk are read by their rows alone; take "
-                "examples[rows][:, ...] for parts of them."
+                "examples on disk can only be indexed by rows; use examples[rows][:, "
+                "...] for parts of them."
             )
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(len(self)))
@@ -157,7 +157,7 @@ class ExamplesOnDisk:
             yield first, self[first : first + step]
 
     def sample_rows(self, labels: np.ndarray | None = None) -> np.ndarray:
-        """Chooses rows that stand for all: evenly spread, 10 000 or 64 MiB at most.
+        """Chooses rows that represent all: evenly spaced, 10 000 or 64 MiB at most.
 
         Args:
             labels: (N,); if given, the first row of each label is among them.
@@ -169,16 +169,16 @@ class ExamplesOnDisk:
         return np.unique(rows)
 
     def without(self, rows: np.ndarray) -> ExamplesOnDisk:
-        """These examples without some of them, the (n,) `rows`."""
+        """Returns these examples without the (n,) `rows`."""
         gone = np.concatenate([self.left_out, self._in_files(np.asarray(rows))])
         return dataclasses.replace(self, left_out=np.sort(gone))
 
     def divided_by(self, divisor: float) -> ExamplesOnDisk:
-        """The same examples, divided once they are float32."""
+        """Returns the same examples, divided as float32."""
         return dataclasses.replace(self, divisor=divisor)
 
     def _in_files(self, rows: np.ndarray) -> np.ndarray:
-        """Of each example, which row it is of all the files hold."""
+        """Finds the row of each example among all rows of the files."""
         return rows + np.searchsorted(self._gaps, rows, side="right")
 
     def _rows_of(self, size: int) -> int:
@@ -186,7 +186,7 @@ class ExamplesOnDisk:
 
     @functools.cached_property
     def _starts(self) -> np.ndarray:
-        """Of each file the row that its first one is among all, and the end."""
+        """Finds the first row of each file among all rows, and the end."""
         return np.cumsum([0, *(file.count for file in self.files)])
 
     @functools.cached_property
@@ -195,25 +195,25 @@ class ExamplesOnDisk:
 
     @functools.cached_property
     def _gaps(self) -> np.ndarray:
-        """Of each row that is left out the example that comes after it."""
+        """Finds the example that follows each left-out row."""
         return self.left_out - np.arange(len(self.left_out))
 
 
 def _positions(rows: np.ndarray, count: int) -> np.ndarray:
-    """Indices of rows as NumPy understands them, from 0 to `count` - 1, int64."""
+    """Turns row indices, as NumPy takes them, into int64 from 0 to `count` - 1."""
     rows = np.asarray(rows)
     if rows.shape == (0,) and rows.dtype.kind != "b":  # an empty list has a float dtype
         return _NONE
     if rows.ndim != 1 or rows.dtype.kind not in "iub":
         raise IndexError(
-            "rows are given as integers (B,), or as booleans, one for each example; "
-            f"received shape {rows.shape}, dtype {rows.dtype}."
+            "rows must be integers (B,), or booleans, one for each example; received "
+            f"shape {rows.shape}, dtype {rows.dtype}."
         )
     if rows.dtype.kind == "b":
         if len(rows) != count:
             raise IndexError(
-                f"booleans that choose among {count} examples must be {count}; "
-                f"received {len(rows)}."
+                f"choosing among {count} examples needs {count} booleans; received "
+                f"{len(rows)}."
             )
         return np.flatnonzero(rows)
     if rows.min() < -count or rows.max() >= count:
@@ -237,7 +237,7 @@ def _read_run(file: NpyFile, place: int, into: memoryview) -> None:
             raise UserError(f"{file.path} cannot be read: {error.strerror}.") from error
         if done == 0:
             raise UserError(
-                f"{file.path} ends before its last example: it has become shorter since "
-                "it was opened. Write it again."
+                f"{file.path} ends before its last example, so it has been shortened "
+                "since it was opened. Write it again."
             )
         into, place = into[done:], place + done

@@ -1,4 +1,4 @@
-"""Which rows are kept aside for tests and validation: at random, the same in every run."""
+"""Holds out rows for tests and validation: at random, but the same in every run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from kvae.core.errors import UserError
 
 HOLD_OUT_SEED = 20131220
-"""Of the fixed permutations by which a source without a part makes one."""
+"""The seed of the fixed permutations that hold out missing parts."""
 
 
 def validation_rows(
@@ -27,10 +27,10 @@ def validation_rows(
 
     Args:
         count: N, of the training examples.
-        wanted: how many to keep aside, or which share if below 1.
+        wanted: how many to hold out, or a share if below 1.
         labels: one per example, (N,), or None.
-        notes: get a sentence more if any rows are drawn.
-        most: the largest number that a share may come to.
+        notes: gets another sentence if any rows are drawn.
+        most: the maximum number for a share.
 
     Returns:
         rows: sorted, distinct.
@@ -44,13 +44,13 @@ def validation_rows(
         kept = kept if most is None else min(kept, most)
     if kept >= count:
         raise UserError(
-            f"validation={wanted:g} leaves none of the {count} training examples; give a "
-            "smaller number, or a share below 1."
+            f"validation={wanted:g} leaves none of the {count} training examples; use "
+            "a smaller number, or a share below 1."
         )
     if not kept:
         return np.zeros(0, np.int64)
     order = np.random.default_rng(HOLD_OUT_SEED + 1).permutation(count)
-    # Where the rows are sorted by class, every so many-th of them gives each its share.
+    # With the rows sorted by class, evenly spaced ones give each class its share.
     by_class = labels is not None and np.shape(labels) == (count,)
     if by_class:
         order = order[np.argsort(np.asarray(labels)[order], kind="stable")]

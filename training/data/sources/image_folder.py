@@ -33,8 +33,8 @@ _PARTS = {
     "test": ("test", "testing"),
     "validation": ("validation", "valid", "val"),
 }
-_READERS = 4  # files that are decoded side by side
-_MEMORY_SHARE = 0.5  # of this machine's, for the images as float32
+_READERS = 4  # files that are decoded at the same time
+_MEMORY_SHARE = 0.5  # share of this machine's memory for the images as float32
 
 
 class ImageFolder(Source):
@@ -43,7 +43,7 @@ class ImageFolder(Source):
     at_path = True
 
     def matches(self, name: str) -> bool:
-        """Says whether the name is that of a folder, and not of a run."""
+        """Returns whether the name is that of a folder, and not of a run."""
         path = pathlib.Path(name).expanduser()
         return path.is_dir() and not is_run(path)
 
@@ -55,13 +55,13 @@ class ImageFolder(Source):
 def read_image_folder(path: pathlib.Path, options: PictureOptions = AS_THEY_ARE) -> Raw:
     """Reads every image below a folder, in the order of their names.
 
-    Where the folder holds the folders train and test (and validation), these are the
-    parts. Where all images are one folder deeper, the folders are the labels. Images
-    are gray if all are, else RGB, and of 16 bits if one is.
+    If the folder holds the folders train and test (and validation), these are the
+    parts. If all images are one folder deeper, the folders are the labels. Images are
+    gray if all are, else RGB, and have 16 bits if one has.
 
     Args:
-        path: the folder. Files and folders whose names begin with a dot are passed over.
-        options: how the images are scaled; without a size all must have the same.
+        path: the folder. Files and folders whose names begin with a dot are ignored.
+        options: how the images are scaled; without a size, all must have the same size.
 
     Returns:
         raw: uint8 or uint16 images (N, H, W, 1) or (N, H, W, 3), with the names of
@@ -106,7 +106,7 @@ def read_image_folder(path: pathlib.Path, options: PictureOptions = AS_THEY_ARE)
 
 
 def _text(path: pathlib.Path) -> str:
-    """A path as text that can be written anywhere, whatever its bytes are."""
+    """Turns a path into text that can be written anywhere, whatever its bytes are."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
@@ -121,7 +121,7 @@ def _parts(path: pathlib.Path) -> dict[str, pathlib.Path]:
         if len(folders) > 1:
             raise UserError(
                 f"{path} holds the folders {' and '.join(f.name for f in folders)}, "
-                f"both for the {part} part; keep one."
+                f"both for the {part} part; keep only one."
             )
     return {part: folders[0] for part, folders in found.items() if folders}
 
@@ -130,7 +130,7 @@ def _image_files(root: pathlib.Path, notes: list[str]) -> list[pathlib.Path]:
     def refuse(error: OSError) -> None:
         raise UserError(
             f"{error.filename} cannot be read: {error.strerror}. Its images would be "
-            "missing, so give this user the right to read it, or move it elsewhere."
+            "missing, so grant this user permission to read it, or move it elsewhere."
         ) from error
 
     files: list[pathlib.Path] = []
@@ -139,7 +139,7 @@ def _image_files(root: pathlib.Path, notes: list[str]) -> list[pathlib.Path]:
     for folder, below, names in os.walk(root, onerror=refuse, followlinks=True):
         real = os.path.realpath(folder)
         below[:] = [name for name in below if not name.startswith(".")]
-        if real in seen:  # links may go round in circles
+        if real in seen:  # links may form circles
             below.clear()
             continue
         seen.add(real)
@@ -168,7 +168,7 @@ def _read_all(
     options: PictureOptions,
     notes: list[str],
 ) -> dict[str, list[Picture]]:
-    """Reads all parts; files that were passed over leave the lists of files too."""
+    """Reads all parts; skipped files also disappear from the lists of files."""
     total = sum(map(len, files.values()))
     failed: list[tuple[pathlib.Path, Unreadable]] = []
     done, size, said = 0, 0, time.monotonic()
@@ -195,7 +195,7 @@ def _read_all(
                 if done == min(100, total):
                     _check_memory(path, size // max(1, done - len(failed)) * total)
                 if time.monotonic() - said > 10:
-                    _LOG.info("%s: %d of %d images are read", path.name, done, total)
+                    _LOG.info("%s: %d of %d images read", path.name, done, total)
                     said = time.monotonic()
             files[part] = kept
     finally:
@@ -204,8 +204,8 @@ def _read_all(
         rest = len(failed) - 1
         more = f" The same is true of {rest} more of {total} files." if rest else ""
         raise UserError(
-            f"{failed[0][1]}{more} Repair or remove them, or give --skip-unreadable to "
-            "do without."
+            f"{failed[0][1]}{more} Repair or remove them, or add --skip-unreadable to "
+            "skip them."
         )
     if failed:
         notes.append(_skipped(path, [file for file, _ in failed]))
@@ -241,15 +241,15 @@ def _check_sizes(
     (common, count), *_ = sizes.most_common(1)
     raise UserError(
         f"the images of {path} have {len(sizes)} sizes, from {_size(least)} to "
-        f"{_size(most)} pixels (height x width), and a model takes one. Say which, for "
-        "example --size 64x64; --resize crop cuts off what is too long, --resize stretch "
-        f"changes the proportions. Most frequent is {_size(common)}, {count} of "
-        f"{len(pictures)}."
+        f"{_size(most)} pixels (height x width), but a model takes one size. Choose "
+        "it, for example --size 64x64; --resize crop crops what is too long, --resize "
+        f"stretch changes the proportions. Most frequent is {_size(common)}, {count} "
+        f"of {len(pictures)}."
     )
 
 
 def _described(pictures: list[Picture], options: PictureOptions) -> str:
-    """What the images are and what was done to them, in one line."""
+    """Says in one line what the images are and what was done to them."""
     gray = sum(picture.pixels.shape[-1] == 1 for picture in pictures)
     colored = len(pictures) - gray
     channels = options.channels or (3 if colored else 1)
@@ -260,13 +260,13 @@ def _described(pictures: list[Picture], options: PictureOptions) -> str:
         done.append(f"{colored} in color, made gray")
     clear = sum(picture.transparent for picture in pictures)
     if clear:
-        done.append(f"{clear} with transparent pixels, put on white")
+        done.append(f"{clear} with transparent pixels, on a white background")
     frames = sum(picture.frames > 1 for picture in pictures)
     if frames:
         done.append(f"{frames} with several frames, the first read")
     deep = sum(picture.pixels.dtype == np.uint16 for picture in pictures)
     if deep:
-        done.append(f"{deep} with 16 bits a channel")
+        done.append(f"{deep} with 16 bits per channel")
     shape = pictures[0].pixels.shape[:2]
     changed = [picture.size for picture in pictures if picture.size != shape]
     if changed:
@@ -282,7 +282,7 @@ def _described(pictures: list[Picture], options: PictureOptions) -> str:
 def _loss(
     sizes: list[tuple[int, int]], shape: tuple[int, ...], options: PictureOptions
 ) -> str:
-    """What scaling costs the image that fits the shape least."""
+    """Says what scaling costs the image with the least fitting shape."""
     wanted = shape[0] / shape[1]
     ratios = [height / width / wanted for height, width in sizes]
     worst = max(max(ratio, 1 / ratio) for ratio in ratios)
@@ -307,8 +307,8 @@ def _folder_labels(
     if depths != {2}:
         if 2 in depths:
             notes.append(
-                "some images are in folders and others are not, or deeper: folders are "
-                "not taken as labels."
+                "some images are in folders and others are not, or are deeper, so "
+                "folders are not used as labels."
             )
         return None, {}
     names = sorted({f.parts[0] for listed in relative.values() for f in listed})

@@ -1,4 +1,4 @@
-"""From the name of a data source to the data."""
+"""Loads data sources by name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SOURCES: list[Source] = [
     ImageFolder(),
     TfdsImages(),
 ]
-"""The kinds of data sources, asked in this order; the first whose name it is reads."""
+"""The kinds of data sources, in order; the first one that matches a name reads it."""
 
 
 def load_data(
@@ -43,22 +43,22 @@ def load_data(
     Args:
         source: "digits" (bundled with scikit-learn), the path of a .npy or .npz file or
             of a folder of images or .npy files, or the name of an image data set of
-            TFDS; `SOURCES` says which there are.
+            TFDS; `SOURCES` lists all kinds.
         data_dir: where TFDS keeps its data.
-        validation: how many training examples to keep aside, or which share if below 1.
+        validation: how many training examples to hold out, or a share if below 1.
         image_size: height and width in pixels to which images from a folder are scaled,
-            (64, 48) or "64x48"; 64 is both.
-        pixel_max: what integer pixels reach; None takes it from the data.
-        resize: "crop" cuts off what is too long for that size; "stretch" changes the
+            (64, 48) or "64x48"; 64 means both.
+        pixel_max: the maximum of integer pixels; None takes it from the data.
+        resize: "crop" crops what is too long for that size; "stretch" changes the
             proportions.
-        skip_unreadable: pass over image files that cannot be read.
+        skip_unreadable: skip image files that can't be read.
 
     Returns:
-        data: split and scaled; in memory, but for the training examples of a folder of
-            .npy files, or of a .npy file of more than 256 MiB, which stay on disk.
+        data: split and scaled; in memory, except for the training examples of a folder
+            of .npy files, or of a .npy file of more than 256 MiB, which stay on disk.
 
     Raises:
-        UserError: with what to do, whatever is wrong with the source or its data.
+        UserError: if something is wrong with the source or its data, with what to do.
     """
     size = None if image_size is None else size_of(image_size)
     images = PictureOptions(size, resize, skip_unreadable=skip_unreadable)
@@ -81,7 +81,7 @@ def find_source(source: str) -> Source:
         source: as `load_data` takes it.
 
     Raises:
-        UserError: if it is of no kind.
+        UserError: if no kind matches.
     """
     for kind in SOURCES:
         if kind.matches(source):
@@ -89,8 +89,8 @@ def find_source(source: str) -> Source:
     path = pathlib.Path(source).expanduser()
     if path.is_file():
         raise UserError(
-            f"{source} is a file of a kind that is not read: give .npy, .npz or a "
-            "folder of images or .npy files."
+            f"{source} is not a supported file. Use .npy, .npz, or a folder of images "
+            "or .npy files."
         )
     if is_run(path):
         raise UserError(f"{source} is a run of kvae train, not a folder of data.")
@@ -104,7 +104,7 @@ def located(source: str) -> str:
         source: as `load_data` takes it.
 
     Returns:
-        source: as it is, unless it is a path.
+        source: unchanged, unless it is a path.
     """
     path = pathlib.Path(source).expanduser()
     if path.exists() and find_source(source).at_path:

@@ -19,9 +19,9 @@ _T = TypeVar("_T")
 
 
 class NpyFile:
-    """An open .npy file of examples: where its rows begin, and of what kind they are.
+    """An open .npy file of examples: where its rows begin, their shape, and their dtype.
 
-    The file stays open, so renaming or removing it does not disturb who reads it.
+    The file stays open, so renaming or removing it does not disturb readers.
 
     Args:
         path: of a file with an array (N, *shape) of numbers.
@@ -35,13 +35,13 @@ class NpyFile:
         descriptor: of the open file, for `os.pread`.
 
     Raises:
-        UserError: if the file is damaged, holds objects or no rows of numbers, or keeps
-            its rows apart (Fortran order); or if the system refuses to open it.
+        UserError: if the file is damaged, holds objects or no rows of numbers, or is in
+            Fortran order; or if the system refuses to open it.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
-        if path.is_fifo():  # to open it may take forever
+        if path.is_fifo():  # opening it may take forever
             raise UserError(f"{path} is a pipe, not a file; remove it.")
         array = _load(path, mmap_mode="r")
         if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
@@ -50,7 +50,7 @@ class NpyFile:
             )
         if array.ndim == 0 or not array.flags.c_contiguous or not array.dtype.isnative:
             raise UserError(
-                f"{path} does not keep its examples one after another in this machine's "
+                f"{path} doesn't hold its examples one after another in this machine's "
                 "byte order; save it again: np.save(path, np.ascontiguousarray(x, "
                 f"np.dtype(x.dtype.name))). It has shape {array.shape}."
             )
@@ -62,7 +62,7 @@ class NpyFile:
         weakref.finalize(self, os.close, self.descriptor)
 
     def bytes_per_row(self) -> int:
-        """How many bytes one row takes."""
+        """The size of one row in bytes."""
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
     def whole(self) -> np.ndarray:
@@ -81,15 +81,16 @@ def _load(path: pathlib.Path, **how: Any) -> Any:
                 f"{path} holds Python objects, which are never loaded because a file "
                 "could run code that way. Save an array of numbers."
             ) from None
-        # NumPy takes whatever does not begin as one of its files for a pickle.
-        reason = "it begins as none" if "allow_pickle" in str(error) else error
+        # NumPy treats anything without its magic bytes as a pickle.
+        reason = "it doesn't begin like one" if "allow_pickle" in str(error) else error
         raise UserError(
-            f"{path} is damaged or no .npy file ({reason}); write it again, or remove it."
+            f"{path} is damaged or not a .npy file ({reason}); write it again, or "
+            "remove it."
         ) from error
 
 
 def _opened(path: pathlib.Path, open_it: Callable[[], _T]) -> _T:
-    """Opens a file; what the system refuses says nothing of what the file holds."""
+    """Opens a file; a refusal by the system says nothing about its contents."""
     try:
         try:
             return open_it()
@@ -99,25 +100,25 @@ def _opened(path: pathlib.Path, open_it: Callable[[], _T]) -> _T:
             _allow_more_files()
             return open_it()
     except OSError as error:
-        if error.errno is None:  # NumPy's word on what the file holds
+        if error.errno is None:  # NumPy's error about the contents
             raise
         advice = (
-            "None of it was read, so it may be whole: look at the file and the disk."
+            "Nothing was read, so the file may be whole. Check the file and the disk."
         )
         if error.errno in (errno.EMFILE, errno.ENFILE):
             advice = (
-                "All files of a data set are open at once: join them to fewer, or have "
-                "the limit raised (ulimit -Hn shows it)."
+                "All files of a data set are open at once. Join them into fewer "
+                "files, or have the limit raised (ulimit -Hn shows it)."
             )
         elif error.errno in (errno.EACCES, errno.EPERM):
-            advice = "Give this user the right to read it, and to enter its folder."
+            advice = "Grant this user permission to read it, and to enter its folder."
         raise UserError(
             f"{path} cannot be opened: {error.strerror}. {advice}"
         ) from error
 
 
 def _allow_more_files() -> None:
-    """As many open files as a process may allow itself, often a thousand times more."""
+    """Raises the limit on open files as far as allowed, often a thousandfold."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # some systems name no number
+    with contextlib.suppress(ValueError, OSError):  # some systems have no number
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

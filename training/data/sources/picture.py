@@ -1,4 +1,4 @@
-"""One image file: upright, without transparency, with 8 or 16 bits a channel."""
+"""One image file: upright, without transparency, with 8 or 16 bits per channel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REASON = "reading image files"
 
 
 class Unreadable(UserError):
-    """The file holds no image that can be read."""
+    """The file holds no readable image."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,10 +25,10 @@ class PictureOptions:
 
     Attributes:
         size: (H, W) in pixels to which each image is scaled; None keeps its own.
-        resize: "crop" keeps the proportions and cuts off what is too long, evenly on
-            both sides; "stretch" keeps all of the image and changes its proportions.
-        channels: 1 or 3; None is 1 where all images are gray, else 3.
-        skip_unreadable: whether to pass over files that are not readable images.
+        resize: "crop" keeps the proportions and crops what is too long, evenly on both
+            sides; "stretch" keeps the whole image and changes its proportions.
+        channels: 1 or 3; None means 1 if all images are gray, else 3.
+        skip_unreadable: whether to skip files that are not readable images.
     """
 
     size: tuple[int, int] | None = None
@@ -47,7 +47,7 @@ class Picture:
     Attributes:
         pixels: (H, W, C), uint8 or uint16, of 1 channel if the file is gray, else 3.
         size: (H, W) of the file, before scaling.
-        transparent: whether some pixels let the white background through.
+        transparent: whether some pixels show the white background.
         frames: how many the file holds; the first is the image.
     """
 
@@ -60,15 +60,15 @@ class Picture:
 def read_picture(path: pathlib.Path, options: PictureOptions = AS_THEY_ARE) -> Picture:
     """Reads an image file.
 
-    The image is turned as its EXIF orientation says, transparent pixels are put on
-    white, and of several frames the first is taken.
+    The image is rotated according to its EXIF orientation, transparent pixels are put
+    on a white background, and of several frames the first is read.
 
     Args:
         path: of the file.
-        options: whether and how to scale it; the rest is for a folder.
+        options: whether and how to scale it; the other options are for folders.
 
     Raises:
-        Unreadable: if the file is damaged or holds more than 16 bits a channel.
+        Unreadable: if the file is damaged or has more than 16 bits per channel.
         UserError: if the system refuses to open it.
         MissingExtra: if Pillow is not installed.
     """
@@ -80,7 +80,7 @@ def read_picture(path: pathlib.Path, options: PictureOptions = AS_THEY_ARE) -> P
                 layers, transparent = _layers_of_16_bits(image, opened, path)
             else:
                 layers, transparent = _layer_of_8_bits(image, opened, path)
-            # A copy of the pixels has not the orientation that its file has.
+            # A copy of the pixels doesn't have the orientation of its file.
             turn = opened.getexif().get(0x0112, 1)
     except (
         SyntaxError,
@@ -135,7 +135,7 @@ def with_16_bits(pixels: np.ndarray) -> np.ndarray:
 
 
 def _has_16_bits(opened: Any) -> bool:
-    """Whether a channel has 16 bits in the file, of which Pillow may keep 8."""
+    """Returns whether the file has 16 bits per channel, of which Pillow may keep 8."""
     raw = opened.tile[0][3] if opened.tile else ""
     raw = raw if isinstance(raw, str) else str((raw or ("",))[0])
     return ";16" in raw or opened.mode.startswith("I;16")
@@ -146,7 +146,7 @@ def _layer_of_8_bits(
 ) -> tuple[list[Any], bool]:
     if opened.mode in ("I", "F"):
         raise Unreadable(
-            f"{path} holds 32 bits a channel (mode {opened.mode}), and image files are "
+            f"{path} has 32 bits per channel (mode {opened.mode}), but image files are "
             "read with 8 or 16. Save it with 16 bits, or all images as one .npy array."
         )
     mode = "L" if opened.mode in ("1", "L", "LA") else "RGB"
@@ -167,8 +167,9 @@ def _layers_of_16_bits(
         pixels = np.asarray(opened)[..., None]
     else:
         raise Unreadable(
-            f"{path} is a {opened.format} image with 16 bits a channel, which is read "
-            "in gray only. Save it as PNG, or all images as one .npy array."
+            f"{path} is a {opened.format} image with 16 bits per channel, which can "
+            "only be read if it is gray. Save it as PNG, or all images as one .npy "
+            "array."
         )
     values = pixels.astype("float32")
     transparent = False

@@ -1,4 +1,4 @@
-"""Python called from a graph's threads, safe where the interpreter ends."""
+"""Calls Python from a graph's threads, safely when the interpreter ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kvae.core.types import Tensor
 
-_QUIET = 0.1  # seconds without a call, after which none is on its way
+_QUIET = 0.1  # seconds without a call, after which no call is pending
 
 
 def call_python(
@@ -25,15 +25,15 @@ def call_python(
 ) -> Tensor:
     """Calls a pure function as `tf.numpy_function` does.
 
-    An iterator of `tf.data` that is alive when the interpreter ends waits for its calls,
-    and these wait for the interpreter, for ever. So no call begins once it is to end:
-    graphs ask a flag that is not an object of Python.
+    An iterator of `tf.data` that is alive when the interpreter ends waits for its
+    calls, and these wait for the interpreter, forever. So no call begins once the
+    interpreter is ending: graphs check a flag that is not a Python object.
 
     Args:
         function: of arrays to an array.
         arguments: tensors.
         dtype: of the array.
-        shape: of the array; None where it is not known.
+        shape: of the array; None for unknown axes.
 
     Returns:
         result: what the function returned.
@@ -78,12 +78,12 @@ class _Gate:
 
     def _close(self) -> None:
         self.open.assign(False)
-        self._last = time.monotonic()  # for those that passed the flag just now
+        self._last = time.monotonic()  # for calls that have just passed the flag
         while self._inside or time.monotonic() - self._last < _QUIET:
             time.sleep(_QUIET / 10)
 
 
 @functools.cache
 def _gate() -> _Gate:
-    """The one of the process, made at first use: importing computes nothing."""
+    """Returns the process's own, made at first use, so that importing computes nothing."""
     return _Gate()

@@ -1,4 +1,4 @@
-"""What a kind of data source is: which names it answers to, and how it is read."""
+"""A kind of data source: the names that it matches, and how it is read."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from kvae.training.data.sources.picture import AS_THEY_ARE, PictureOptions
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What is asked of a source beside its name; a source takes what concerns it.
+    """The options of a source besides its name; a source uses those that concern it.
 
     Attributes:
-        data_dir: where TFDS keeps its data; None is its own default.
+        data_dir: where TFDS keeps its data; None means its own default.
         images: how image files of a folder are read.
-        validation: how many training examples to keep aside, or which share if below 1.
-        pixel_max: what integer pixels reach; None takes it from the data.
+        validation: how many training examples to hold out, or a share if below 1.
+        pixel_max: the maximum of integer pixels; None takes it from the data.
     """
 
     data_dir: str | None = None
@@ -28,23 +28,24 @@ class Request:
 
 
 class Source(abc.ABC):
-    """A kind of data source. `kvae.training.data.sources.SOURCES` lists those there are.
+    """A kind of data source. `kvae.training.data.sources.SOURCES` lists all kinds.
 
-    Subclassing guide: give `matches` and `read`. `read` returns the arrays as they are,
-    a `Raw`: splits, ranges and shapes are then made and checked in one place for all
-    sources. A source whose examples stay on disk returns a `DataSet` of its own.
+    Subclassing guide: define `matches` and `read`. `read` returns the arrays as they
+    are, in a `Raw`; splits, ranges and shapes are then made and checked in one place
+    for all sources. A source whose examples stay on disk returns a `DataSet` of its
+    own.
     """
 
     at_path: bool = False
-    """Whether its name is a path, which a run keeps as an absolute one."""
+    """Whether its name is a path, which a run stores as an absolute path."""
 
     @abc.abstractmethod
     def matches(self, name: str) -> bool:
-        """Says whether a name is one of this kind; the first source that matches reads."""
+        """Returns whether a name is of this kind; the first that matches reads it."""
 
     @abc.abstractmethod
     def read(self, name: str, request: Request) -> Raw | DataSet:
-        """Reads what the name stands for.
+        """Reads the data of this name.
 
         Raises:
             UserError: with what to do, if it cannot be read.
@@ -52,5 +53,5 @@ class Source(abc.ABC):
 
 
 def is_run(path: pathlib.Path) -> bool:
-    """Whether a folder is what `kvae train` writes, and so no folder of data."""
+    """Returns whether a folder is a run of `kvae train`, and so not a folder of data."""
     return (path / "config.toml").is_file() or (path / "checkpoints").is_dir()

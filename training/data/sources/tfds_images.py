@@ -18,15 +18,15 @@ from kvae.core.extras import require
 from kvae.training.data.sources.data_set import Raw
 from kvae.training.data.sources.source import Request, Source
 
-_PROBE = ("storage.googleapis.com", 443)  # serves the index and many of the files
+_PROBE = ("storage.googleapis.com", 443)  # hosts the index and many of the files
 _SPLITS = {"train": "train", "test": "test", "validation": "validation"}
 
 
 class TfdsImages(Source):
-    """An image data set of TFDS, by its name: what does not look like a path."""
+    """An image data set of TFDS, by a name that doesn't look like a path."""
 
     def matches(self, name: str) -> bool:
-        """Says whether the name may be that of a data set, "mnist" or "emnist/letters"."""
+        """Returns whether a name may be that of a data set: "mnist", "emnist/letters"."""
         path = pathlib.Path(name).expanduser()
         if "/" not in name:
             return not path.is_file()
@@ -38,18 +38,18 @@ class TfdsImages(Source):
 
 
 def read_tfds(name: str, data_dir: str | None = None) -> Raw:
-    """Reads an image data set of TFDS, from disk or, where there is a network, from it.
+    """Reads an image data set of TFDS from disk, or downloads it.
 
     Args:
         name: for example "mnist", "fashion_mnist", "binarized_mnist".
-        data_dir: where TFDS keeps its data; None is its own default.
+        data_dir: where TFDS keeps its data; None means its own default.
 
     Returns:
-        raw: images (N, H, W, C), with labels where the data set has them.
+        raw: images (N, H, W, C), with labels if the data set has them.
 
     Raises:
-        UserError: if there is no such data set, it holds no images of one size, it does
-            not fit in memory, or it is not on disk and cannot be downloaded.
+        UserError: if there is no such data set, it doesn't hold images of one size, it
+            does not fit in memory, or it is not on disk and can't be downloaded.
     """
     tfds = require("tensorflow_datasets", f"the data set {name!r}", extra="train")
     if data_dir is not None and not pathlib.Path(data_dir).expanduser().is_dir():
@@ -63,7 +63,8 @@ def read_tfds(name: str, data_dir: str | None = None) -> Raw:
         splits = {p: s for p, s in _SPLITS.items() if s in builder.info.splits}
         if "train" not in splits:
             raise UserError(
-                f"{name} has the splits {', '.join(builder.info.splits)} and no train."
+                f"{name} has the splits {', '.join(builder.info.splits)}, but no train "
+                "split."
             )
         parts = {p: _read(tfds, builder, s, image, label) for p, s in splits.items()}
     names = None if label is None else builder.info.features[label].names
@@ -87,27 +88,27 @@ def _builder(tfds: Any, name: str, data_dir: str | None) -> Any:
                 f"the data set {name!r} cannot be opened: {error}"
             ) from None
         raise UserError(
-            f"there is no data set {name!r}. {nearest(name, known)} Or give a .npy or "
-            ".npz file or a folder of images."
+            f"there is no data set {name!r}. {nearest(name, known)} Or use a .npy or "
+            ".npz file, or a folder of images."
         ) from None
 
 
 def _features(tfds: Any, name: str, features: Any) -> tuple[str, str | None]:
-    """Finds the image and the label among what one example holds."""
+    """Finds the image and the label among the features of an example."""
     kinds = (
         {key: features[key] for key in features} if hasattr(features, "keys") else {}
     )
     images = [k for k, f in kinds.items() if isinstance(f, tfds.features.Image)]
     if not images:
         raise UserError(
-            f"{name} holds {', '.join(kinds) or type(features).__name__} and no "
+            f"{name} holds {', '.join(kinds) or type(features).__name__}, but no "
             "image; choose an image data set such as mnist."
         )
     image = "image" if "image" in images else images[0]
     if None in kinds[image].shape:
         raise UserError(
             f"the images of {name} differ in size; save them as a folder of images and "
-            "give --set image_size=64."
+            "add --set image_size=64."
         )
     labels = [k for k, f in kinds.items() if isinstance(f, tfds.features.ClassLabel)]
     return image, ("label" if "label" in labels else labels[0] if labels else None)
@@ -132,7 +133,7 @@ def _download(tfds: Any, name: str, builder: Any) -> None:
 
 
 def _network(timeout: float = 5.0) -> bool:
-    """Whether the internet answers: TFDS itself would retry for minutes."""
+    """Checks whether the internet responds, because TFDS would retry for minutes."""
     proxy = os.environ.get("https_proxy") or os.environ.get("HTTPS_PROXY")
     parsed = urllib.parse.urlparse(proxy or "")
     target = (parsed.hostname, parsed.port or 443) if parsed.hostname else _PROBE
@@ -151,8 +152,8 @@ def _check_memory(name: str, builder: Any, image: str) -> None:
     if needed > 0.8 * memory:
         raise UserError(
             f"{name} needs {needed / 2**30:.0f} GiB in memory and this machine has "
-            f"{memory / 2**30:.0f}; write it to files that are read as they are wanted, "
-            "kvae.training.write_shards, and give their folder."
+            f"{memory / 2**30:.0f}; write it with kvae.training.write_shards to files "
+            "that are read on demand, and use their folder."
         )
 
 

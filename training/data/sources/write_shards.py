@@ -1,4 +1,4 @@
-"""Data of any size, written as a folder of .npy files."""
+"""Writes data of any size as a folder of .npy files."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ def write_shards(
     parts: Mapping[str, Iterable[Any]],
     rows: int | None = None,
 ) -> pathlib.Path:
-    """Writes examples that come a few at a time as a folder for `load_data`.
+    """Writes a stream of batches as a folder for `load_data`.
 
-    Memory is that of one shard. The folder appears whole: what is written stands beside
-    it, as `.NAME.PID.partial.*`, until all of it is there. Only a process that is killed
-    leaves that behind, and the next one removes it.
+    It needs memory for one shard. The folder appears only when it is complete; until
+    then it is a hidden folder beside it, `.NAME.PID.partial.*`. Only a killed process
+    leaves that folder behind, and the next one removes it.
 
     Args:
-        folder: to make.
-        parts: of train, and optionally test and validation, the batches: arrays
-            (n, *shape), or pairs of such an array and labels (n,), all of them numbers.
-            They are copied as they come, so a batch may be filled again for the next.
-        rows: examples in a file, the last one perhaps fewer; None for 256 MiB of them.
+        folder: to create.
+        parts: the batches of train, and optionally test and validation: arrays (n,
+            *shape), or pairs of an array and labels (n,), all of them numbers. They are
+            copied as they come, so you may reuse the memory of a batch for the next
+            one.
+        rows: examples per file; the last file may have fewer. None makes files of 256 MiB.
 
     Returns:
         folder: with train-00000.npy, train-00000-labels.npy and so on.
 
     Raises:
-        UserError: if the folder exists, a part is unknown or empty, batches do not fit
-            together, or a shard does not fit in memory.
-        WriteError: if the system refuses, with the reason in words.
+        UserError: if the folder exists, a part is unknown or empty, batches don't
+            match, or a shard does not fit in memory.
+        WriteError: if the system refuses, with its reason in words.
     """
     folder = pathlib.Path(folder).expanduser()
     if folder.exists():
@@ -48,8 +49,9 @@ def write_shards(
     few = rows is not None and rows < 1
     if "train" not in parts or set(parts) - set(_PARTS) or few:
         raise UserError(
-            f"write_shards takes train and optionally test and validation, and rows from "
-            f"1; received {', '.join(parts) or 'no parts'} and rows={rows}."
+            "write_shards takes train and optionally test and validation, and a "
+            f"positive number of rows; received {', '.join(parts) or 'no parts'} and "
+            f"rows={rows}."
         )
     with staged(folder) as beside:
         for part, batches in parts.items():
@@ -73,7 +75,7 @@ def _write_part(
 def _shards(
     part: str, batches: Iterable[Any], rows: int | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Joins and cuts batches to shards of `rows` examples, each in the room of the last."""
+    """Regroups batches into shards of `rows` examples, reusing the same memory."""
     kind: Any = None
     count = 0
     for batch in batches:
@@ -85,8 +87,8 @@ def _shards(
             shard, shard_labels = _room(size, x, labels)
         if now != kind:
             raise UserError(
-                f"the batches of {part} must be alike in shape, dtype and whether they "
-                f"have labels; received {kind} and then {now}."
+                f"the batches of {part} must agree in shape, in dtype, and in whether "
+                f"they have labels; received {kind}, then {now}."
             )
         while len(x):
             taken = min(len(x), size - count)
@@ -106,16 +108,19 @@ def _shards(
 def _room(
     rows: int, x: np.ndarray, labels: np.ndarray | None
 ) -> tuple[np.ndarray, Any]:
-    """Room for the rows of a shard, in the byte order that is read."""
+    """Allocates memory for the rows of a shard, in the byte order that is read."""
     try:
         room = np.empty((rows, *x.shape[1:]), x.dtype.newbyteorder("="))
         if labels is None:
             return room, None
         return room, np.empty(rows, labels.dtype.newbyteorder("="))
-    except (MemoryError, ValueError) as error:  # the latter if no machine could have it
+    except (
+        MemoryError,
+        ValueError,
+    ) as error:  # the latter if no machine could have that much
         raise UserError(
-            f"a file of {rows} examples takes {rows * _bytes_of_one(x) / 2**30:.0f} GiB of "
-            "memory while it is written, more than there is; give fewer rows."
+            f"a file of {rows} examples takes {rows * _bytes_of_one(x) / 2**30:.0f} "
+            "GiB of memory while it is written, more than there is; use fewer rows."
         ) from error
 
 
@@ -127,8 +132,8 @@ def _as_arrays(part: str, batch: Any) -> tuple[np.ndarray, np.ndarray | None]:
     pair = batch if isinstance(batch, (tuple, list)) else (batch,)
     if len(pair) not in (1, 2):
         raise UserError(
-            f"a batch of {part} must be an array, or a pair of one and labels; received "
-            f"a {type(batch).__name__} of {len(pair)}."
+            f"a batch of {part} must be an array, or a pair of an array and labels; "
+            f"received a {type(batch).__name__} of {len(pair)}."
         )
     x = np.asarray(pair[0])
     if x.ndim < 2 or not _is_numbers(x):
@@ -146,12 +151,13 @@ def _as_arrays(part: str, batch: Any) -> tuple[np.ndarray, np.ndarray | None]:
         )
     if not _is_numbers(labels):
         raise UserError(
-            f"labels of {part} must be numbers, for classes the integers from 0; received "
-            f"dtype {labels.dtype}. Give each name a number: names.index(name)."
+            f"labels of {part} must be numbers; for classes, integers from 0. Received "
+            f"dtype {labels.dtype}. Turn names into numbers, for example with "
+            "names.index(name)."
         )
     return x, labels
 
 
 def _is_numbers(array: np.ndarray) -> bool:
-    """Whether it is what `load_data` reads."""
+    """Returns whether `load_data` can read it."""
     return array.dtype.kind in "fiub" and array.dtype.itemsize <= 8

@@ -33,7 +33,7 @@ def test_a_single_array_is_split_and_scaled(tmp_path: pathlib.Path) -> None:
     assert key(rows) == key(wanted)
     assert data.pixel_range == (0.0, 1.0)
     assert any("divided by 255" in note for note in data.notes)
-    assert any("10 examples, is the test set" in note for note in data.notes)
+    assert any("is the test set: 10 examples" in note for note in data.notes)
 
 
 def test_named_parts_and_labels_are_kept(tmp_path: pathlib.Path) -> None:
@@ -148,7 +148,9 @@ def test_paths_that_are_no_data(
     (tmp_path / "no").mkdir()
     (tmp_path / "no" / "such").mkdir()
     (tmp_path / "file.txt").write_text("hello")
-    with pytest.raises(UserError, match="there is no file or folder|is not read"):
+    with pytest.raises(
+        UserError, match="there is no file or folder|is not a supported file"
+    ):
         load_data(name)
 
 

@@ -158,9 +158,13 @@ def objects(path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("name", "spoil", "message"),
     [
-        ("train-001", cut, "train-001.npy is damaged or no .npy file"),
-        ("train-001", lambda p: p.write_bytes(b""), "is damaged or no .npy file"),
-        ("train-001", lambda p: p.write_bytes(b"text"), "is damaged or no .npy file"),
+        ("train-001", cut, "train-001.npy is damaged or not a .npy file"),
+        ("train-001", lambda p: p.write_bytes(b""), "is damaged or not a .npy file"),
+        (
+            "train-001",
+            lambda p: p.write_bytes(b"text"),
+            "is damaged or not a .npy file",
+        ),
         ("train-001", objects, "holds Python objects"),
         ("train-001", lambda p: np.save(p, np.array(["a"])), "must hold numbers"),
         (
@@ -186,8 +190,8 @@ def objects(path: pathlib.Path) -> None:
         ),
         ("train-003", lambda p: np.save(p, IMAGES[:9]), "one label for each of the 9"),
         ("train-003-labels", pathlib.Path.unlink, "there is no .*train-003-labels.npy"),
-        ("train-003", pathlib.Path.unlink, "there is no train-003.npy to them"),
-        ("other", lambda p: np.save(p, IMAGES), "other.npy is of no part"),
+        ("train-003", pathlib.Path.unlink, "but train-003.npy is missing"),
+        ("other", lambda p: np.save(p, IMAGES), "other.npy belongs to no part"),
     ],
 )
 def test_damaged_and_mismatched_files_are_named(
@@ -218,7 +222,7 @@ def test_a_file_that_shrinks_ends_reading_with_its_name(folder: pathlib.Path) ->
         data.train.read(np.arange(43))
     with pytest.raises(tf.errors.OpError):
         list(training_batches(data.train, 8, seed=0).take(6))
-    assert "has become shorter" in str(data.train.failures[0])
+    assert "has been shortened" in str(data.train.failures[0])
 
 
 def test_a_process_ends_while_batches_are_read_ahead(folder: pathlib.Path) -> None:

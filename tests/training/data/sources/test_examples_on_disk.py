@@ -44,7 +44,7 @@ def test_an_array_of_all_is_refused_and_rows_are_as_of_one(
     with pytest.raises(IndexError, match="from 0 to 42, .*; received 43 to 43"):
         whole[43]
     with pytest.raises(
-        UserError, match="on disk and are not read into memory together"
+        UserError, match="on disk and aren't read into memory as a whole"
     ):
         np.asarray(whole)
 
@@ -59,12 +59,12 @@ def test_rows_are_chosen_as_numpy_chooses_them(whole: ExamplesOnDisk) -> None:
     ):
         np.testing.assert_array_equal(examples[rows], x[rows])
     for rows, message in (
-        (fives[1:], "booleans that choose among 43 examples must be 43; received 42"),
+        (fives[1:], "choosing among 43 examples needs 43 booleans; received 42"),
         (np.array([1.0, 2.0]), "dtype float64"),
         (np.array(["a"]), "dtype <U1"),
         (True, r"shape \(\), dtype bool"),
         (np.zeros((2, 2), int), r"shape \(2, 2\)"),
-        ((0, 1), "by their rows alone"),
+        ((0, 1), "can only be indexed by rows"),
         (-44, "from -43 to -1 counted from the end; received -44 to -44"),
         ([0, 43], "received 0 to 43"),
         (np.array([2**64 - 1], np.uint64), "received 18446744073709551615"),

@@ -110,7 +110,7 @@ def test_transparent_pixels_are_white_and_this_is_said(tmp_path: pathlib.Path) -
     np.testing.assert_array_equal(raw.train[0, 1, 0], [10, 200, 30])
     assert raw.notes == (
         "3 color images of 2x2 pixels (height x width): 1 gray, repeated in each "
-        "channel; 1 with transparent pixels, put on white.",
+        "channel; 1 with transparent pixels, on a white background.",
     )
 
 
@@ -189,7 +189,7 @@ def test_16_bits_are_kept(tmp_path: pathlib.Path) -> None:
     np.testing.assert_array_equal(raw.train[2], color)
     eight = read_picture(tmp_path / "d.png").pixels
     np.testing.assert_array_equal(raw.train[3, ..., :1], 257 * eight.astype("uint16"))
-    assert "3 with 16 bits a channel" in raw.notes[0]
+    assert "3 with 16 bits per channel" in raw.notes[0]
     x = read_images([tmp_path / "a.png"], (8, 8))
     np.testing.assert_allclose(x[0], gray / 65535, rtol=1e-6)
     small = read_image_folder(tmp_path, PictureOptions((4, 4))).train
@@ -213,7 +213,7 @@ def test_what_is_read_with_less_depth_than_it_has_is_refused(
 ) -> None:
     ramp = np.linspace(0, 1, 64, dtype="float32").reshape(8, 8)
     Image.fromarray(ramp).save(tmp_path / "b.tiff")
-    with pytest.raises(UserError, match="b.tiff holds 32 bits a channel .mode F"):
+    with pytest.raises(UserError, match="b.tiff has 32 bits per channel .mode F"):
         read_image_folder(tmp_path)
 
 

@@ -74,13 +74,15 @@ def test_what_the_system_refuses_is_no_damage(
 ) -> None:
     spoil(paths[0])
     reason = os.strerror(getattr(errno, code))
-    with pytest.raises(UserError, match=f"0.npy cannot be opened: {reason}. None") as e:
+    with pytest.raises(
+        UserError, match=f"0.npy cannot be opened: {reason}. Nothing"
+    ) as e:
         NpyFile(paths[0])
     assert "remove" not in str(e.value)
 
 
 @pytest.mark.parametrize(
-    ("code", "advice"), [("EACCES", "right to read"), ("EIO", "look at the file")]
+    ("code", "advice"), [("EACCES", "permission to read"), ("EIO", "Check the file")]
 )
 def test_each_refusal_has_its_advice(
     paths: list[pathlib.Path], monkeypatch: pytest.MonkeyPatch, code: str, advice: str

@@ -34,7 +34,7 @@ def test_a_missing_data_dir_is_named(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_data_set_without_images_is_refused(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(UserError, match="and no image; choose"):
+    with pytest.raises(UserError, match="but no image; choose"):
         read_tfds("imdb_reviews", str(tmp_path))
 
 

@@ -127,13 +127,16 @@ def test_what_another_process_writes_is_untouched(tmp_path: pathlib.Path) -> Non
         ({"test": [X]}, "takes train and optionally"),
         ({"train": [X], "other": [X]}, "takes train and optionally"),
         ({"train": []}, "there are no train examples"),
-        ({"train": [X, X[:, :2]]}, "must be alike"),
-        ({"train": [X, (X, Y)]}, "must be alike"),
+        ({"train": [X, X[:, :2]]}, "must agree"),
+        ({"train": [X, (X, Y)]}, "must agree"),
         ({"train": [(X, Y[:9])]}, "one for each of the 50"),
         ({"train": [Y]}, "must be numbers"),
         ({"train": [X.astype("c16")]}, "must be numbers"),
         ({"train": [X.astype("g")]}, "64 bits at most"),
-        ({"train": [(X, Y, Y)]}, "a pair of one and labels; received a tuple of 3"),
+        (
+            {"train": [(X, Y, Y)]},
+            "a pair of an array and labels; received a tuple of 3",
+        ),
         ({"train": [(X, Y.astype(str))]}, "labels of train must be numbers.*dtype <U"),
         ({"train": [(X, Y.astype(object))]}, "labels of train must be numbers"),
     ],
@@ -148,7 +151,7 @@ def test_mistakes_leave_nothing_behind(
 
 def test_a_file_that_no_memory_holds_is_refused(tmp_path: pathlib.Path) -> None:
     for rows in (2**50, 2**63):
-        with pytest.raises(UserError, match="GiB of memory.*give fewer rows"):
+        with pytest.raises(UserError, match="GiB of memory.*use fewer rows"):
             write_shards(tmp_path / "data", {"train": [X]}, rows=rows)
     assert not list(tmp_path.iterdir())
 
