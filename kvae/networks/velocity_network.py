@@ -10,18 +10,31 @@ import numpy as np
 
 from kvae.core.types import Tensor
 
+_FREQUENCIES = (math.pi * np.geomspace(0.5, 16.0, 16)).astype("float32")
+TIME_FEATURES = 2 * len(_FREQUENCIES)
+
+
+def time_features(time: Tensor) -> Tensor:
+    """Computes sin(w t) and cos(w t) of times (B,) for 16 frequencies w: (B, 32).
+
+    From half a turn over the whole time to 8 turns, as transformers write positions.
+    """
+    angles = keras.ops.expand_dims(time, -1) * _FREQUENCIES
+    return keras.ops.concatenate(
+        [keras.ops.sin(angles), keras.ops.cos(angles)], axis=-1
+    )
+
 
 @keras.saving.register_keras_serializable(package="kvae")
 class VelocityNetwork(keras.layers.Layer):
-    """A residual network v(z, t) with the shape of z.
+    """A residual network v(z, t) of dense layers, for latents that are vectors.
 
-    Vectors go through dense layers, and latents of shape (h, w, c) through 3x3
-    convolutions. Time enters every block as features sin(w t), cos(w t). The last layer
-    starts at zero, so the untrained flow moves nothing.
+    Time enters every block as `time_features`. The last layer starts at zero, so the
+    untrained flow moves nothing.
 
     Args:
-        shape: of z, (D,) or (h, w, c).
-        width: units, or channels, of each layer.
+        shape: (D,) of z.
+        width: units of each layer.
         num_blocks: residual blocks of two layers each.
         **kwargs: passed to `keras.layers.Layer`.
     """
@@ -38,7 +51,7 @@ class VelocityNetwork(keras.layers.Layer):
         self.width = width
         self.num_blocks = num_blocks
         names = range(num_blocks)
-        self._enter = self._linear(width, "enter")
+        self._enter = self._dense(width, "enter")
         self._times = [self._dense(width, f"time_{i}") for i in names]
         # Layer normalization stops a gradient inside, which spoils second derivatives,
         # and a density computed from a divergence needs them.
@@ -46,30 +59,21 @@ class VelocityNetwork(keras.layers.Layer):
             keras.layers.RMSNormalization(name=f"norm_{i}", dtype=self.dtype_policy)
             for i in names
         ]
-        self._first = [self._linear(width, f"first_{i}") for i in names]
-        self._second = [self._linear(width, f"second_{i}") for i in names]
-        self._leave = self._linear(self.shape[-1], "leave", kernel_initializer="zeros")
-        # From one turn over the whole time to many, as positions are written elsewhere.
-        self._frequencies = (math.pi * np.geomspace(0.5, 16.0, 16)).astype("float32")
+        self._first = [self._dense(width, f"first_{i}") for i in names]
+        self._second = [self._dense(width, f"second_{i}") for i in names]
+        self._leave = self._dense(self.shape[-1], "leave", kernel_initializer="zeros")
 
     def _dense(self, units: int, name: str, **options: Any) -> Any:
         return keras.layers.Dense(units, name=name, dtype=self.dtype_policy, **options)
 
-    def _linear(self, units: int, name: str, **options: Any) -> Any:
-        if len(self.shape) == 1:
-            return self._dense(units, name, **options)
-        return keras.layers.Conv2D(
-            units, 3, padding="same", name=name, dtype=self.dtype_policy, **options
-        )
-
     def build(self, input_shape: Any = None) -> None:
         """Builds every layer."""
-        z, wide = (None, *self.shape), (None, *self.shape[:-1], self.width)
-        self._enter.build(z)
+        wide = (None, self.width)
+        self._enter.build((None, *self.shape))
         for layer in (*self._norms, *self._first, *self._second, self._leave):
             layer.build(wide)
         for layer in self._times:
-            layer.build((None, 2 * len(self._frequencies)))
+            layer.build((None, TIME_FEATURES))
         self.built = True
 
     def call(self, z: Tensor, time: Tensor) -> Tensor:
@@ -82,17 +86,11 @@ class VelocityNetwork(keras.layers.Layer):
         Returns:
             velocity: (B, *shape).
         """
-        angles = keras.ops.expand_dims(time, -1) * self._frequencies
-        features = keras.ops.concatenate(
-            [keras.ops.sin(angles), keras.ops.cos(angles)], axis=-1
-        )
+        features = time_features(time)
         hidden = self._enter(z)
         layers = zip(self._norms, self._times, self._first, self._second, strict=True)
         for norm, embed, first, second in layers:
-            moment = embed(features)
-            if len(self.shape) > 1:
-                moment = keras.ops.reshape(moment, (-1, 1, 1, self.width))
-            inner = first(keras.ops.silu(norm(hidden) + moment))
+            inner = first(keras.ops.silu(norm(hidden) + embed(features)))
             hidden = hidden + second(keras.ops.silu(inner))
         return self._leave(keras.ops.silu(hidden))
 

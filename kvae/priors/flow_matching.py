@@ -10,6 +10,7 @@ import tensorflow as tf
 from kvae.core.checks import check_latent_shape, is_count
 from kvae.core.types import Params, Tensor
 from kvae.networks.velocity_network import VelocityNetwork
+from kvae.networks.velocity_unet import VelocityUNet
 from kvae.priors.flow import FlowPrior
 
 _EXACT = 64  # dimensions up to which the trace of the Jacobian is computed exactly
@@ -33,8 +34,10 @@ class FlowMatching(FlowPrior):
     Args:
         latent_dim: D, the number of latent dimensions, or the shape of one latent.
         num_steps: of a sample.
-        width: units or channels of the velocity's layers.
-        num_blocks: residual blocks of the velocity.
+        width: units of the velocity's layers for latents that are vectors; channels of
+            the largest maps for latents (h, w, c). None takes 256 units or 64 channels.
+        num_blocks: residual blocks of the velocity, or of each of its levels. None takes
+            3 for vectors and 1 for maps.
         density_steps: midpoint steps of `log_prob`.
         **kwargs: passed to `keras.layers.Layer`.
 
@@ -50,24 +53,29 @@ class FlowMatching(FlowPrior):
         latent_dim: Any,
         *,
         num_steps: int = 8,
-        width: int = 256,
-        num_blocks: int = 3,
+        width: int | None = None,
+        num_blocks: int | None = None,
         density_steps: int = 16,
         **kwargs: Any,
     ) -> None:
+        shape = check_latent_shape("FlowMatching", latent_dim)
+        network: Any = VelocityNetwork if len(shape) == 1 else VelocityUNet
+        usual = (256, 3) if len(shape) == 1 else (64, 1)
+        width = usual[0] if width is None else width
+        num_blocks = usual[1] if num_blocks is None else num_blocks
         super().__init__(latent_dim, num_steps, (width,) * num_blocks, **kwargs)
         if not is_count(density_steps):
             raise ValueError(
                 "FlowMatching expects density_steps to be a positive integer; received "
                 f"{density_steps!r}."
             )
-        self.latent_shape = check_latent_shape("FlowMatching", latent_dim)
+        self.latent_shape = shape
         self.width = width
         self.num_blocks = num_blocks
         self.density_steps = density_steps
         # In the precision of the densities, so that the inverse undoes the draw.
-        self.velocity = VelocityNetwork(
-            self.latent_shape,
+        self.velocity = network(
+            shape,
             width,
             num_blocks,
             dtype=self.maths_dtype,
