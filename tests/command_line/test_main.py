@@ -92,7 +92,7 @@ def test_a_real_process_is_quiet_and_exits_with_2(tmp_path: pathlib.Path) -> Non
     )
     assert done.returncode == 2
     assert done.stderr == (
-        "kvae: there is no recipe 'fashion_mnis'. Did you mean fashion_mnist? Or give "
+        "kvae: there is no recipe 'fashion_mnis'. Did you mean fashion_mnist? Or use "
         "the path of a .toml file.\n"
     )
     assert not list(tmp_path.iterdir())

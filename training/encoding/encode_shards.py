@@ -1,4 +1,4 @@
-"""Encoding and scoring data larger than memory, into a folder of shards."""
+"""Encodes and scores data larger than memory into a folder of shards."""
 
 from __future__ import annotations
 
@@ -49,30 +49,31 @@ def encode_shards(
     seed: int = 0,
     facts: dict[str, Any] | None = None,
 ) -> ShardFolder:
-    """Writes q(z|x) and the ELBO of every example, in a memory of one shard.
+    """Writes q(z|x) and the ELBO of every example, with one shard in memory at a time.
 
-    The columns are `index`; the parameters of q(z|x) as `VAE.encode` has them, `loc` and
-    `scale` of most; `mean`, what `reconstruct` decodes, where that is not `loc`; `elbo`,
-    `rate` and `distortion`, nats, with the noise of `VAE.elbo`; `label`; and the texts.
+    The columns are `index`; the parameters of q(z|x) as in `VAE.encode`, usually `loc`
+    and `scale`; `mean`, the point that `reconstruct` decodes, if that is not `loc`;
+    `elbo`, `rate` and `distortion` in nats, with the noise of `VAE.elbo`; `label`; and
+    the texts.
 
-    Called again after it was ended, it resumes at the first missing shard; on the same
-    machine the files are then, byte for byte, those of a call that went through. Batches
-    are cut alike however the shards are, so no number depends on `shard_size`.
+    If you call it again after an interruption, it resumes at the first missing shard;
+    on the same machine, the files are byte for byte those of an uninterrupted call.
+    Batches don't depend on the shards, so no number depends on `shard_size`.
 
     Args:
         vae: a trained `kvae.VAE`.
         data: N rows of (*data_shape), or a dict of such rows with "x" and optionally
             "condition" and "mask": arrays, `ExamplesOnDisk`, or anything with a length
             that gives an array for `rows[a:b]`.
-        out: the folder to make, or to resume.
-        labels: (N,) numbers to write along, or None.
+        out: the folder to create, or to resume.
+        labels: (N,) numbers to write too, or None.
         texts: further columns by name, (N,) strings each, such as names of files.
         file_format: "parquet" or "tfrecord".
         shard_size: rows per file.
-        batch_size: examples per pass; changes numbers by rounding alone.
-        scores: estimate the ELBO too.
+        batch_size: examples per pass; changes numbers only by rounding.
+        scores: whether to estimate the ELBO too.
         num_samples: K, latents per example of the ELBO.
-        seed: of those latents.
+        seed: of the latents.
         facts: further entries of the manifest, such as the name of the data.
 
     Returns:
@@ -81,7 +82,7 @@ def encode_shards(
     Raises:
         UserError: if an option or the data do not fit, or `out` holds anything else.
         MissingExtra: for Parquet without pyarrow.
-        WriteError: if the disk is full; the shards written so far stand.
+        WriteError: if the disk is full; the shards written so far remain.
     """
     check_format(file_format)
     _check_options(vae, shard_size, batch_size, num_samples, seed)
@@ -95,8 +96,8 @@ def encode_shards(
     if not lengths["x"]:
         raise UserError("there are no examples to encode.")
     if lengths["x"] >= 2**31:
-        raise UserError("there are 2**31 examples or more; encode a part at a time.")
-    # Whole numbers of NumPy are none for JSON.
+        raise UserError("there are 2**31 examples or more; encode one part at a time.")
+    # JSON doesn't take NumPy's integers.
     shard_size, batch_size = int(shard_size), int(batch_size)
     num_samples, seed = int(num_samples), int(seed)
     column = None if labels is None else LabelColumn(labels, file_format)
@@ -124,7 +125,7 @@ def encode_shards(
 
 
 class _Encoder:
-    """Computes the columns of any run of rows."""
+    """Computes the columns of any consecutive rows."""
 
     def __init__(
         self,
@@ -151,8 +152,8 @@ class _Encoder:
     def __call__(self, start: int, stop: int) -> dict[str, np.ndarray]:
         batches = []
         size = self._batch_size
-        # Batches begin at multiples of their size wherever shards begin: a product of
-        # matrices rounds a row otherwise in a batch of another size.
+        # Batches begin at multiples of their size wherever shards begin, because a
+        # matrix product rounds a row differently in a batch of another size.
         for first in range(start // size * size, stop, size):
             batch = self._batch(first, min(first + size, len(self._rows["x"])))
             batches.append(
@@ -164,7 +165,9 @@ class _Encoder:
             columns["label"] = self._labels[start:stop]
         for name, values in self._texts.items():
             if name in columns:
-                raise UserError(f"{name} is a column already; give texts other names.")
+                raise UserError(
+                    f"{name} is already a column; choose other names for texts."
+                )
             columns[name] = _as_text(name, values[start:stop])
         return columns
 
@@ -207,9 +210,9 @@ def _kind(values: np.ndarray) -> str:
 def _length(name: str, value: Any) -> int:
     if isinstance(value, tf.data.Dataset):
         raise UserError(
-            f"{name} is a tf.data.Dataset, whose rows cannot be read by their numbers; "
-            "give arrays, or write it to files with kvae.training.write_shards(folder, "
-            '{"train": dataset.as_numpy_iterator()}) for kvae encode --data folder.'
+            f"{name} is a tf.data.Dataset, whose rows can't be read by index; pass "
+            "arrays, or write it to files with kvae.training.write_shards(folder, "
+            f'{{"train": dataset.as_numpy_iterator()}}) for kvae encode --data folder.'
         )
     try:
         if hasattr(value, "__getitem__") and not isinstance(value, (dict, str)):
@@ -217,7 +220,7 @@ def _length(name: str, value: Any) -> int:
     except TypeError:  # a single number
         pass
     raise UserError(
-        f"{name} must be an array, or have a length and give an array for rows[a:b]; "
+        f"{name} must be an array, or have a length and return an array for rows[a:b]; "
         f"received {type(value).__name__}."
     )
 
@@ -227,9 +230,7 @@ def _write_missing(folder: ShardFolder, encoder: _Encoder) -> None:
     wanted = sum(b - a for a, b in map(folder.rows, missing))
     if wanted < total:
         there = folder.num_shards - len(missing)
-        _LOG.info(
-            "%s: %d of %d shards are there", folder.path, there, folder.num_shards
-        )
+        _LOG.info("%s: %d of %d shards exist", folder.path, there, folder.num_shards)
     console = rich.console.Console(stderr=True, highlight=False)
     shown = console.is_terminal and _LOG.isEnabledFor(logging.INFO)
     done, began = 0, time.monotonic()
@@ -257,22 +258,22 @@ def _check_options(
     }
     for name, value in counts.items():
         if not isinstance(value, numbers.Integral) or value < 1:
-            raise UserError(
-                f"{name} must be a whole number from 1; received {value!r}."
-            )
+            raise UserError(f"{name} must be a positive integer; received {value!r}.")
     if not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**31:
-        raise UserError(f"seed must be a whole number below 2**31; received {seed!r}.")
+        raise UserError(
+            f"seed must be an integer from 0 to 2**31 - 1; received {seed!r}."
+        )
     if not vae.built:
         raise UserError("the model has no weights yet; train it first.")
     if is_completing(vae):
         raise UserError(
-            "the model completes what is hidden, and has no q(z|x) of whole examples; "
-            "kvae complete and vae.complete use it."
+            "this model completes hidden parts and has no q(z|x) of whole examples. "
+            "Use kvae complete or vae.complete."
         )
 
 
 def _model_fingerprint(vae: Any) -> str:
-    """A checksum of what the numbers depend on: weights, and parts without names."""
+    """Computes a checksum of weights and configuration, on which the numbers depend."""
     digest = hashlib.sha256()
     for part in _PARTS:
         for value in getattr(vae, part).get_weights():
@@ -286,7 +287,7 @@ def _model_fingerprint(vae: Any) -> str:
 
 
 def _nameless(config: Any) -> Any:
-    """Leaves out what Keras numbers in the order of making."""
+    """Omits names that Keras numbers in the order of creation."""
     if isinstance(config, dict):
         return {
             key: _nameless(value)

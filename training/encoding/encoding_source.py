@@ -1,4 +1,4 @@
-"""The examples that `kvae encode` goes through: all of a source, in its own order."""
+"""The examples that `kvae encode` reads: all of a source, in its own order."""
 
 from __future__ import annotations
 
@@ -30,15 +30,14 @@ PARTS = ("train", "validation", "test")
 
 @dataclasses.dataclass(frozen=True)
 class EncodingSource:
-    """Rows of a data source, its parts one behind the other.
+    """Rows of a data source, its parts one after the other.
 
     Attributes:
-        name: for people.
-        x: (N, *shape) float32 when read.
+        name: for messages.
+        x: (N, *shape), float32 once read.
         labels: (N,), or None.
-        parts: how many rows each part has, in their order; "all" where the source has
-            no parts.
-        divisor: by which the numbers of the source are divided.
+        parts: how many rows each part has, in order; "all" if the source has no parts.
+        divisor: the number that the source's values are divided by.
         label_names: one per label value, or None.
         files: the name of each row's file, (N,), or None.
     """
@@ -52,7 +51,7 @@ class EncodingSource:
     files: Rows | None = None
 
     def texts(self) -> dict[str, Rows]:
-        """What is known of each row in words: its part, its label's name, its file."""
+        """The texts of each row: its part, the name of its label, its file."""
         found: dict[str, Rows] = {}
         names, ends = np.array(list(self.parts)), np.cumsum(list(self.parts.values()))
         if names.tolist() != ["all"]:
@@ -80,19 +79,20 @@ class EncodingSource:
         Args:
             data: loaded.
             part: train, validation or test; all, in this order, if None.
-            drawn: the parts whose pixels are not to be binarized, or are already.
-            known: of the pixels in training; None if nothing is.
+            drawn: the parts whose pixels are already binarized, or must not be.
+            known: the scale of pixels in training; None if unknown.
 
         Raises:
-            UserError: if there is no such part, one has no labels and others do, or the
-                data are scaled otherwise than in training.
+            UserError: if there is no such part, only some parts have labels, or the
+                data are scaled differently than in training.
         """
         known, dtype = known or PixelScale(), np.dtype(data.dtype)
         if dtype.kind in "iu" and known.divisor not in (None, data.divisor):
             raise UserError(
                 f"{data.name} has changed: its {dtype} values were divided by "
-                f"{known.divisor:g} in training and would now be by {data.divisor:g}; "
-                "give --data to encode other examples than those of the run."
+                f"{known.divisor:g} in training and would now be divided by "
+                f"{data.divisor:g}; add --data to encode other examples than those of "
+                "the run."
             )
         rows = {p: getattr(data, p) for p in PARTS if len(getattr(data, p))}
         labels = {p: getattr(data, f"{p}_labels") for p in rows}
@@ -112,19 +112,19 @@ class EncodingSource:
         images: PictureOptions = AS_THEY_ARE,
         known: PixelScale | None = None,
     ) -> EncodingSource:
-        """Opens a source by name or path; nothing is held out, and the order is its own.
+        """Opens a source by name or path, in its own order, without holding out examples.
 
         Args:
             source: as `load_data` takes it; .npy files stay on disk.
-            part: train, validation or test, of a source that has them; all if None.
+            part: train, validation or test, if the source has it; all if None.
             binarize: draw pixels from probabilities, once, from a fixed seed.
             data_dir: where TFDS keeps its data.
             images: how image files of a folder are read.
-            known: of the pixels in training; None if nothing is.
+            known: the scale of pixels in training; None if unknown.
 
         Raises:
-            UserError: if the source cannot be read, has no such part, or has labels
-                that do not fit.
+            UserError: if the source can't be read, doesn't have the part, or has labels
+                that don't match.
         """
         known = known or PixelScale()
         path, kind = pathlib.Path(source).expanduser(), find_source(source)
@@ -165,10 +165,10 @@ def _chosen(
     if labeled and labeled != names:
         without = next(p for p in names if p not in labeled)
         raise UserError(
-            f"{name} has labels for its {labeled[0]} part and none for its {without} "
-            "part; give labels for all, or encode one at a time with --part."
+            f"{name} has labels for its {labeled[0]} part but not for its {without} "
+            "part; add labels for all, or encode one part at a time with --part."
         )
-    # Before pixels are drawn: after it, all are 0 or 1.
+    # Before pixels are drawn, because after that all are 0 or 1.
     read = {
         p: checked(rows[p], divisor, f"{name}, {p} part") if check else rows[p]
         for p in names

@@ -1,4 +1,4 @@
-"""Labels as a column of a shard: whole, or refused."""
+"""Labels as a column of a shard: stored exactly, or refused."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _CHECKED_AT_ONCE = 2**20
 
 
 class LabelColumn:
-    """Labels that are converted, when they are read, to what a file holds of them.
+    """Labels that are converted, when they are read, to the dtype of the file.
 
-    Whole numbers become int64. Floats stay float32 or float64 in Parquet; TFRecord holds
-    float32 alone.
+    Integers become int64. Floats stay float32 or float64 in Parquet; TFRecord only
+    holds float32.
 
     Args:
         labels: (N,) numbers.
         file_format: "parquet" or "tfrecord".
 
     Raises:
-        UserError: if they are not one number per example, or the file cannot hold one
-            without changing it.
+        UserError: if there is not one number per example, or the file can't hold a
+            label without changing it.
     """
 
     def __init__(self, labels: Rows, file_format: str) -> None:
@@ -54,8 +54,8 @@ class LabelColumn:
                 else ""
             )
             raise UserError(
-                f"the label {labels[np.argmax(changed)]!s} of {labels.dtype} does not fit "
-                f"into {written.dtype}{advice}; give labels that do, or none."
+                f"the label {labels[np.argmax(changed)]!s} of {labels.dtype} does not "
+                f"fit into {written.dtype}{advice}; use labels that fit, or none."
             )
         return written
 
@@ -63,5 +63,5 @@ class LabelColumn:
         if labels.dtype.kind != "f":
             return labels.astype("int64")
         wide = labels.dtype.itemsize > 4 and not self._floats_of_32_bits
-        with np.errstate(over="ignore"):  # it shows as a change
+        with np.errstate(over="ignore"):  # an overflow shows as a change
             return labels.astype("float64" if wide else "float32")

@@ -20,23 +20,25 @@ def check_format(name: str) -> None:
     """Raises unless shards can be written in a format.
 
     Raises:
-        UserError: for a format that is not known.
+        UserError: for an unknown format.
         MissingExtra: if its package is not installed, with the pip command.
     """
     if name not in FORMATS:
-        raise UserError(f"the format is {' or '.join(FORMATS)}; received {name!r}.")
+        raise UserError(
+            f"the format must be {' or '.join(FORMATS)}; received {name!r}."
+        )
     if name == "parquet":
         require("pyarrow.parquet", "writing Parquet", "parquet")
 
 
 def write_shard(path: pathlib.Path, columns: dict[str, np.ndarray]) -> None:
-    """Writes a file of rows, whole or not at all; equal rows give equal bytes.
+    """Writes a file of rows, all or nothing; equal rows give equal bytes.
 
     Args:
         path: with the suffix .parquet or .tfrecord.
-        columns: arrays of whole numbers, floats or strings by name, (n,) or (n, ...);
-            TFRecord holds floats as float32 and strings as UTF-8. A row of more than
-            one axis is written flat, the last axis fastest.
+        columns: arrays of integers, floats or strings by name, (n,) or (n, ...);
+            TFRecord holds floats as float32 and strings as UTF-8. A row with more than
+            one axis is written flat, with the last axis fastest.
 
     Raises:
         WriteError: if the disk is full or read-only.
@@ -71,7 +73,7 @@ def _write_tfrecord(path: pathlib.Path, columns: dict[str, np.ndarray]) -> None:
             for row in range(rows):
                 feature = {name: _feature(v[row]) for name, v in columns.items()}
                 example = tf.train.Example(features=tf.train.Features(feature=feature))
-                # The order of a map is left open otherwise.
+                # Otherwise the order of a map is undefined.
                 writer.write(example.SerializeToString(deterministic=True))
     except tf.errors.OpError as error:  # a full disk, in TensorFlow's words
         raise OSError(error.message) from error

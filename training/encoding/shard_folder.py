@@ -1,4 +1,4 @@
-"""The folder of shards that an encoding writes, and resumes."""
+"""The folder of shards that an encoding writes and resumes."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _OTHER = {
 
 
 def joined_facts(own: dict[str, Any], further: dict[str, Any]) -> dict[str, Any]:
-    """Joins the facts of a manifest, as they are once they are read back.
+    """Joins the facts of a manifest, in the form in which they are read back.
 
     Args:
         own: of the encoding.
-        further: of the caller: what JSON holds, by names that are not taken.
+        further: of the caller: JSON types, by names that are not taken.
 
     Raises:
         UserError: if a name is taken, or a value cannot be written.
@@ -39,26 +39,26 @@ def joined_facts(own: dict[str, Any], further: dict[str, Any]) -> dict[str, Any]
     taken = sorted({*own, "versions"} & {str(key) for key in further})
     if taken:
         raise UserError(
-            f"facts must have other names than those of the encoding; received "
+            "facts must not use the names of the encoding's own facts; received "
             f"{', '.join(taken)}."
         )
     try:
         read = json.loads(json.dumps(further, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
         raise UserError(
-            f"facts must be what JSON holds, texts, finite numbers, lists and dicts of "
-            f"them: {error}."
+            "facts must be JSON types: strings, finite numbers, and lists and dicts "
+            f"of them: {error}."
         ) from error
     return {**own, **read}
 
 
 @dataclasses.dataclass(frozen=True)
 class ShardFolder:
-    """The files `shard-00000-of-00007.parquet` and so on, and what they are of.
+    """The files `shard-00000-of-00007.parquet` and so on, and their manifest.
 
-    Shards and the manifest appear whole, by a rename, so what stands there can be
-    relied on. The manifest is `_manifest.json`: readers of Parquet folders pass over
-    names that begin with an underscore.
+    Shards and the manifest appear whole, by a rename, so every file is complete. The
+    manifest is `_manifest.json`, because readers of Parquet folders ignore names that
+    begin with an underscore.
 
     Attributes:
         path: of the folder.
@@ -70,12 +70,12 @@ class ShardFolder:
 
     @property
     def manifest_file(self) -> pathlib.Path:
-        """What the shards are of."""
+        """The facts about the shards."""
         return self.path / "_manifest.json"
 
     @property
     def num_shards(self) -> int:
-        """How many files there are in the end."""
+        """How many files there will be."""
         return math.ceil(self.facts["examples"] / self.facts["shard_size"])
 
     def file(self, index: int) -> pathlib.Path:
@@ -84,24 +84,24 @@ class ShardFolder:
         return self.path / name
 
     def rows(self, index: int) -> tuple[int, int]:
-        """The first example of a shard, and the one after its last."""
+        """Returns the first example of a shard, and the one after its last."""
         size = self.facts["shard_size"]
         return index * size, min((index + 1) * size, self.facts["examples"])
 
     def missing(self) -> list[int]:
-        """The shards that are not there yet."""
+        """The missing shards."""
         return [i for i in range(self.num_shards) if not self.file(i).is_file()]
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
-        """Makes the folder, or makes sure that it is one of the same facts.
+        """Creates the folder, or makes sure that an existing one has the same facts.
 
-        While the block runs, another process is kept out. What a killed process left
-        half written is removed.
+        While the block runs, other processes are kept out. Half-written files of a
+        killed process are removed.
 
         Raises:
             UserError: if the folder holds anything else, or is in use.
-            WriteError: if it cannot be made.
+            WriteError: if it cannot be created.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,9 @@ class ShardFolder:
                 f"{self.path} exists and is not a folder; choose another --out."
             ) from None
         except OSError as error:
-            raise WriteError(f"{self.path} cannot be made: {error.strerror}") from error
+            raise WriteError(
+                f"{self.path} cannot be created: {error.strerror}"
+            ) from error
         try:
             self._lock(folder)
             self._check()
@@ -130,15 +132,15 @@ class ShardFolder:
                 f"{self.path} is in use by another process; wait for it, end it, or "
                 "choose another --out."
             ) from None
-        except OSError as error:  # some network file systems lock no folders
+        except OSError as error:  # some network file systems can't lock folders
             _LOG.debug("%s is not locked: %s", self.path, error)
 
     def _check(self) -> None:
         if not self.manifest_file.exists():
             if any(not file.name.startswith(".") for file in self.path.iterdir()):
                 raise UserError(
-                    f"{self.path} exists and holds files, but no shards of kvae encode; "
-                    "choose another --out, or remove it."
+                    f"{self.path} exists and holds files that are not shards of kvae "
+                    "encode; choose another --out, or remove it."
                 )
             return
         try:
@@ -160,8 +162,8 @@ class ShardFolder:
         for name, version in versions().items():
             if made_with.get(name) != version:
                 _LOG.warning(
-                    "%s was %s and is %s: the shards that are missing may not be what "
-                    "they would have been, to the last bit.",
+                    "%s was %s and is now %s: the missing shards may not be bit for "
+                    "bit what they would have been.",
                     name,
                     made_with.get(name),
                     version,

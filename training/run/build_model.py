@@ -1,4 +1,4 @@
-"""From the names in a recipe to the parts of a model."""
+"""Builds the parts of a model from the names in a recipe."""
 
 from __future__ import annotations
 
@@ -47,23 +47,23 @@ _DEFAULTS = {
     "prior": "StandardNormal",
     "posterior": "DiagonalNormal",
 }
-"""The parts whose arguments are meant where no name is said."""
+"""The parts that arguments without a name belong to."""
 
 
 def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
-    """Builds the model that a configuration names; what it leaves open, data decide.
+    """Builds the model of a configuration; the data decide what it leaves open.
 
     Args:
         config: of the run.
-        x: (N, *data_shape) training examples; of those on disk a sample decides.
+        x: (N, *data_shape) training examples; for those on disk, a sample decides.
         condition: (N,) labels that x is conditioned on, or None.
 
     Returns:
         vae: built, not compiled.
 
     Raises:
-        UserError: for an unknown part or argument, with the nearest, or parts that do
-            not fit together.
+        UserError: for an unknown part or argument, with similar names, or parts that
+            don't fit together.
     """
     count = len(x)
     if isinstance(x, ExamplesOnDisk):
@@ -79,7 +79,7 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
     for role in () if config.complete is not None else ("encoder", "decoder"):
         if getattr(config, role) is not None or config.network is not None:
             make = functools.partial(_network, role, config, context, options)
-            # An encoder is made when the layer is known that prepares x for it.
+            # An encoder is made once the layer that prepares x for it is known.
             given[role] = _later(make) if role == "encoder" else make()
     nameless: dict[str, Any] = {}
     for kind in ("posterior", "prior", "likelihood", "objective", "corruption"):
@@ -90,7 +90,7 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
         if kind == "objective" and config.kl_warmup and config.preset is None:
             spec = _with_warmup(config, spec, count)
         if kind == "likelihood" and spec is None and config.binarize == "dynamic":
-            spec = "Bernoulli"  # of what will be drawn; x holds probabilities
+            spec = "Bernoulli"  # for the drawn pixels; x holds probabilities
         if spec is not None:
             given[kind] = make_part(kind, spec, context)
     if config.complete is not None:
@@ -112,7 +112,7 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
 
 
 def _with_warmup(config: Config, spec: Any, examples: int) -> dict[str, Any]:
-    """Lets the objective's beta grow over `kl_warmup` epochs to what it says."""
+    """Lets the objective's beta grow to its value over `kl_warmup` epochs."""
     name, arguments = _split("objective", spec or "ELBO")
     warmup = _warmup(config, arguments.get("beta", 1.0), examples)
     return {"name": name, **arguments, "beta": warmup}
@@ -120,9 +120,7 @@ def _with_warmup(config: Config, spec: Any, examples: int) -> dict[str, Any]:
 
 def _warmup(config: Config, beta: Any, examples: int) -> dict[str, Any]:
     if not isinstance(beta, numbers.Real):
-        raise UserError(
-            "kl_warmup and a schedule as beta say two things; set kl_warmup=0."
-        )
+        raise UserError("kl_warmup conflicts with a schedule as beta; set kl_warmup=0.")
     steps = math.ceil(
         config.kl_warmup * steps_per_epoch(examples, batch_size_for(config, examples))
     )
@@ -137,14 +135,14 @@ def _preset(
     given: dict[str, Any],
     context: dict[str, Any],
 ) -> VAE:
-    """Makes the model of a preset.
+    """Builds the model of a preset.
 
     Args:
         config: of the run.
         x: (n, *data_shape) training examples, or a sample of them.
-        examples: how many there are.
-        nameless: arguments of parts that are not named, such as {"objective": {"beta":
-            4}}: those that the preset has go to it.
+        examples: how many there are in total.
+        nameless: arguments of parts without a name, such as {"objective": {"beta": 4}};
+            the preset gets those that it takes.
         given: keyword arguments of `VAE.for_data`.
         context: as of `make_part`.
     """
@@ -167,12 +165,12 @@ def _preset(
             given[kind] = make_part(kind, rest, context)
     if config.kl_warmup:
         if "beta" not in of_maker:
-            raise UserError(f"{title} has no weight of the KL; set kl_warmup=0.")
+            raise UserError(f"{title} has no weight on the KL; set kl_warmup=0.")
         beta = arguments.get("beta", of_maker["beta"].default)
         arguments["beta"] = _warmup(config, beta, examples)
     if maker is presets.beta_tc_vae and examples != len(x):
         raise UserError(
-            f"{title} counts the examples, which are on disk; give --set "
+            f"{title} counts the examples, but they are on disk; use --set "
             f"objective.name=BetaTC --set objective.num_examples={examples} instead."
         )
     try:
@@ -191,7 +189,7 @@ def _preset(
 
 
 _PRESETS_OF_PYTHON = (presets.dfc_vae, presets.completing_vae)
-"""Those that take a model or masks; `complete` is the key of the second."""
+"""The presets that take a model or masks; `complete` replaces the latter."""
 
 
 def make_part(kind: str, spec: Any, context: dict[str, Any]) -> Any:
@@ -201,15 +199,15 @@ def make_part(kind: str, spec: Any, context: dict[str, Any]) -> Any:
         kind: "posterior", "prior", "likelihood", "objective", "corruption" or
             "schedule".
         spec: a name ("bernoulli", "StandardNormal", "standard_normal": case and
-            underscores do not matter), or a dict of the name and arguments. An argument
-            that is itself a dict with a name is made first, so wrappers nest.
-        context: values for arguments that the spec leaves out, such as latent_dim.
+            underscores don't matter), or a dict of name and arguments. An argument that
+            is itself a dict with a name is made first, so wrappers nest.
+        context: values for arguments that the spec omits, such as latent_dim.
 
     Returns:
         part: an object of `kvae.posteriors`, `kvae.priors`, ...
 
     Raises:
-        UserError: if there is no such part or argument, or a value is refused.
+        UserError: if there is no such part or argument, or a value is invalid.
     """
     name, arguments = _split(kind, spec)
     module, base = _MODULES[kind]
@@ -224,7 +222,7 @@ def make_part(kind: str, spec: Any, context: dict[str, Any]) -> Any:
 
 
 def _later(make: Callable[..., Any]) -> Callable[[Any], Any]:
-    """The function of the layer that prepares x, as `VAE.for_data` takes an encoder."""
+    """Makes a function of the layer that prepares x, which `VAE.for_data` takes."""
     return lambda preprocess: make(preprocess=preprocess)
 
 
@@ -274,7 +272,7 @@ def _split(kind: str, spec: Any) -> tuple[str, dict[str, Any]]:
     name = spec.get("name", _DEFAULTS.get(kind))
     if not isinstance(name, str):
         raise UserError(
-            f"{kind} must say its name, for example --set {kind}.name=...; received "
+            f"{kind} must have a name, for example --set {kind}.name=...; received "
             f"{spec!r}."
         )
     return name, {key: value for key, value in spec.items() if key != "name"}
@@ -288,13 +286,13 @@ def _call(
     first: tuple[Any, ...] = (),
     further: dict[str, Any] | None = None,
 ) -> Any:
-    """Calls a constructor with checked arguments and what it asks of the data.
+    """Calls a constructor with checked arguments and the context that it takes.
 
     Args:
         maker: a class or function.
-        title: what it is, for messages.
+        title: its name, for messages.
         arguments: of the user.
-        context: values that it is given if it has arguments of these names.
+        context: values for arguments of these names, if it has them.
         first: arguments before all others.
         further: keyword arguments that are passed on unchecked.
     """
@@ -335,7 +333,7 @@ def _others_with(maker: Any, key: str) -> str:
 
 
 def _as_many(title: str, value: Any, hint: Any) -> Any:
-    """Takes one number for a list of one, and a list of one for a number."""
+    """Accepts a number for a list of one, and a list of one for a number."""
     kinds = typing.get_args(hint) if _is_union(hint) else (hint,)
     lists = any(
         inspect.isclass(origin := typing.get_origin(kind) or kind)
@@ -348,7 +346,7 @@ def _as_many(title: str, value: Any, hint: Any) -> Any:
         return (value,)
     if isinstance(value, tuple) and single and not lists:
         if len(value) != 1:
-            raise UserError(f"{title} is one number; received {list(value)}.")
+            raise UserError(f"{title} must be one number; received {list(value)}.")
         return value[0]
     return value
 
@@ -358,7 +356,7 @@ def _is_union(hint: Any) -> bool:
 
 
 def _argument(value: Any, context: dict[str, Any]) -> Any:
-    """Makes an argument; a table with a name is a part of whichever kind has it."""
+    """Makes an argument; a table with a name becomes a part, of any kind."""
     if isinstance(value, list):
         return tuple(_argument(item, context) for item in value)
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):

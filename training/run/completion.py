@@ -1,4 +1,4 @@
-"""Runs of models that complete: their parts, test inputs, pictures and images."""
+"""Runs of completing models: their parts, test inputs, pictures and images."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from kvae.training.data.sources import DataSet
 from kvae.training.data.sources.picture import read_picture, with_channels
 from kvae.training.run.pictures import save_grid
 
-_TEST_SEED = 0  # of the masks of the test set, in every run, so runs compare
+_TEST_SEED = 0  # of the test masks, the same in every run, so that runs can be compared
 _WIDTHS = {"filters", "units"}
 
 
 def build_completing(config: Config, x: Any, given: dict[str, Any]) -> VAE:
-    """Builds the model of p(hidden | visible) that a configuration names.
+    """Builds the p(hidden | visible) model of a configuration.
 
     Args:
-        config: with `complete`; its `encoder` may hold filters and units, which are those
-            of all three networks.
+        config: with `complete`; its `encoder` may hold filters and units, which all
+            three networks use.
         x: (N, *data_shape) training examples.
         given: parts that have been made.
 
@@ -31,18 +31,19 @@ def build_completing(config: Config, x: Any, given: dict[str, Any]) -> VAE:
         vae: built, not compiled.
 
     Raises:
-        UserError: if a key does not go together with `complete`.
+        UserError: if a key conflicts with `complete`.
     """
     for key in ("network", "decoder", "prior", "condition", "mask"):
         if getattr(config, key) is not None:
             raise UserError(
-                f"complete makes its own networks, prior and condition; leave {key} out."
+                "complete makes its own networks, prior and condition; leave out "
+                f"{key}."
             )
     widths = config.encoder or {}
     if not isinstance(widths, dict) or set(widths) - _WIDTHS:
         raise UserError(
-            "complete takes from encoder only filters and units, for all its networks; "
-            f"received {config.encoder!r}."
+            "complete takes only filters and units from encoder, for all its "
+            f"networks; received {config.encoder!r}."
         )
     sizes: dict[str, Any] = {key: tuple(value) for key, value in widths.items()}
     with user_errors():
@@ -80,7 +81,7 @@ def save_completions(
     seed: int = 0,
     pixel_range: tuple[float, float] = (0.0, 1.0),
 ) -> None:
-    """Writes a row for each image: what is visible, completions, the image itself.
+    """Writes a row for each image: its visible part, completions, the image itself.
 
     Args:
         path: of the PNG, or of an .npy for the completions (N, num, *data_shape).
@@ -89,7 +90,7 @@ def save_completions(
         mask: in the shape of x, or a `kvae.masks` family or its name.
         num: completions of each image, the most diverse first.
         seed: of masks and completions.
-        pixel_range: what is drawn black and white.
+        pixel_range: the values of black and white.
     """
     if isinstance(mask, (str, dict, masks.MaskFamily)):
         family = masks.as_family(mask)
@@ -120,7 +121,7 @@ def read_images(
         x: (N, *data_shape) float32.
 
     Raises:
-        UserError: if a file is missing, no image, or of another size.
+        UserError: if a file is missing, is not an image, or has another size.
     """
     height, width, channels = (*data_shape, 1)[:3]
     arrays = []
@@ -140,7 +141,7 @@ def read_images(
 
 
 def read_mask(text: str, num: int, data_shape: tuple[int, ...]) -> Any:
-    """Reads a mask as it is typed: a family's name, or an image, white where visible.
+    """Reads a mask from the command line: a family, or an image, white where visible.
 
     Raises:
         UserError: if it is neither.

@@ -1,4 +1,4 @@
-"""From a built model and a configuration to a trained one."""
+"""Trains a built model as its configuration says."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FEW = 10  # steps per call without XLA: more gains nothing, and delays a checkp
 def fit(
     vae: Any, config: Config, data: DataSet, directory: RunDirectory
 ) -> tuple[list[dict[str, float]], float]:
-    """Trains a model as a configuration says, from the run's last checkpoint if any.
+    """Trains a model as configured, from the run's last checkpoint if there is one.
 
     Args:
         vae: built.
@@ -45,10 +45,10 @@ def fit(
 
     Returns:
         history: one dict per epoch.
-        seconds: of training, those before an interruption too.
+        seconds: of training, including those before an interruption.
 
     Raises:
-        Diverged: if the loss stops being a number, or explodes.
+        Diverged: if the loss becomes NaN or infinite, or explodes.
         UserError: if the data do not fit the model, or cannot be read.
     """
     batch_size = batch_size_for(config, len(data.train))
@@ -57,11 +57,13 @@ def fit(
     config = choose_execution(vae, config, len(data.train))
     several = replicas > 1
     at_once = 1 if several else steps_at_once(steps, config.steps_per_execution or 1)
-    taken = math.ceil(steps / at_once) * at_once  # Keras takes the last call's whole
+    taken = (
+        math.ceil(steps / at_once) * at_once
+    )  # Keras makes the last call a whole one
     if several and (config.jit_compile or (config.steps_per_execution or 1) > 1):
         _LOG.info(
-            "on %d replicas steps run one by one and without XLA, whatever "
-            "steps_per_execution and jit_compile say",
+            "on %d replicas, steps run one by one and without XLA; "
+            "steps_per_execution and jit_compile are ignored",
             replicas,
         )
     with vae.distribute_strategy.scope(), user_errors():
@@ -122,7 +124,7 @@ def fit(
             validation_data=validation,
             validation_batch_size=max(batch_size, 256),
             callbacks=[*callbacks, checkpoint],
-            shuffle=False,  # the pipeline has shuffled
+            shuffle=False,  # the pipeline already shuffles
             verbose=0,
         )
     except Diverged as error:
@@ -132,7 +134,7 @@ def fit(
         kept = f"The model before that step is in {directory.last_good_file}."
         raise Diverged(f"{error} {kept}") from error
     except tf.errors.OpError:
-        if isinstance(x, ExamplesOnDisk) and x.failures:  # its graph lost its words
+        if isinstance(x, ExamplesOnDisk) and x.failures:  # the graph lost the message
             raise x.failures[-1] from None
         raise
     finally:
@@ -141,9 +143,9 @@ def fit(
 
 
 def choose_execution(vae: Any, config: Config, examples: int) -> Config:
-    """Fills in how many steps share a call where that is left open.
+    """Fills in how many steps share a call, if the recipe leaves that open.
 
-    No number depends on it. The run keeps the answer, so that it resumes alike.
+    No number depends on it. The run stores it, so that it resumes in the same way.
 
     Args:
         vae: built.
@@ -151,7 +153,7 @@ def choose_execution(vae: Any, config: Config, examples: int) -> Config:
         examples: N, of the training set.
 
     Returns:
-        config: as it is for several replicas.
+        config: unchanged for several replicas.
     """
     if vae.distribute_strategy.num_replicas_in_sync > 1:
         return config
@@ -163,7 +165,7 @@ def choose_execution(vae: Any, config: Config, examples: int) -> Config:
 
 
 def conditions_of(data: DataSet, config: Config) -> dict[str, Any]:
-    """What goes along with each part, and that every part has it; None without."""
+    """Reads the condition of each part, which every part must have; None if unused."""
     parts = ("train", "test", *(["validation"] if len(data.validation) else []))
     given = {part: data.inputs(part, config.condition) for part in parts}
     return {p: v["condition"] if config.condition else None for p, v in given.items()}

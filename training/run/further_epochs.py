@@ -1,4 +1,4 @@
-"""Training a finished run further: its end becomes a checkpoint that is resumed."""
+"""Extends a finished run: its end becomes a checkpoint that is resumed."""
 
 from __future__ import annotations
 
@@ -23,30 +23,31 @@ _LOG = logging.getLogger("kvae")
 
 
 def add_epochs(directory: RunDirectory, config: Config, epochs: int) -> None:
-    """Turns a finished run into one that was interrupted, with more epochs to go.
+    """Turns a finished run into an interrupted one with more epochs to train.
 
-    The optimizer keeps its moments, and the history its rows. A cosine of the learning
-    rate is the one of all epochs, so it resumes above where it ended.
+    The optimizer keeps its moments, and the history its rows. A cosine schedule is
+    stretched over all epochs, so the learning rate resumes above the value at which it
+    ended.
 
     Args:
         directory: of the run; its lock is held.
         config: of the run.
-        epochs: in total, those that are done included.
+        epochs: in total, including those already trained.
 
     Raises:
-        UserError: if more epochs are done, or several machines train.
+        UserError: if more epochs are already trained, or several machines train.
     """
     rows = read_history(directory)
     if epochs == len(rows):
         return
     if epochs < len(rows):
         raise UserError(
-            f"{directory.path} has {len(rows)} epochs already. --epochs counts them, too; "
-            f"for as many again: {command_name()} train --resume {directory.path} "
-            f"--epochs {2 * len(rows)}."
+            f"{directory.path} already has {len(rows)} epochs, and --epochs includes "
+            f"them. To train as many again: {command_name()} train --resume "
+            f"{directory.path} --epochs {2 * len(rows)}."
         )
     if config.strategy == "multi_worker":
-        raise UserError("a finished run of several machines cannot be trained further.")
+        raise UserError("a finished run of several machines can't be extended.")
     config = dataclasses.replace(config, epochs=epochs)
     model = directory.load_model()
     history = keras.callbacks.History()
@@ -71,7 +72,7 @@ def add_epochs(directory: RunDirectory, config: Config, epochs: int) -> None:
         now.iterations.assign(steps)
         rate = float(keras.ops.convert_to_numpy(now.learning_rate))
         _LOG.info(
-            "the learning rate resumes at %.2g, on the cosine of %d epochs",
+            "the learning rate resumes at %.2g, on a cosine over %d epochs",
             rate,
             epochs,
         )

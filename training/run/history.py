@@ -13,14 +13,14 @@ from kvae.core.atomic import write_text
 
 
 class HistoryFile(keras.callbacks.Callback):
-    """Keeps history.csv: one row per epoch, the file whole at any moment.
+    """Keeps history.csv: one row per epoch, in a file that is always complete.
 
     Args:
         path: of the CSV file; None keeps the rows in memory, as all workers but the
             first do.
     """
 
-    saved_attributes = ("rows",)  # a checkpoint takes them along
+    saved_attributes = ("rows",)  # saved in checkpoints
 
     def __init__(self, path: pathlib.Path | None) -> None:
         super().__init__()

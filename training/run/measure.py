@@ -1,4 +1,4 @@
-"""The numbers of a run: the test ELBO and its parts, each with estimator and error."""
+"""Measures a run: the test ELBO and its parts, each with estimator and error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BATCH = 500
 
 
 def measure(vae: Any, x: Any, num_samples: int = 1, seed: int = 0) -> dict[str, Any]:
-    """Estimates the ELBO of a data set and what it is made of.
+    """Estimates the ELBO of a data set and its parts.
 
     Args:
         vae: a trained `kvae.VAE`.
@@ -79,7 +79,7 @@ def _mean(values: np.ndarray) -> dict[str, float | None]:
 
 
 def _entries(inputs: Inputs, data_shape: tuple[int, ...]) -> np.ndarray:
-    """How many entries the ELBO of each example is of."""
+    """Returns how many entries the ELBO of each example covers."""
     if inputs.mask is None:
         return np.full(len(inputs.x), math.prod(data_shape))
     flat = np.reshape(inputs.mask, (len(inputs.x), -1))

@@ -1,10 +1,10 @@
-"""What a run's metrics.json must look like, for the bytes may have changed."""
+"""The form of a run's metrics.json, to be checked because files may be damaged."""
 
 from __future__ import annotations
 
 from typing import Any
 
-_NUMBER = (int, float, type(None))  # null where a number was not finite
+_NUMBER = (int, float, type(None))  # null if a number was not finite
 _ROW: dict[str, Any] = {
     "value": _NUMBER,
     "standard_error": _NUMBER,
@@ -16,13 +16,13 @@ _ROW: dict[str, Any] = {
 
 
 def check_metrics(metrics: Any) -> None:
-    """Checks the form of what was read.
+    """Checks the form of metrics.json.
 
     Args:
         metrics: from JSON.
 
     Raises:
-        ValueError: naming the first place that is not as it was written.
+        ValueError: with the first place that has another form.
     """
     _expect(metrics, dict, "the file")
     for key, part in metrics.items():
@@ -38,7 +38,7 @@ def _check_rows(part: dict[str, Any], key: str) -> None:
     _expect(part.get("pixels"), str, f"{key}.pixels")
     rows = {name: row for name, row in part.items() if name != "pixels"}
     if not rows:
-        raise ValueError(f"{key} holds no numbers")
+        raise ValueError(f"{key} doesn't hold numbers")
     for name, row in rows.items():
         _expect(row, dict, f"{key}.{name}")
         for field, kind in _ROW.items():

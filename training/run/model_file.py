@@ -1,4 +1,4 @@
-"""Reading a .keras file that may be damaged, or made to do harm."""
+"""Reads .keras files that may be damaged or malicious."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 _LARGEST = 16 << 30  # bytes a file may unpack to
 _LARGEST_CONFIG = 2 << 20  # of config.json; the largest preset has 28 kB
 _MODELS = (keras.Model, keras.dtype_policies.DTypePolicy)
-# What may be named, by module: its classes of these kinds.
+# Allowed classes: those of these kinds in each module.
 _CLASSES: dict[str, tuple[Any, Any]] = {
     "keras": (keras, _MODELS),
     "keras.constraints": (keras.constraints, keras.constraints.Constraint),
@@ -54,9 +54,9 @@ _REFUSED = {
 def load_model_file(path: pathlib.Path) -> Any:
     """Loads a model that `kvae train` wrote.
 
-    Before Keras sees the file, every class it names is compared with what a kvae model
-    is made of: Keras' own layers and the parts of kvae. Nothing is unpickled, and
-    Keras' safe mode stays on.
+    Before Keras sees the file, every class that it names is checked: only Keras' own
+    layers and the parts of kvae are allowed. Nothing is unpickled, and Keras' safe mode
+    stays on.
 
     Args:
         path: of the .keras file.
@@ -84,7 +84,7 @@ def load_model_file(path: pathlib.Path) -> Any:
         )
     try:
         vae = keras.saving.load_model(path, safe_mode=True)
-    except Exception as error:  # whatever h5py and Keras make of damaged bytes
+    except Exception as error:  # whatever h5py and Keras raise for damaged bytes
         if not is_damage(error):
             raise
         first = (str(error).splitlines() or [type(error).__name__])[0]
@@ -118,8 +118,8 @@ def _read_config(path: pathlib.Path) -> dict[str, Any]:
                 )
             if archive.getinfo("config.json").file_size > _LARGEST_CONFIG:
                 raise UserError(
-                    f"{path} is not a file that kvae train wrote: its config.json has "
-                    f"more than {_LARGEST_CONFIG >> 20} MiB; it is not loaded."
+                    f"{path} is not a file that kvae train wrote: its config.json is "
+                    f"larger than {_LARGEST_CONFIG >> 20} MiB, so it is not loaded."
                 )
             if (bad := archive.testzip()) is not None:
                 raise UserError(
@@ -131,20 +131,20 @@ def _read_config(path: pathlib.Path) -> dict[str, Any]:
         if not is_damage(error):
             raise
         raise UserError(
-            f"{path} is damaged or no .keras file ({error}); restore it from a backup "
-            "or train again."
+            f"{path} is damaged or not a .keras file ({error}); restore it from a "
+            "backup or train again."
         ) from error
     except (ValueError, RecursionError) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path} is damaged: its config.json is not JSON.") from error
     if not isinstance(config, dict):
-        raise UserError(f"{path} is damaged: its config.json describes no model.")
+        raise UserError(f"{path} is damaged: its config.json doesn't describe a model.")
     return config
 
 
 def _foreign(config: Any, where: str = "the model") -> list[tuple[str, str]]:
-    """Lists whatever a configuration names that no kvae model is made of."""
+    """Lists the names in a configuration that are not allowed in a kvae model."""
     found: list[tuple[str, str]] = []
     stack = [(config, where)]
     while stack:

@@ -1,4 +1,4 @@
-"""How many steps a run takes: the batch size it is given, and whether they are few."""
+"""How many steps a run takes: its batch size, and whether the steps are too few."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SMALLEST, _LARGEST = 16, 128  # examples per step
 
 
 def batch_size_for(config: Config, examples: int) -> int:
-    """Finds the batch size of a configuration; where it is left open, data decide.
+    """Finds the batch size of a configuration; if it is open, the data decide.
 
     Small data get small batches, so that an epoch has about 40 steps or more: powers of
     two from 16 to 128.
@@ -39,7 +39,7 @@ def batch_size_for(config: Config, examples: int) -> int:
 
 
 def choose_batch_size(config: Config, examples: int) -> Config:
-    """Fills in the batch size where it is left open, and says so."""
+    """Fills in the batch size if it is open, and says so."""
     if config.batch_size is not None:
         return config
     size = batch_size_for(config, examples)
@@ -53,12 +53,12 @@ def choose_batch_size(config: Config, examples: int) -> Config:
 
 
 def advice_on_few_steps(config: Config, examples: int, epochs: int) -> str | None:
-    """Says what to set if a run has few steps.
+    """Advises what to set if a run has too few steps.
 
     Args:
         config: of the run.
         examples: N, of the training set.
-        epochs: how many are done, or planned.
+        epochs: how many are trained or planned.
 
     Returns:
         advice: such as "950 steps in 50 epochs are few ...: --epochs 110"; None if there

@@ -1,4 +1,4 @@
-"""From a configuration to an optimizer and its learning-rate schedule."""
+"""Makes the optimizer and its learning-rate schedule from a configuration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kvae.training.config.config import Config
 
 
 def make_optimizer(config: Config, total_steps: int) -> Any:
-    """Makes the optimizer that a configuration names.
+    """Makes the optimizer of a configuration.
 
     The learning rate is constant, or falls along a half cosine from `learning_rate` at
     the first step to `final_learning_rate * learning_rate` at the last one.
@@ -41,7 +41,7 @@ def make_optimizer(config: Config, total_steps: int) -> Any:
             f"there is no optimizer {config.optimizer!r}. "
             f"{nearest(config.optimizer, known)}"
         )
-    # Of an integer rate Keras would make a schedule in integers.
+    # From an integer rate, Keras would make a schedule in integers.
     rate: Any = float(config.learning_rate)
     if config.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(

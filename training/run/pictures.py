@@ -15,11 +15,11 @@ from kvae.core.inputs import Inputs
 from kvae.reports.pictures import LINE, image_grid
 
 _COLUMNS = 8
-_ROWS = 40  # classes of a data set of many are not all shown
+_ROWS = 40  # of a data set with many classes, not all are shown
 
 
 def is_image(shape: tuple[int, ...]) -> bool:
-    """Whether examples of this shape can be shown: (H, W), (H, W, 1) or (H, W, 3)."""
+    """Returns whether this shape can be drawn: (H, W), (H, W, 1) or (H, W, 3)."""
     return len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3))
 
 
@@ -35,7 +35,7 @@ def save_grid(
         path: of the PNG.
         images: (N, H, W), (N, H, W, 1) or (N, H, W, 3).
         columns: images per row.
-        pixel_range: what is drawn black and white.
+        pixel_range: the values of black and white.
 
     Raises:
         MissingExtra: if matplotlib is not installed.
@@ -43,7 +43,7 @@ def save_grid(
     image_module = require("matplotlib.image", "drawing pictures")
     low, high = pixel_range
     rows = math.ceil(len(images) / columns)
-    blank = np.float32(low + LINE * (high - low))  # cells that are left over
+    blank = np.float32(low + LINE * (high - low))  # empty cells
     cells = np.full((rows * columns, *images.shape[1:]), blank, "float32")
     cells[: len(images)] = images
     pixels = image_grid(cells.reshape(rows, columns, *images.shape[1:]), low, high)
@@ -59,7 +59,7 @@ def save_examples(
     """Writes examples as a square grid (.png) or as an array (.npy).
 
     Raises:
-        UserError: if a picture is wanted of what is not an image.
+        UserError: if `path` is a picture and the examples are not images.
     """
     if path.suffix == ".npy":
         with replacing(path) as beside:
@@ -68,7 +68,7 @@ def save_examples(
         save_grid(path, x, math.ceil(math.sqrt(len(x))), pixel_range)
     else:
         raise UserError(
-            f"examples of shape {x.shape[1:]} are not images; give an --out that ends "
+            f"examples of shape {x.shape[1:]} are not images; use an --out that ends "
             "in .npy."
         )
 
@@ -84,7 +84,7 @@ def save_curves(path: pathlib.Path, history: list[dict[str, float]]) -> None:
     figure = figure_module.Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots(1, 3)
     epochs = [row["epoch"] for row in history]
-    skip = len(history) // 20  # the first epochs would hide the rest
+    skip = len(history) // 20  # the first epochs would squash the rest
     for axis, name in zip(axes, ("elbo", "rate", "distortion"), strict=True):
         shown: list[float] = []
         for key, style, label in (
@@ -117,12 +117,12 @@ def save_pictures(
     A model of labels draws one row per class, with the same latents in each row.
 
     Args:
-        folder: where to.
+        folder: to write to.
         vae: a trained `kvae.VAE` of images.
         x: (N, *data_shape) test examples, or a dict of "x" and "condition"; the first 32
             are reconstructed.
         seed: of the samples.
-        pixel_range: what is drawn black and white.
+        pixel_range: the values of black and white.
 
     Returns:
         paths: of the files.
@@ -142,7 +142,7 @@ def save_pictures(
 
 
 def _samples(vae: Any, few: dict[str, np.ndarray], seed: int) -> np.ndarray:
-    """Samples in rows of eight: of each class, or of the conditions at hand."""
+    """Draws samples in rows of eight: of each class, or of the test conditions."""
     if vae.condition is None:
         return np.asarray(vae.sample(8 * _COLUMNS, seed=seed))
     rows = vae.condition.classes or few["condition"][:8]
@@ -152,7 +152,7 @@ def _samples(vae: Any, few: dict[str, np.ndarray], seed: int) -> np.ndarray:
 
 
 def _manifold(vae: Any, side: int) -> np.ndarray:
-    """Means of p(x|z) over a square of latents that holds 95 % of N(0, I)."""
+    """Decodes means over a square of latents that holds 95 % of N(0, I)."""
     steps = np.linspace(-2.24, 2.24, side, dtype="float32")
     z = np.stack(np.meshgrid(steps, -steps), axis=-1).reshape(-1, 2)
     return np.asarray(vae.likelihood.mean(vae.likelihood_params(z)))

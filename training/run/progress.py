@@ -11,7 +11,7 @@ import rich.console
 import rich.progress
 
 WIDTH = 80
-"""Columns of the narrowest terminal; no line is longer while its numbers allow it."""
+"""Columns of the narrowest terminal; lines are no longer, if their numbers fit."""
 
 
 class Progress(keras.callbacks.Callback):
@@ -102,7 +102,7 @@ class Progress(keras.callbacks.Callback):
         self.close()
 
     def close(self) -> None:
-        """Gives the terminal back."""
+        """Releases the terminal."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -113,13 +113,13 @@ def epoch_line(epoch: int, epochs: int, logs: dict[str, Any], seconds: float) ->
 
         epoch 12/120  ELBO -91.20  rate 24.10  distortion 67.10  val -92.35  3.1 s
 
-    Where this exceeds 80 columns, the distortion is omitted: it is minus the sum of the
+    If this exceeds 80 columns, the distortion is omitted: it is minus the sum of the
     other two.
 
     Args:
         epoch: its number, from 1.
         epochs: the number of epochs.
-        logs: metrics by name, as Keras gives them to callbacks.
+        logs: metrics by name, as Keras passes them to callbacks.
         seconds: how long the epoch took.
     """
     begin = f"epoch {epoch:{len(str(epochs))}}/{epochs}"

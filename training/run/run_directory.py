@@ -1,4 +1,4 @@
-"""The folder that holds everything to repeat and judge a run."""
+"""The folder that holds everything you need to repeat and judge a run."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy")
 class RunDirectory:
     """The files of a run, by name.
 
-    Every file appears whole, by a rename, so a process that dies leaves what stood
-    there; what it left half written is removed when the folder is next opened.
+    Every file appears whole, by a rename, so a process that dies leaves the previous
+    file; its half-written files are removed when the folder is next opened.
 
-    A run exists as soon as its run.json does, which holds the configuration too:
-    config.toml is there to be read and used again, and must say the same.
+    A run exists as soon as its run.json does. It holds the configuration too;
+    config.toml is there for you to read and reuse, and must agree with it.
 
     Attributes:
         path: of the folder.
@@ -48,11 +48,11 @@ class RunDirectory:
 
     @classmethod
     def create(cls, path: Any) -> RunDirectory:
-        """Makes the folder of a new run.
+        """Creates the folder of a new run.
 
         Raises:
-            UserError: if something is there already.
-            WriteError: if the folder cannot be made.
+            UserError: if the folder already exists and is not empty.
+            WriteError: if the folder cannot be created.
         """
         path = pathlib.Path(path).expanduser()
         run = cls(path)
@@ -64,7 +64,7 @@ class RunDirectory:
                 f"{command_name()} train --resume {path}, choose another --out, or "
                 "remove it."
             )
-        of_a_start = {run.checkpoints, run.facts_file}  # of a run killed before it was
+        of_a_start = {run.checkpoints, run.facts_file}  # of a run killed at its start
         if path.is_dir() and not of_a_start.issuperset(path.iterdir()):
             kind = "a run" if exists else "files"
             raise UserError(
@@ -84,7 +84,7 @@ class RunDirectory:
             finished: whether the run must have a model.
 
         Raises:
-            UserError: if it is not there, or not one of a run.
+            UserError: if it does not exist, or is not that of a run.
         """
         path = pathlib.Path(path).expanduser()
         if not path.is_dir():
@@ -93,21 +93,21 @@ class RunDirectory:
         remove_litter(path)
         if not run.config_file.is_file():
             if (text := run._config_text()) is None:
-                again = " It was killed before it began, so give its command again."
+                again = " It was killed before it began, so run its command again."
                 raise UserError(
-                    f"{path} is not a run: it has no config.toml; give the --out of kvae "
-                    f"train.{again if run.checkpoints.is_dir() else ''}"
+                    f"{path} is not a run: it has no config.toml; use the --out of "
+                    f"kvae train.{again if run.checkpoints.is_dir() else ''}"
                 )
             write_text(run.config_file, text)  # killed between the two files
         if finished and not run.model_file.is_file():
             raise UserError(
-                f"{path} holds no model.keras, so its training did not finish; resume it "
+                f"{path} has no model.keras, so its training did not finish; resume it "
                 f"with {command_name()} train --resume {path}."
             )
         return run
 
     def is_finished(self) -> bool:
-        """Whether the run has its model, and nothing is left to resume from."""
+        """Whether the run has its model, and no checkpoints to resume from."""
         return self.model_file.is_file() and not any(self.checkpoints.glob("*.npz"))
 
     @property
@@ -117,12 +117,12 @@ class RunDirectory:
 
     @property
     def facts_file(self) -> pathlib.Path:
-        """What the run began with: configuration, versions, machine and data."""
+        """The start of the run: configuration, versions, machine and data."""
         return self.path / "run.json"
 
     @property
     def checkpoints(self) -> pathlib.Path:
-        """What to resume from; gone when the run is finished."""
+        """The checkpoints to resume from; removed when the run is finished."""
         return self.path / "checkpoints"
 
     @property
@@ -132,7 +132,7 @@ class RunDirectory:
 
     @property
     def last_good_file(self) -> pathlib.Path:
-        """What is left of a training that diverged."""
+        """The last good model of a training that diverged."""
         return self.path / "last_good.keras"
 
     @property
@@ -153,14 +153,14 @@ class RunDirectory:
         write_text(self.config_file, text)
 
     def change_config(self, config: Config) -> None:
-        """Writes another configuration; a process killed meanwhile leaves one of both."""
+        """Writes another configuration; a killed process leaves the old or the new one."""
         text = to_toml(config.to_dict())
         self.config_file.unlink()  # `open` writes it again as run.json says
         write_json(self.facts_file, {**self.facts(), "config": text})
         write_text(self.config_file, text)
 
     def facts(self) -> dict[str, Any]:
-        """What run.json says; empty if it is missing or damaged."""
+        """The contents of run.json; empty if it is missing or damaged."""
         try:
             found = json.loads(self.facts_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -172,7 +172,7 @@ class RunDirectory:
         return found if isinstance(found, dict) else {}
 
     def _config_text(self) -> str | None:
-        """The configuration that the run began with; None for a run of before."""
+        """Returns the configuration that the run began with; None for older runs."""
         text = self.facts().get("config")
         return text if isinstance(text, str) else None
 
@@ -181,7 +181,7 @@ class RunDirectory:
         return data.get(key) if isinstance(data, dict) else None
 
     def check_data(self, described: dict[str, Any]) -> None:
-        """Raises UserError if the data are others than when the run began."""
+        """Raises UserError if the data have changed since the run began."""
         now = json.loads(json.dumps(described))
         for key in (
             "shape",
@@ -196,18 +196,18 @@ class RunDirectory:
             if before is not None and before != now[key]:
                 raise UserError(
                     f"the data of {self.path} have changed since it was trained: "
-                    f"{key.replace('_', ' ')} was {before} and is {now[key]}. Its split "
-                    "into training and test examples is another now; bring the data back, "
-                    "or train a new run."
+                    f"{key.replace('_', ' ')} was {before} and is {now[key]}. Its "
+                    "split into training and test examples is now different; restore "
+                    "the data, or train a new run."
                 )
         before = self._data_fact("checksums")
         if isinstance(before, dict):
             changed = [k for k, v in now["checksums"].items() if before.get(k) != v]
             if changed:
                 raise UserError(
-                    f"the data of {self.path} have changed since it was trained: there "
-                    f"are as many, but {', '.join(changed)} hold other values. Bring the "
-                    "data back, or train a new run."
+                    f"the data of {self.path} have changed since it was trained: their "
+                    f"number is the same, but {', '.join(changed)} hold other values. "
+                    "Restore the data, or train a new run."
                 )
 
     def write_model(self, vae: Any) -> None:
@@ -225,7 +225,7 @@ class RunDirectory:
         write_json(self.metrics_file, metrics)
 
     def check_versions(self) -> list[str]:
-        """Says what is other than when the run began, from run.json."""
+        """Says what has changed since the run began, according to run.json."""
         before = self.facts().get("versions")
         if not isinstance(before, dict):
             return ["run.json is missing or damaged"]
@@ -238,14 +238,14 @@ class RunDirectory:
         ]
 
     def finish(self) -> None:
-        """Removes the checkpoints: the model stands."""
+        """Removes the checkpoints, because the model is complete."""
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def read_config(self) -> Config:
         """Reads config.toml back.
 
         Raises:
-            UserError: if it is damaged, or says something else than when the run began.
+            UserError: if it is damaged, or has changed since the run began.
         """
         try:
             changed, config = "", Config.of(read_toml(self.config_file))
@@ -257,9 +257,9 @@ class RunDirectory:
         if changed:
             raise UserError(
                 f"{self.config_file} was changed since the run began: {changed}. The "
-                "numbers of both would mix. Change it back, or train a new run: "
-                f"{command_name()} train {self.config_file} --out NEW. Once a run is "
-                "finished, --resume RUN --epochs N trains it further."
+                "run would mix numbers of both. Change it back, or train a new run: "
+                f"{command_name()} train {self.config_file} --out NEW. --resume RUN "
+                "--epochs N extends a finished run."
             )
         return config
 
@@ -292,9 +292,9 @@ class RunDirectory:
         return (low, high) if high > low else (0.0, 1.0)
 
     def integer_divisor(self) -> float | None:
-        """By which integers were divided in training, from run.json; None for floats.
+        """The divisor of integers in training, from run.json; None for floats.
 
-        None too for a run of before this was recorded.
+        It is also None for older runs, which did not record it.
         """
         try:
             divisor = float(self._data_fact("divisor"))

@@ -37,10 +37,10 @@ class Run:
 
     Attributes:
         directory: its files.
-        config: what was asked for.
+        config: its configuration.
         vae: the trained model.
         data: what it was trained on, as the model sees it.
-        metrics: the numbers of metrics.json; none on workers other than the first,
+        metrics: the numbers of metrics.json; empty on workers other than the first,
             which writes all files.
     """
 
@@ -58,7 +58,7 @@ def train(config: Config, out: pathlib.Path | str) -> Run:
 
     Args:
         config: of the run.
-        out: the folder to make; it must not hold anything.
+        out: the folder to create; it must not hold anything.
 
     Returns:
         run: finished.
@@ -83,21 +83,21 @@ def resume(
     changes: dict[str, Any] | None = None,
     epochs: int | None = None,
 ) -> Run:
-    """Resumes a run that was interrupted, bit for bit as if it had not been.
+    """Resumes an interrupted run, bit for bit as if it had not been interrupted.
 
     Args:
         path: the run directory.
         changes: keys of the configuration that do not change the numbers: `data_dir`,
             `checkpoint`.
-        epochs: train a finished run further, to so many epochs in total.
+        epochs: extend a finished run to this many epochs in total.
 
     Returns:
-        run: finished; at once, if it was.
+        run: finished; returned at once if it already was.
 
     Raises:
         UserError: if there is no run, another process works on it, its data are gone,
-            or all its checkpoints are damaged; for `epochs`, if it is not finished or
-            has as many.
+            or all its checkpoints are damaged; with `epochs`, if it is not finished or
+            already has that many.
     """
     directory = RunDirectory.open(path, finished=False)
     if epochs is not None:
@@ -115,7 +115,7 @@ def resume(
             return open_run(path, changes)
         for difference in directory.check_versions():
             _LOG.warning(
-                "%s: the run resumes, but perhaps not bit for bit.", difference
+                "%s: the run resumes, but may not be the same bit for bit.", difference
             )
         return _train(config, directory, False, strategy)
 
@@ -153,11 +153,11 @@ def _train(
         directory.write_config(config, data.describe())
     history, seconds = fit(vae, config, data, directory)
     if not workers.is_first:
-        workers.wait()  # if it ended now, the first one would take it for lost
+        workers.wait()  # if it ended now, the first worker would consider it lost
         return Run(directory, config, vae, data, {})
     directory.write_model(vae)
     if workers.several:
-        vae = directory.load_model()  # one that the others have no part in
+        vae = directory.load_model()  # a folder that the others don't share
     test = measure_test(vae, data, config)
     metrics = {
         "test": test,
@@ -185,7 +185,7 @@ def _train(
     advice = advice_on_few_steps(config, len(data.train), len(history))
     if advice and len(history) == config.epochs:  # not stopped early
         resume = f"{command_name()} train --resume {directory.path}"
-        _LOG.warning("%s; train it further with: %s", advice, resume)
+        _LOG.warning("%s; extend the run with: %s", advice, resume)
     return Run(directory, config, vae, data, metrics)
 
 
@@ -219,8 +219,8 @@ def load_run_data(config: Config) -> DataSet:
     """Loads the data of a run, its test and validation parts binarized once.
 
     Raises:
-        UserError: if the data cannot be loaded, or are not probabilities where pixels
-            are to be drawn from them.
+        UserError: if the data can't be loaded, or are not probabilities although pixels
+            should be drawn from them.
     """
     data = load_data(
         config.data,

@@ -1,4 +1,4 @@
-"""From the name of a strategy to the devices and machines that train."""
+"""Makes the distribution strategy of a configuration."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LOG = logging.getLogger("kvae")
 
 
 def make_strategy(name: str | None) -> tf.distribute.Strategy:
-    """Makes the strategy that a configuration names.
+    """Makes the strategy of a configuration.
 
     Several workers find each other by the environment variable TF_CONFIG, and wait here
-    until all have come; TensorFlow must not have computed anything before.
+    until all are connected; TensorFlow must not have computed anything before.
 
     Args:
         name: "mirrored", all devices of this machine; "multi_worker", those of several
@@ -28,7 +28,7 @@ def make_strategy(name: str | None) -> tf.distribute.Strategy:
         strategy: TensorFlow's default one for a single device.
 
     Raises:
-        UserError: if TF_CONFIG is missing or wrong, or the workers do not come together.
+        UserError: if TF_CONFIG is missing or wrong, or the workers do not connect.
     """
     if name == "mirrored":
         return _mirrored()
@@ -65,8 +65,8 @@ def _multi_worker() -> tf.distribute.Strategy:
     except tf.errors.OpError as error:
         reason = str(error.message).strip().splitlines()[0]
         raise UserError(
-            f"the workers of TF_CONFIG did not come together ({reason}); check that all "
-            "run, that their addresses are right and their ports free."
+            f"the workers of TF_CONFIG did not connect ({reason}); check that all are "
+            "running, that their addresses are right, and that their ports are free."
         ) from error
 
 
@@ -89,7 +89,7 @@ def _read_cluster() -> tuple[int, int]:
         known = False
     if not known:
         raise UserError(
-            'TF_CONFIG must be such as {"cluster": {"worker": ["a:2222", "b:2222"]}, '
+            'TF_CONFIG must look like {"cluster": {"worker": ["a:2222", "b:2222"]}, '
             f'"task": {{"type": "worker", "index": 0}}}}; received {text}.'
         )
     return total, index

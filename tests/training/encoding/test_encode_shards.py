@@ -50,7 +50,7 @@ def test_texts_are_one_string_per_example(
     for texts, message in (
         ({"file": names[1:]}, "one row per example; received .*'file': 202"),
         ({"file": np.arange(NUM)}, "file must be one string per example; .* int64"),
-        ({"elbo": names}, "elbo is a column already"),
+        ({"elbo": names}, "elbo is already a column"),
     ):
         with pytest.raises(UserError, match=message):
             encode_shards(vae, x, tmp_path / "no", texts=texts)

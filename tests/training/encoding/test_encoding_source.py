@@ -173,9 +173,7 @@ def test_labels_of_other_examples_are_refused(
         EncodingSource.open(str(tmp_path))
     one = tmp_path / "one.npz"
     np.savez(one, train=pixels, y=np.arange(30), test=pixels)
-    with pytest.raises(
-        UserError, match="labels for its train part and none for its te"
-    ):
+    with pytest.raises(UserError, match="labels for its train part but not for its te"):
         EncodingSource.open(str(one))
     assert EncodingSource.open(str(one), "test").labels is None
     assert EncodingSource.open(str(one), "train").labels is not None
@@ -293,5 +291,5 @@ def test_a_completing_model_is_refused(
     np.save(tmp_path / "x.npy", x)
     vae = presets.completing_vae(x, 2, masks.as_family("left_half"), filters=(4,))
     vae.save(tmp_path / "half.keras")
-    with pytest.raises(UserError, match="completes what is hidden"):
+    with pytest.raises(UserError, match="completes hidden parts"):
         encode(tmp_path / "half.keras", tmp_path / "out", data=str(tmp_path / "x.npy"))

@@ -109,7 +109,7 @@ def test_a_folder_of_something_else_is_refused_and_left_as_it_is(
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "thesis.tex").write_text("years")
-    with pytest.raises(UserError, match="holds files, but no shards"):
+    with pytest.raises(UserError, match="holds files that are not shards"):
         encode_shards(vae, x, foreign)
     assert contents(foreign) == {"thesis.tex": b"years"}
     (out / "_manifest.json").write_text("{")
@@ -145,7 +145,7 @@ def test_facts_are_what_json_makes_of_them(
         with pytest.raises(UserError, match=f"other names .* received {name}"):
             encode_shards(vae, x, tmp_path / "no", facts={name: "mine"})
     for value in (np.int64(3), float("nan"), tmp_path):
-        with pytest.raises(UserError, match="facts must be what JSON holds"):
+        with pytest.raises(UserError, match="facts must be JSON types"):
             encode_shards(vae, x, tmp_path / "no", facts={"mine": value})
     assert not (tmp_path / "no").exists()
 
@@ -194,9 +194,9 @@ def test_mistakes_are_told_before_anything_is_written(
         encode_shards(vae, x, out, labels=np.arange(3))
     with pytest.raises(UserError, match="there are no examples"):
         encode_shards(vae, x[:0], out)
-    with pytest.raises(UserError, match="shard_size must be a whole number from 1"):
+    with pytest.raises(UserError, match="shard_size must be a positive integer"):
         encode_shards(vae, x, out, shard_size=0)
-    with pytest.raises(UserError, match="the format is parquet or tfrecord"):
+    with pytest.raises(UserError, match="the format must be parquet or tfrecord"):
         encode_shards(vae, x, out, file_format="csv")
     batches = tf.data.Dataset.from_tensor_slices(x).batch(8)
     with pytest.raises(UserError, match="x is a tf.data.Dataset.*write_shards"):
@@ -257,4 +257,4 @@ def test_progress_is_told_once_for_each_shard(
     folder.file(2).unlink()
     caplog.clear()
     encode_shards(vae, x, tmp_path / "out", shard_size=100)
-    assert "2 of 3 shards are there" in caplog.messages[0]
+    assert "2 of 3 shards exist" in caplog.messages[0]

@@ -42,7 +42,7 @@ def test_arguments_reach_the_constructor() -> None:
             {"name": "elbo", "bta": 2.0},
             "objective ELBO has no argument 'bta'. Did you mean beta",
         ),
-        ("likelihood", {"scale": 2.0}, "likelihood must say its name"),
+        ("likelihood", {"scale": 2.0}, "likelihood must have a name"),
         (
             "prior",
             {"num_components": 9},
@@ -91,7 +91,7 @@ def test_a_number_and_a_list_of_one_are_the_same(network: str, units: Any) -> No
 def test_a_list_for_one_number_is_refused() -> None:
     config = Config(network="conv", encoder={"units": [11, 12]})
     with pytest.raises(
-        UserError, match=r"units of conv encoder is one number; .*11, 12"
+        UserError, match=r"units of conv encoder must be one number; .*11, 12"
     ):
         build_model(config, X)
 
@@ -139,7 +139,7 @@ def test_presets_take_arguments_by_their_part() -> None:
         ({"preset": "beta_vea"}, "no preset 'beta_vea'. Did you mean beta_vae"),
         ({"preset": "completing_vae"}, "no preset 'completing_vae'"),
         ({"preset": {"name": "iwae", "bta": 3}}, "preset iwae has no argument 'bta'"),
-        ({"preset": "iwae", "kl_warmup": 3}, "preset iwae has no weight of the KL"),
+        ({"preset": "iwae", "kl_warmup": 3}, "preset iwae has no weight on the KL"),
         (
             {"preset": "beta_vae", "objective": {"name": "iwae"}},
             "preset beta_vae makes the objective itself; remove yours with --set obj",

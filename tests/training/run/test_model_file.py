@@ -207,7 +207,7 @@ def test_a_large_configuration_is_refused_before_it_is_read(
 
     path = rewrite(good, tmp_path / "a.keras", change)
     tracemalloc.start()
-    with pytest.raises(UserError, match=r"its config\.json has more than 2 MiB"):
+    with pytest.raises(UserError, match=r"its config\.json is larger than 2 MiB"):
         load_model_file(path)
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
     tracemalloc.stop()

@@ -53,7 +53,7 @@ def test_a_kill_before_them_leaves_nothing_in_the_way(run: RunDirectory) -> None
     run.facts_file.unlink()
     run.checkpoints.mkdir()
     (run.path / f".run.{os.getpid()}.partial.json").write_text("{")
-    with pytest.raises(UserError, match="killed before it began, so give its command"):
+    with pytest.raises(UserError, match="killed before it began, so run its command"):
         RunDirectory.open(run.path, finished=False)
     again = RunDirectory.create(run.path)
     assert [path.name for path in again.path.iterdir()] == ["checkpoints"]
@@ -164,5 +164,5 @@ def test_other_rows_of_the_same_size_are_noticed(tmp_path: pathlib.Path) -> None
     other[4] += 0.01
     labels = np.arange(10)[::-1]
     np.savez(tmp_path / "x.npz", train=x, test=other, test_labels=labels)
-    with pytest.raises(UserError, match="as many, but test, test labels hold other"):
+    with pytest.raises(UserError, match="the same, but test, test labels hold other"):
         directory.check_data(load_data(str(tmp_path / "x.npz")).describe())

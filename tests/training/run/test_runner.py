@@ -164,7 +164,7 @@ def test_damaged_runs_are_named(run: Run, tmp_path: pathlib.Path) -> None:
     with pytest.raises(UserError, match="its training did not finish"):
         open_run(tmp_path)
     (tmp_path / "model.keras").write_bytes(b"nothing")
-    with pytest.raises(UserError, match="is damaged or no .keras file"):
+    with pytest.raises(UserError, match="is damaged or not a .keras file"):
         open_run(tmp_path)
     config.write_text("latent_dim = 0")
     with pytest.raises(UserError, match=r"config\.toml: latent_dim must be"):

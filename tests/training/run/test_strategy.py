@@ -33,15 +33,15 @@ def test_unknown_strategies_are_refused() -> None:
     ("text", "words"),
     [
         (None, "needs the environment variable TF_CONFIG"),
-        ("{", "TF_CONFIG must be such as"),
-        ('{"cluster": {"worker": ["a:1", "b:1"]}}', "TF_CONFIG must be such as"),
+        ("{", "TF_CONFIG must look like"),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}}', "TF_CONFIG must look like"),
         (
             '{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
-            "TF_CONFIG must be such as",
+            "TF_CONFIG must look like",
         ),
         (
             '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
-            "TF_CONFIG must be such as",
+            "TF_CONFIG must look like",
         ),
     ],
 )
