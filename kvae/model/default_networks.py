@@ -21,6 +21,9 @@ from kvae.networks import (
 _LARGEST_MAP = 8  # images and series are halved until they are no larger
 _MANY_WEIGHTS = 100_000_000
 _LARGE_IMAGE = 32  # pixels per side above which residual networks are worth their time
+_LATENT_SIDE = 32  # maps of latents are no larger, and at least two halvings away
+_LATENT_CHANNELS = 4
+_LATENTS = 16  # of a vector
 _FEW_ENTRIES = 256  # of an example: up to here, one dense layer suits images too
 
 
@@ -31,6 +34,28 @@ class Networks(NamedTuple):
     decoder: Callable[..., Any]
     what: str
     why: str
+
+
+def choose_latents(shape: tuple[int, ...], data_kind: str | None) -> tuple[int, ...]:
+    """Chooses the shape of latents for examples of a shape and kind.
+
+    A vector cannot say where in a large image things are; a map of latents can.
+
+    Args:
+        shape: of one example.
+        data_kind: "vectors", "images" or "series".
+
+    Returns:
+        latent_shape: (D,), or (h, w, c) for images that residual networks suit.
+    """
+    if data_kind != "images" or max(shape[:2]) < _LARGE_IMAGE:
+        return (_LATENTS,)
+    height, width = shape[:2]
+    halvings = 0
+    while halvings < 2 or max(height, width) > _LATENT_SIDE:
+        height, width = math.ceil(height / 2), math.ceil(width / 2)
+        halvings += 1
+    return (height, width, _LATENT_CHANNELS)
 
 
 def choose_networks(

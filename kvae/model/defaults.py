@@ -15,7 +15,7 @@ from kvae.core.inputs import check_finite
 from kvae.core.spread import Spread
 from kvae.likelihoods import Bernoulli, Likelihood, NegativeBinomial, Normal
 from kvae.model.conditions import list_classes
-from kvae.model.default_networks import choose_networks
+from kvae.model.default_networks import choose_latents, choose_networks
 from kvae.networks import OneHot, Standardize
 from kvae.networks.call import takes_one_tensor
 from kvae.posteriors import DiagonalNormal
@@ -51,7 +51,7 @@ class Choice:
 
 def choose_parts(
     x: Any,
-    latent_dim: int | tuple[int, ...],
+    latent_dim: int | tuple[int, ...] | None,
     given: dict[str, Any],
     condition: Any = None,
     conditional_prior: bool = False,
@@ -80,11 +80,15 @@ def choose_parts(
     x = np.asarray(x)
     _check_array(x, data_kind)
     shape = x.shape[1:]
-    latent_dim = getattr(given.get("posterior"), "latent_shape", latent_dim)
-    latents = check_latent_shape("for_data", latent_dim)
     made = [name for name in ("encoder", "decoder") if name not in given]
     if data_kind is None and (made or len(shape) == 1):
         data_kind = _data_kind(x)
+    latent_dim = getattr(given.get("posterior"), "latent_shape", latent_dim)
+    if latent_dim is None:
+        # Parts that were given are for a vector, unless the posterior says otherwise.
+        free = len(made) == 2 and "prior" not in given
+        latent_dim = choose_latents(shape, data_kind if free else None)
+    latents = check_latent_shape("for_data", latent_dim)
     parts: dict[str, Any] = {"posterior": DiagonalNormal(latents), **given}
     reasons = {"x": f"{len(x)} examples of shape {shape}"}
     if "likelihood" not in given:
@@ -117,6 +121,11 @@ def choose_parts(
     prepared = _adapt(parts["encoder"], x)
     if "encoder" in given and preprocess is not None and not prepared:
         reasons |= _note_of_raw(x)
+    if len(latents) > 1 and "prior" not in parts:
+        reasons["prior"] = (
+            "StandardNormal, which sample() needs replaced after training by "
+            "kvae.fit_prior(vae, x, 'flow_matching')"
+        )
     if made and condition is not None:
         taker = "both networks take" if len(made) == 2 else f"the {made[0]} takes"
         reasons["condition"] = f"{taker} a condition: {words}"

@@ -104,7 +104,7 @@ class VAE(ArrayMethods):
     def for_data(
         cls,
         x: Any,
-        latent_dim: int | tuple[int, ...] = 16,
+        latent_dim: int | tuple[int, ...] | None = None,
         condition: Any = None,
         conditional_prior: bool = False,
         data_kind: str | None = None,
@@ -121,7 +121,9 @@ class VAE(ArrayMethods):
             x: (N, ...) the training examples; (N, D) are vectors, (N, H, W) and
                 (N, H, W, C) images, (N, T, F) series.
             latent_dim: D, the number of latent dimensions, or for images the shape of one
-                latent, such as (16, 16, 4); a given posterior takes precedence.
+                latent, such as (16, 16, 4); a given posterior takes precedence. None
+                takes a map of 4 channels for images from 32 pixels on a side, and
+                otherwise 16.
             condition: (N, ...) what x is conditioned on: (N,) integers are labels, other
                 numbers are vectors or images; None builds an unconditional model.
             conditional_prior: learn p(z|c) instead of a fixed p(z).

@@ -9,6 +9,7 @@ from scipy import stats
 
 import kvae
 from kvae.likelihoods import Bernoulli, NegativeBinomial, Normal, Poisson
+from kvae.model.default_networks import choose_latents
 from kvae.model.defaults import choose_parts
 from kvae.networks import mlp
 
@@ -277,6 +278,37 @@ def test_what_was_measured_is_saved(tmp_path):
     again = keras.saving.load_model(tmp_path / "vae.keras")
     np.testing.assert_array_equal(again.elbo(x), vae.elbo(x))
     np.testing.assert_allclose(again.sample(50, seed=0).mean(), 300, atol=20)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "latents"),
+    [
+        ((28, 28), None, (16,)),
+        ((32, 32, 3), None, (8, 8, 4)),
+        ((64, 64, 3), None, (16, 16, 4)),
+        ((128, 96, 3), None, (32, 24, 4)),
+        ((256, 256, 1), None, (32, 32, 4)),
+        ((45, 33), "images", (12, 9, 4)),
+        ((64, 6), "series", (16,)),
+        ((4096,), None, (16,)),
+    ],
+)
+def test_large_images_get_a_map_of_latents(shape, kind, latents):
+    assert choose_latents(
+        shape, kind or ("images" if len(shape) > 1 else "vectors")
+    ) == (latents)
+
+
+def test_a_map_is_said_with_the_prior_that_it_needs_unless_parts_are_given(capsys):
+    x = RNG.random((4, 32, 32, 3)).astype("float32")
+    vae = kvae.VAE.for_data(x)
+    assert vae.latent_shape == (8, 8, 4)
+    said = capsys.readouterr().out
+    assert "8x8x4 latents" in said
+    assert "kvae.fit_prior(vae, x, 'flow_matching')" in said
+    vector = kvae.VAE.for_data(x, prior=kvae.priors.StandardNormal(16))
+    assert vector.latent_shape == (16,)
+    assert "fit_prior" not in vector.reasons.get("prior", "")
 
 
 # === What it is good for ===
