@@ -5,9 +5,9 @@
     kvae.export.verify("digits").ok                      # again, on any machine
 
 `export` raises `ParityFailed` (its message holds the table), `ExportRefused`,
-`FileExistsError`, `WriteError` or `ImportError`, each with one clear sentence first; then
-nothing stands under the directory's name. `saved_model` and `litert` write one artifact
-alone.
+`FileExistsError`, `WriteError` or `ImportError`, each with one clear sentence first; in
+that case nothing is left under the directory's name. `saved_model` and `litert` write
+only one artifact.
 """
 
 from kvae.core.atomic import WriteError as WriteError

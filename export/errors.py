@@ -1,4 +1,4 @@
-"""What an export says when it does not go through."""
+"""The errors of an export."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ class ExportRefused(ValueError):
 
 
 class ParityFailed(RuntimeError):
-    """An exported file computes something else than the Keras model.
+    """An exported file doesn't compute what the Keras model computes.
 
-    Nothing was left on the disk: the directory gets its name after the checks only.
+    Nothing is left on the disk, because the directory gets its name after the checks.
     """

@@ -1,4 +1,4 @@
-"""The export of a model: files for servers and devices, proven equal to Keras."""
+"""Exports a model: files for servers and devices, proven equal to Keras."""
 
 from __future__ import annotations
 
@@ -59,24 +59,24 @@ def export(
         directory/parity.npz             recorded inputs and outputs
         directory/verify.py              repeats the checks on any machine
 
-    The files are loaded back in a fresh process that admits neither kvae nor keras nor
-    TFP, and compared at batch 1, 3 and 16. The directory appears only after that, by a
-    rename: a killed or failed export leaves nothing under its name.
+    The files are loaded back in a fresh process that doesn't allow kvae, keras or TFP,
+    and compared at batch 1, 3 and 16. The directory appears only after that, by a
+    rename, so a killed or failed export leaves nothing under its name.
 
     Args:
         vae: a trained `kvae.VAE`, of any precision; exported in float32.
-        directory: where to; must not exist.
+        directory: to write to; must not exist.
         x: (N, *data_shape) real examples to compare on, or a dict with "x" and
             optionally "condition" and "mask"; random input is always compared.
-        targets: what to write; `kvae.export.TARGETS` are all that kvae has.
+        targets: what to write; by default all of `kvae.export.TARGETS`.
         precisions: of the .tflite files, any of "float32", "float16", "int8_dynamic",
             "int8". What each costs in nats is measured on `x` and reported.
-        batches: of the .tflite files: None is a free batch size, 1 a fixed one.
+        batches: of the .tflite files: None means a free batch size, 1 a fixed one.
         whole_model: write .tflite files with every endpoint too (weights stored once).
         license: of the weights, for the model card inside each .tflite file.
         serving: add warm-up requests to the SavedModel, and directory/serving/ with
             examples of a model server's configuration.
-        allow_untrained: export a model that never saw a training step.
+        allow_untrained: export a model that was never trained.
 
     Returns:
         report: prints as a table.
@@ -84,11 +84,11 @@ def export(
     Raises:
         ImportError: if the LiteRT runtime is not installed, or with `serving` the
             messages of TF Serving.
-        ValueError: if the model is not built or trained; as `ExportRefused`, if a part
-            of it has no form on a target.
+        ValueError: if the model is not built or trained; as `ExportRefused`, if a
+            target does not support a part of it.
         FileExistsError: if the directory exists.
         WriteError: if the disk is full or read-only.
-        ParityFailed: if a file computes something else; the message holds the table.
+        ParityFailed: if a file differs from Keras; the message holds the table.
     """
     start = time.perf_counter()
     check_built(vae)
@@ -100,7 +100,7 @@ def export(
     if serving:
         require_serving()
         if not any(target.kind == "saved_model" for target in targets):
-            raise ValueError("serving=True adds to a SavedModel; targets holds none.")
+            raise ValueError("serving=True needs a SavedModel, but targets has none.")
     directory = check_new(directory)
     endpoints = Signatures(as_float32(vae))
     cases = record(endpoints, x, max(ROWS, *(batch or 1 for batch in batches)))
@@ -145,7 +145,7 @@ def export(
 
 
 def _write_serving(stage: Path, name: str) -> None:
-    """Adds to a SavedModel what a model server reads beside it."""
+    """Adds the files that a model server reads next to a SavedModel."""
     cases = verification.load_cases(stage / "parity.npz")
     requests = {
         signature: case["in"]
@@ -157,7 +157,7 @@ def _write_serving(stage: Path, name: str) -> None:
 
 
 def _about(vae: Any) -> dict[str, Any]:
-    """What the manifest and the cards say of the model."""
+    """Describes the model for the manifest and the cards."""
     parts = ("posterior", "prior", "likelihood", "objective")
     packages = ["tensorflow", "keras", "tensorflow-probability"]
     if importlib.util.find_spec("ai_edge_litert") is not None:

@@ -1,4 +1,4 @@
-"""What must hold before anything is written."""
+"""The checks before anything is written."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def check_built(vae: Any) -> None:
 
 
 def check_trained(vae: Any) -> None:
-    """Raises if no training step was ever taken.
+    """Raises if the model was never trained.
 
     Raises:
-        ValueError: naming the way out for weights that came from elsewhere.
+        ValueError: with the argument to use if the weights came from elsewhere.
     """
     if int(vae.step.value) == 0:
         raise ValueError(
             "the model was never trained: its weights are random. Call fit first, or "
-            "say allow_untrained=True if the weights came from elsewhere."
+            "pass allow_untrained=True if the weights came from elsewhere."
         )
 
 
@@ -44,7 +44,7 @@ def require_litert() -> None:
     """Raises if the LiteRT runtime is missing.
 
     Raises:
-        ImportError: naming the command that installs it.
+        ImportError: with the command that installs it.
     """
     purpose = "running a LiteRT file, without which none counts as written,"
     require("ai_edge_litert.interpreter", purpose, "mobile")
@@ -54,7 +54,7 @@ def require_serving() -> None:
     """Raises if the official TF Serving messages are missing.
 
     Raises:
-        ImportError: naming the command that installs them.
+        ImportError: with the command that installs them.
     """
     purpose = "what a TF Serving server and its clients exchange"
     require("tensorflow_serving.apis.predict_pb2", purpose, "serving")

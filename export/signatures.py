@@ -18,7 +18,7 @@ from kvae.networks.call import declared_inputs
 from kvae.objectives import is_completing
 
 NAMES = ("decode", "generate", "encode", "reconstruct", "score", "complete")
-_MASKED = ("score", "complete")  # of a completing model
+_MASKED = ("score", "complete")  # only of a completing model
 MAX_NUM = 4096
 """The most images one `generate` request to a server may ask for."""
 
@@ -41,7 +41,7 @@ class Signature:
 
 
 def offered(model: Any) -> tuple[str, ...]:
-    """The endpoints that a model has: `complete` needs a prior given what is visible."""
+    """Lists a model's endpoints; `complete` needs a prior given the visible part."""
     return NAMES if is_completing(model) else NAMES[:-1]
 
 
@@ -49,12 +49,12 @@ class Signatures:
     """The endpoints of one model, in the forms that targets take, each made once.
 
     Names, dtypes and meaning are the same in every form. Three things differ. The form
-    "server" (SavedModel) refuses NaN, infinity, an unseen label and a `num` out of range
-    inside the graph, which LiteRT builtins cannot. The form "device" (LiteRT) takes `num`
-    and `temperature` in shape (1,), because LiteRT on 64-bit ARM does not survive inputs
-    without an axis. The form "keras" is unchecked, with scalars, for running the
-    endpoints in Keras itself. In any form of a fixed batch size there is no `num`: it
-    always draws `batch` images.
+    "server" (SavedModel) refuses NaN, infinity, an unseen label and a `num` out of
+    range inside the graph, which LiteRT builtins can't. The form "device" (LiteRT)
+    takes `num` and `temperature` in shape (1,), because inputs without an axis crash
+    LiteRT on 64-bit ARM. The form "keras" is unchecked and takes scalars, to run the
+    endpoints in Keras itself. With a fixed batch size there is no `num`: it always
+    draws `batch` images.
 
     Args:
         model: a built `kvae.VAE` in float32.
@@ -70,10 +70,10 @@ class Signatures:
         form: str = "server",
         batch: int | None = None,
     ) -> list[Signature]:
-        """Chooses endpoints of one form.
+        """Returns endpoints in one form.
 
         Args:
-            names: which endpoints, in this order; all that are `offered` if None.
+            names: of the endpoints, in this order; all `offered` ones if None.
             form: "server", "device" or "keras".
             batch: a fixed number of examples, or None for any.
 
@@ -94,7 +94,7 @@ class Signatures:
 
 
 def input_names(model: Any, name: str) -> tuple[str, ...]:
-    """The names of the inputs that an endpoint of a model has."""
+    """Returns the names of the inputs of a model's endpoint."""
     return tuple(spec.name for spec in _specs(model, name, "keras", None))
 
 
@@ -102,13 +102,14 @@ def _check_names(model: Any, names: tuple[str, ...]) -> None:
     unknown = sorted(set(names) - set(NAMES))
     if unknown or not names:
         raise ValueError(
-            f"signatures are chosen from {', '.join(NAMES)}; received {names!r}."
+            f"signatures must be from {', '.join(NAMES)}; received {names!r}."
         )
     if set(names) - set(offered(model)):
         raise ValueError(
-            "complete is offered by models trained with objectives.Completion, such as "
-            "kvae.presets.completing_vae makes; this one has "
-            f"{type(model.objective).__name__}. In Keras, vae.complete takes any model."
+            "complete needs a model trained with objectives.Completion, such as one "
+            "from kvae.presets.completing_vae; this one has "
+            f"{type(model.objective).__name__}. In Keras, vae.complete works with any "
+            "model."
         )
 
 
@@ -146,11 +147,11 @@ def _specs(
 
 
 def _optional_specs(model: Any, name: str, batch: int | None) -> list[tf.TensorSpec]:
-    """Condition and mask, where this model has them and this endpoint needs them."""
+    """Condition and mask, if this model has them and this endpoint needs them."""
     specs = []
     mask = tf.TensorSpec((batch, *model.data_shape), tf.float32, "mask")
     if is_completing(model) and name in _MASKED:
-        return [mask]  # the visible part, which is the condition, is made of it
+        return [mask]  # the visible part, which is the condition, is made from it
     if (condition := model.condition) is not None:
         dtype = tf.int32 if condition.classes else tf.float32
         specs.append(tf.TensorSpec((batch, *condition.shape), dtype, "condition"))
@@ -160,7 +161,7 @@ def _optional_specs(model: Any, name: str, batch: int | None) -> list[tf.TensorS
 
 
 def takes_mask(model: Any) -> bool:
-    """Whether the encoder was made to be told which entries are observed."""
+    """Returns whether the encoder takes a mask of the observed entries."""
     return "mask" in (declared_inputs(model.encoder) or ())
 
 
@@ -190,7 +191,7 @@ def _checked(name: str, given: dict[str, Tensor], model: Any) -> dict[str, Tenso
         given["condition"] = model.condition.guard(given["condition"])
     if "mask" in given:
         given["mask"] = _checked_mask(name, given["x"], given["mask"])
-    # What is missing may hold anything, but not where it is scored given the rest.
+    # Missing entries may hold anything, unless they are scored given the rest.
     whole = name == "score" and is_completing(model)
     for key, value in given.items():
         masked = key == "x" and "mask" in given and not whole

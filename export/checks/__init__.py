@@ -1,1 +1,1 @@
-"""What must hold before and after an export is written."""
+"""The checks before and after an export is written."""

@@ -1,4 +1,4 @@
-"""What a precision costs, in the model's own unit."""
+"""What a precision costs, in the model's own unit, nats."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def measure(
 ) -> dict[str, Any]:
     """Computes rate and distortion with a file in place of the Keras networks.
 
-    The latents use the same noise on both sides. A file without `encode` is given the
-    Keras posterior, so its rate cannot change. Densities are computed in Keras: only
-    what runs in the file is rounded.
+    Both sides use the same noise for the latents. A file without `encode` gets the
+    Keras posterior, so its rate can't change. Densities are computed in Keras, so only
+    the operations of the file are rounded.
 
     Args:
         model: the `kvae.VAE` in float32.
@@ -88,9 +88,9 @@ def examples_for(model: Any, x: Any) -> dict[str, np.ndarray]:
 def _with_scored(
     model: Any, inputs: dict[str, np.ndarray], real: bool
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Adds which entries the ELBO is of, and the condition that hides just those."""
+    """Adds a mask of the entries that the ELBO covers, and the condition to match."""
     if is_completing(model):
-        if real:  # x holds what is hidden alone, and the condition what is visible
+        if real:  # x holds only the hidden part, and the condition the visible part
             return inputs, 1.0 - inputs["mask"]
         visible = visible_part(inputs["x"], inputs["mask"]).numpy()
         return {**inputs, "condition": visible}, 1.0 - inputs["mask"]
@@ -114,7 +114,7 @@ def _elbo_through(
 
     def through(name: str, arrays: dict[str, Any]) -> dict[str, Any]:
         assert run is not None
-        filled = -(-count // rows) * rows  # whole batches; the surplus is cut off
+        filled = -(-count // rows) * rows  # whole batches; the surplus is dropped
         whole = {k: np.resize(v, (filled, *np.shape(v)[1:])) for k, v in arrays.items()}
         pieces = [
             run(name, {k: v[i : i + rows] for k, v in whole.items()})

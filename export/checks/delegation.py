@@ -9,19 +9,19 @@ from kvae.export.checks.verification import without_greetings
 
 
 def outside_xnnpack(path: Path, batch: int = 1) -> dict[str, list[str]]:
-    """Names the operations that XNNPACK leaves out, for each signature of a file.
+    """Names the operations that XNNPACK doesn't run, for each signature of a file.
 
     A delegate node computes its outputs from its inputs, so it covers every operation
-    that lies between them. What it does not cover runs in the plain interpreter, and
-    each change between the two costs time.
+    between them. All other operations run in the plain interpreter, and each switch
+    between the two costs time.
 
     Args:
         path: of a .tflite file.
-        batch: examples per call, for a file of free batch size.
+        batch: examples per call, for a file with a free batch size.
 
     Returns:
-        operations: by signature and in the order of execution; an empty list if all of
-            it is accelerated.
+        operations: by signature and in the order of execution; an empty list if all
+            operations are accelerated.
     """
     from ai_edge_litert.tools import flatbuffer_utils
 
@@ -29,7 +29,7 @@ def outside_xnnpack(path: Path, batch: int = 1) -> dict[str, list[str]]:
     model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
     found = {}
     for entry in model.signatureDefs:
-        # The interpreter lists the operations of the first subgraph alone.
+        # The interpreter only lists the operations of the first subgraph.
         graphs, index = model.subgraphs, entry.subgraphIndex
         graphs[0], graphs[index] = graphs[index], graphs[0]
         first = bytes(flatbuffer_utils.convert_object_to_bytearray(model))

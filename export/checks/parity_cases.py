@@ -21,16 +21,17 @@ def record(
 ) -> dict[str, np.ndarray]:
     """Runs every endpoint in Keras, op by op, on real and on random input.
 
-    Real input are the first examples of `x` and the means of their posteriors. Random
-    input are latents from the prior and examples drawn from the model at them, so that
-    they are in the likelihood's support. The reference does not pass through a graph:
-    neither tracing nor graph rewriting is trusted with both sides of the comparison. It
-    runs on the CPU, because graphics processors round matrix products to fewer digits.
+    Real inputs are the first examples of `x` and the means of their posteriors. Random
+    inputs are latents from the prior, and examples drawn from the model at these
+    latents, so that they are in the likelihood's support. The reference does not pass
+    through a graph, so errors of tracing or graph rewriting can't affect both sides of
+    the comparison. It runs on the CPU, because GPUs round matrix products to fewer
+    digits.
 
     Args:
         endpoints: of a built `kvae.VAE` in float32.
         x: (N, *data_shape) real examples, or a dict of x, condition and mask, or None.
-        rows: examples, as many as the largest batch that a file takes.
+        rows: number of examples, the largest batch that a file takes.
 
     Returns:
         cases: arrays by "data/signature/in or out/name".
@@ -44,7 +45,7 @@ def record(
         for data, inputs in sources.items():
             for endpoint in endpoints.choose(form="keras"):
                 if data == "real" and endpoint.name == "generate":
-                    continue  # its input is a seed; nothing is real about it
+                    continue  # its input is a seed, which can't be real data
                 given = {spec.name: inputs[spec.name] for spec in endpoint.inputs}
                 outputs = endpoint.function(*map(tf.constant, given.values()))
                 prefix = f"{data}/{endpoint.name}"
@@ -67,7 +68,7 @@ def real_inputs(model: Any, x: Any, count: int) -> dict[str, np.ndarray]:
     if "mask" in arrays:  # a file takes no NaN where an entry is missing
         neutral = np.asarray(model.likelihood.neutral, "float32")
         arrays["x"] = np.where(arrays["mask"] == 1, arrays["x"], neutral)
-    if is_completing(model):  # its mask beside the data says what is hidden
+    if is_completing(model):  # its mask, next to the data, says what is hidden
         visible = np.split(arrays["condition"], 2, axis=-1)[1]
         arrays["mask"] = visible.reshape(arrays["x"].shape)
     arrays.setdefault("mask", np.ones_like(arrays["x"]))
@@ -80,7 +81,7 @@ def real_inputs(model: Any, x: Any, count: int) -> dict[str, np.ndarray]:
 
 
 def random_inputs(model: Any, count: int, seed: int) -> dict[str, np.ndarray]:
-    """Draws latents, and examples from p(x|z) at them."""
+    """Draws latents, and examples from p(x|z) at these latents."""
     rng = np.random.default_rng(seed)
     arrays: dict[str, np.ndarray] = {}
     if (expected := model.condition) is not None:

@@ -1,4 +1,4 @@
-"""Finding out which part of a model a target cannot run, by trying."""
+"""Finds out by trial which part of a model a target can't run."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _Stage: TypeAlias = tuple[str, str, Callable[..., Any], list[Any]]
 _NETWORKS = ("encoder", "decoder")
 
 _ADVICE = (
-    "A SavedModel of this model does offer it (kvae.export.saved_model). On a device, "
-    "leave {names} out of signatures=, or choose another {part}."
+    "A SavedModel of this model does offer it (kvae.export.saved_model). For a "
+    "device, leave {names} out of signatures=, or choose another {part}."
 )
 
 
 def explain(
     model: Any, names: tuple[str, ...], message: str, rows: int | None = None
 ) -> str:
-    """Says in words why endpoints do not convert to LiteRT, or do not run there.
+    """Says in words why endpoints don't convert to LiteRT, or don't run there.
 
     Each stage of the computation is converted on its own to see which one fails.
 
@@ -43,7 +43,7 @@ def explain(
         rows: the batch size at which it failed to run, or None if it did not convert.
 
     Returns:
-        explanation: part, operation and way out.
+        explanation: part, operation and alternatives.
     """
     operations = _operations(message)
     failing: dict[str, list[str]] = {}
@@ -53,7 +53,7 @@ def explain(
             if (kind, what) not in verdicts:
                 verdicts[kind, what] = converts(function, specs)
             if not verdicts[kind, what]:
-                if kind in _NETWORKS:  # what is made of its features fails with it
+                if kind in _NETWORKS:  # stages that use its features fail with it
                     return _explain_network(
                         model, kind, function, specs, names, message
                     )
@@ -70,13 +70,13 @@ def explain(
             f"server. {advice}"
         )
     return (
-        f"{where} does not convert to LiteRT built-in operations; what is missing "
-        f"there: {operations}. {advice}"
+        f"{where} does not convert to LiteRT built-in operations; LiteRT lacks: "
+        f"{operations}. {advice}"
     )
 
 
 def _operations(message: str) -> str:
-    """The operations that a converter or an interpreter names, else what it said."""
+    """Returns the operations that a converter or interpreter names, or its message."""
     for pattern in (_OPERATION, _CALLSITE, _NODE):
         if found := pattern.findall(message):
             return ", ".join(sorted(set(found)))
@@ -91,7 +91,7 @@ def _explain_network(
     names: tuple[str, ...],
     message: str,
 ) -> str:
-    """Says which layer of a user's network does not convert, and what cures it."""
+    """Says which layer of a user's network does not convert, and what helps."""
     network = getattr(model, kind)
     layer = _first_that_fails(network)
     where = f"the {kind}'s layer {layer.name!r} ({type(layer).__name__})"
@@ -103,10 +103,10 @@ def _explain_network(
         cures.append(f"unroll=True in the {type(layer).__name__}")
     cures.append("another layer")
     return (
-        f"{where} does not convert to LiteRT built-in operations; what is missing "
-        f"there: {_operations(message)}. It converts with {' or '.join(cures)}. A "
-        "SavedModel of this model does offer it (kvae.export.saved_model); on a device, "
-        f"leave {', '.join(names)} out of signatures=."
+        f"{where} does not convert to LiteRT built-in operations; LiteRT lacks: "
+        f"{_operations(message)}. It converts with {' or '.join(cures)}. A SavedModel "
+        "of this model does offer it (kvae.export.saved_model); on a device, leave "
+        f"{', '.join(names)} out of signatures=."
     )
 
 
@@ -130,7 +130,7 @@ def _first_that_fails(network: Any) -> Any:
 
 
 def converts(function: Callable[..., Any], specs: list[tf.TensorSpec]) -> bool:
-    """Whether a function of tensors converts to LiteRT built-in operations."""
+    """Returns whether a function of tensors converts to LiteRT built-in operations."""
     module = tf.Module()
     with without_float64():
         concrete = tf.function(function, input_signature=specs).get_concrete_function()
@@ -143,9 +143,9 @@ def converts(function: Callable[..., Any], specs: list[tf.TensorSpec]) -> bool:
 
 
 def _stages(model: Any, name: str) -> list[_Stage]:
-    """Every stage of an endpoint: part, what it does, function, input specs.
+    """Lists the stages of an endpoint: part, what it does, function, input specs.
 
-    Weights are frozen into the trial as they are; only convertibility is of interest.
+    Weights are frozen into the trial, because only convertibility matters here.
     """
     latent = tf.TensorSpec((None, model.latent_dim), tf.float32)
     draws = tf.TensorSpec((1, None, model.latent_dim), tf.float32)

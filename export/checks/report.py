@@ -1,4 +1,4 @@
-"""What an export reports."""
+"""The report of an export."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ExportReport:
 
     @property
     def ok(self) -> bool:
-        """Whether something was compared, and all of it was equal and undamaged."""
+        """Whether something was compared, and everything was equal and undamaged."""
         good = all(row["ok"] for row in self.rows)
         return bool(self.rows) and good and not self.problems
 
@@ -79,7 +79,7 @@ class ExportReport:
 
 
 def _sizes(files: tuple[dict[str, Any], ...], rows: tuple[dict[str, Any], ...]) -> str:
-    """Size, pixel difference, cost in nats and speed of each file, side by side."""
+    """Tabulates size, pixel difference, cost in nats and speed of each file."""
     title = ("file", "KiB", "pixels", "distortion", "ELBO change, nats")
     lines = [(*title, "budget", "us/image", "outside XNNPACK")]
     for file in files:
@@ -112,7 +112,7 @@ def _sizes(files: tuple[dict[str, Any], ...], rows: tuple[dict[str, Any], ...]) 
 
 
 def _outside(operations: dict[str, list[str]]) -> str:
-    """The operations of the networks; the noise of the others is never in XNNPACK."""
+    """Lists operations of the networks; the noise of the others never runs in XNNPACK."""
     networks = ("decode", "encode", "reconstruct")
     shown = [
         f"{name}: {', '.join(dict.fromkeys(operations[name]))}"

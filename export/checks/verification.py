@@ -2,13 +2,13 @@
 
     python verify.py [DIR]
 
-It is one file, because it travels alone with every export. It needs numpy and, for what
-it is to check, tensorflow (the SavedModel) and ai-edge-litert (the .tflite files); it
-neither needs nor admits kvae, keras or TFP. It compares what the files compute here with
-the outputs that Keras gave at export, and the files with their checksums. What is compared
-is what the files offer, and how far they may differ is said here: export.json, which has
-a checksum too, can take nothing out. Exit status: 0 all equal, 1 a difference or damage,
-2 nothing could be checked.
+It is one file, because it travels with every export. It needs numpy, and tensorflow
+to check the SavedModel and ai-edge-litert to check the .tflite files. It neither needs nor
+allows kvae, keras or TFP. It compares what the files compute here with the outputs that
+Keras gave at export, and the files with their checksums. The files determine what is
+compared, and the limits of their differences are in this file, so export.json, which has
+a checksum too, can't remove a check. Exit status: 0 if everything is equal, 1 for a
+difference or damage, 2 if nothing could be checked.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ import numpy as np
 BATCHES = (1, 3, 16)
 KINDS = ("saved_model", "litert")
 LIMITS = {"float32": 1e-5, "float16": 1e-2, "int8_dynamic": 0.1, "int8": 0.25}
-"""The largest difference to Keras, times max(1, largest value). For float32 it holds
-for every output. For the others it holds for images and only tells a rounded file from
-a broken one; what the rounding costs is said in nats."""
+"""The largest difference from Keras, times max(1, largest value). For float32 it holds
+for every output. For other precisions it holds for images, and only tells a rounded file
+from a broken one; the cost of rounding is reported in nats."""
 
 FORBIDDEN = ("kvae", "keras", "tf_keras", "tensorflow_probability")
 
 
 class Forbid(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Makes the import of certain packages fail, to prove that they are not needed."""
+    """Makes imports of certain packages fail, to prove that they are not needed."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Takes charge of a forbidden package; leaves all others alone."""
+        """Handles forbidden packages; leaves all others alone."""
         if name.split(".")[0] not in FORBIDDEN:
             return None
         return importlib.machinery.ModuleSpec(name, self)
 
     def create_module(self, spec: Any) -> Any:
-        """Refuses. Looking a package up is not an import, and tensorflow does that."""
+        """Refuses here, because tensorflow looks packages up without importing them."""
         raise ModuleNotFoundError(f"{spec.name} is not admitted here")
 
     def exec_module(self, module: Any) -> None:
@@ -91,13 +91,13 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     """Reads export.json and checks its form.
 
     Raises:
-        NoExport: if there is none, or it is not as it was written.
+        NoExport: if there is none, or it has another form.
     """
     where = f"{directory} isn't a finished export"
     try:
         manifest = json.loads((directory / "export.json").read_text("utf-8"))
     except FileNotFoundError:
-        raise NoExport(f"{where}: it holds no export.json") from None
+        raise NoExport(f"{where}: it has no export.json") from None
     except OSError as error:
         raise NoExport(f"{directory}/export.json: {error.strerror}") from None
     except (ValueError, RecursionError):
@@ -151,7 +151,7 @@ def _expect(value: Any, fields: dict[str, Any], where: str) -> None:
 
 
 def damage(directory: Path, manifest: dict[str, Any]) -> list[str]:
-    """Names every file that is missing, is not what was written, or was not written."""
+    """Names every file that is missing, was changed, or was added."""
     found = []
     listed = manifest["sha256"]
     if manifest.get("digest") != digest(manifest):
@@ -159,7 +159,7 @@ def damage(directory: Path, manifest: dict[str, Any]) -> list[str]:
     for name, expected in listed.items():
         path = directory / name
         if not path.resolve().is_relative_to(directory.resolve()):
-            found.append(f"{name} lies outside the directory")
+            found.append(f"{name} is outside the directory")
         elif not path.is_file():
             found.append(f"{name} is missing")
         elif sha256(path) != expected:
@@ -174,9 +174,9 @@ def damage(directory: Path, manifest: dict[str, Any]) -> list[str]:
 
 
 def unlisted(directory: Path, listed: Any) -> list[str]:
-    """Names what was added: files, links, and folders that a server could take for more.
+    """Names what was added: files, links, and folders that a server might load.
 
-    The folder `explore`, where `kvae explore` keeps what it makes, does not count.
+    The folder `explore`, which holds the files of `kvae explore`, does not count.
     """
     known = {"export.json", *listed}
     holders = {str(parent) for name in listed for parent in Path(name).parents}
@@ -188,7 +188,7 @@ def unlisted(directory: Path, listed: Any) -> list[str]:
             folders[:] = [name for name in folders if name != "explore"]
         for name in folders:
             path = here / name
-            # An empty folder of a SavedModel, such as assets, is TensorFlow's own.
+            # An empty folder in a SavedModel, such as assets, comes from TensorFlow.
             empty = str(here) in direct and not os.listdir(directory / path)
             link = (directory / path).is_symlink()
             if link or not (str(path) in holders or empty):
@@ -199,7 +199,7 @@ def unlisted(directory: Path, listed: Any) -> list[str]:
 
 
 def digest(manifest: dict[str, Any]) -> str:
-    """The checksum of a manifest, of all that it says but this."""
+    """Computes the checksum of a manifest, without the checksum itself."""
     rest = {key: value for key, value in manifest.items() if key != "digest"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
@@ -237,7 +237,7 @@ def saved_model_runner(path: Path) -> Runner:
         outputs = loaded.signatures[signature](**tensors)
         return {k: v.numpy() for k, v in outputs.items()}
 
-    names = set(loaded.signatures) - {"serving_default"}  # another name of decode
+    names = set(loaded.signatures) - {"serving_default"}  # another name for decode
     run.signatures = sorted(names)  # type: ignore[attr-defined]
     return run
 
@@ -288,7 +288,7 @@ _LOADERS = dict(zip(KINDS, (saved_model_runner, litert_runner), strict=True))
 
 
 def load_runner(kind: str, path: Path, runners: Mapping[str, Path]) -> Runner:
-    """Loads a file of any kind that is known here.
+    """Loads a file of any known kind.
 
     Args:
         kind: as the manifest names it.
@@ -296,7 +296,7 @@ def load_runner(kind: str, path: Path, runners: Mapping[str, Path]) -> Runner:
         runners: for other kinds, the Python file that defines `load(path)`.
 
     Raises:
-        ImportError: if the kind is not known, or a package is missing.
+        ImportError: if the kind is unknown, or a package is missing.
     """
     if kind in runners:
         spec = importlib.util.spec_from_file_location(f"run_{kind}", runners[kind])
@@ -308,7 +308,7 @@ def load_runner(kind: str, path: Path, runners: Mapping[str, Path]) -> Runner:
         return loaded
     if kind not in _LOADERS:
         raise ImportError(
-            f"files of the kind {kind!r} run with a program of their own. If you trust "
+            f"files of the kind {kind!r} need their own program to run. If you trust "
             f"it: python verify.py --runner {kind}=run_{kind}.py"
         )
     return _LOADERS[kind](path)
@@ -318,7 +318,7 @@ def load_runner(kind: str, path: Path, runners: Mapping[str, Path]) -> Runner:
 
 
 def first_rows(arrays: dict[str, Any], count: int) -> dict[str, Any]:
-    """Cuts a recorded case to its first examples; `num` follows, seeds do not."""
+    """Cuts a recorded case to its first examples; adjusts `num`, but not seeds."""
     return {
         name: np.int32(count)
         if name == "num"
@@ -341,9 +341,9 @@ def compare(
         cases: from `load_cases`.
 
     Returns:
-        rows: per signature, output and kind of data the largest and the mean absolute
-            difference, the limit, whether all bits are equal, and whether it is "ok".
-            The limit counts in units of max(1, the largest recorded value).
+        rows: for each signature, output and kind of data: the largest and the mean
+            absolute difference, the limit, whether all bits are equal, and whether it
+            is "ok". The limit is in units of max(1, the largest recorded value).
     """
     rows = []
     batches = BATCHES if file["batch"] is None else (file["batch"],)
@@ -364,9 +364,9 @@ def compare(
 
 
 def limit_of(output: str, file: dict[str, Any]) -> float | None:
-    """By how much an output may differ, in units of `compare`; None: it is only shown.
+    """Returns how far an output may differ, in units of `compare`; None sets no limit.
 
-    The manifest decides this for kinds that are not known here, and for no others.
+    The manifest decides this only for kinds that are unknown here.
     """
     known = file["kind"] in KINDS
     limits = limits_of(file["precision"]) if known else file.get("limits", {})
@@ -375,7 +375,7 @@ def limit_of(output: str, file: dict[str, Any]) -> float | None:
 
 
 def limits_of(precision: str) -> dict[str, float]:
-    """The limits of a file of a kind that is known here, by output; "*" for all."""
+    """Returns the limits of a file of a known kind, by output; "*" for all."""
     limit = LIMITS[precision]
     return {"*": limit} if precision == "float32" else {"mean": limit, "x": limit}
 
@@ -392,7 +392,7 @@ def difference(
             )
             return result | {"problem": problem, "ok": False}
     if not all(np.array_equal(np.isfinite(a), np.isfinite(b)) for a, b in pairs):
-        return result | {"problem": "NaN or infinite where Keras is not", "ok": False}
+        return result | {"problem": "NaN or infinite where Keras isn't", "ok": False}
     finite = np.abs(whole[np.isfinite(whole)]).astype("float64")
     unit = max(1.0, float(finite.max(initial=0.0)))
     gaps = np.concatenate(
@@ -416,7 +416,7 @@ def check(directory: Path, runners: Mapping[str, Path] | None = None) -> dict[st
 
     Args:
         directory: of the export.
-        runners: programs for kinds that are not known here; see `load_runner`.
+        runners: programs for unknown kinds; see `load_runner`.
 
     Returns:
         result: "files", their entries of the manifest; "rows" (see `compare`);
@@ -430,7 +430,7 @@ def check(directory: Path, runners: Mapping[str, Path] | None = None) -> dict[st
     skipped: dict[str, str] = {}
     manifest = read_manifest(directory)
     problems = damage(directory, manifest)
-    if not problems:  # what was tampered with is not run
+    if not problems:  # files that were tampered with are not run
         cases = load_cases(directory / "parity.npz")
         for file in manifest["files"]:
             path = directory / file["path"]
@@ -460,7 +460,7 @@ def check(directory: Path, runners: Mapping[str, Path] | None = None) -> dict[st
 
 
 def unchecked(offered: list[str], file: dict[str, Any], cases: Any) -> list[str]:
-    """Says which signatures of a file would not be compared, or are not there."""
+    """Says which signatures of a file would not be compared, or are missing."""
     recorded = {signature for _, signature in cases}
     said = set(file["signatures"])
     path = file["path"]
@@ -477,7 +477,7 @@ def unchecked(offered: list[str], file: dict[str, Any], cases: Any) -> list[str]
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Lays the rows of `compare` out as text."""
+    """Formats the rows of `compare` as text."""
     lines = [("file", "output", "data", "batch", "max diff", "mean diff", "limit", "")]
     for row in rows:
         batches = ",".join(map(str, row["batches"]))

@@ -1,4 +1,4 @@
-"""Repeating the parity checks of an export in a fresh process."""
+"""Repeats the parity checks of an export in a fresh process."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def verify(directory: Any, runners: Mapping[str, Path] | None = None) -> ExportR
         runners: for files of a target of your own, its `runner` by its `kind`.
 
     Returns:
-        report: `report.ok` says whether all is equal and undamaged; artifacts whose
-            runtime is not installed are in `report.skipped`.
+        report: `report.ok` says whether everything is equal and undamaged; artifacts
+            whose runtime is not installed are in `report.skipped`.
 
     Raises:
         FileNotFoundError: if there is no such directory.
@@ -63,7 +63,7 @@ def run_checks(
             are among the "problems".
 
     Raises:
-        RuntimeError: if the process dies, with the last it said.
+        RuntimeError: if the process dies, with its last output.
     """
     with tempfile.TemporaryDirectory(prefix="kvae-verify-") as folder:
         answer = Path(folder) / "result.json"

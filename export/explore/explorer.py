@@ -58,7 +58,7 @@ class Explorer:
             port: on 127.0.0.1; 0 takes a free one.
 
         Raises:
-            ValueError: if the port cannot be had.
+            ValueError: if the port is not available.
         """
         contents: dict[str, bytes | Path] = {
             f"/{file.name}": file for file in _PAGE.iterdir() if file.is_file()
@@ -72,13 +72,13 @@ class Explorer:
             return PageServer(contents, folders, port)
         except (OSError, OverflowError) as error:
             raise ValueError(
-                f"port {port} cannot be had ({error}); leave --port out to get a free "
-                "one."
+                f"port {port} is not available ({error}); leave out --port to get a "
+                "free one."
             ) from error
 
 
 class PackagesMissing(ValueError):
-    """LiteRT.js is not installed where it is looked for."""
+    """LiteRT.js is not installed in any of the expected places."""
 
 
 def open_export(directory: Any, litertjs: Any = None, fetch: bool = False) -> Explorer:
@@ -116,11 +116,11 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
     try:
         manifest = read_manifest(directory)
     except NoExport as error:
-        raise ValueError(f"{error}; give a folder that kvae export made.") from error
+        raise ValueError(f"{error}; use a folder that kvae export made.") from error
     if problems := damage(directory, manifest):
         raise ValueError(f"{problems[0]}: {directory} is damaged; export again.")
     if all(file["kind"] != "saved_model" for file in manifest["files"]):
-        raise ValueError(f"{directory} holds no SavedModel; export the model again.")
+        raise ValueError(f"{directory} has no SavedModel; export the model again.")
     return manifest
 
 
@@ -134,9 +134,9 @@ def _packages(cache: Path, litertjs: Any, fetch: bool) -> dict[str, Path]:
     if found is None:
         raise PackagesMissing(
             f"{' and '.join(PACKAGES)} are not in "
-            f"{' or '.join(str(place) for place in own)}. Add --fetch to let npm install "
-            f"them into {cache}, or run: npm install {PACKAGES[0]}, and give its folder "
-            "by --litertjs PATH."
+            f"{' or '.join(str(place) for place in own)}. Add --fetch to let npm "
+            f"install them into {cache}, or run: npm install {PACKAGES[0]}, and pass "
+            "its folder with --litertjs PATH."
         )
     return found
 
@@ -163,13 +163,13 @@ def _kept(
     path: Path,
     make: Callable[[Path, dict[str, Any], Path], None],
 ) -> Path:
-    """A file as it was made of this very export, and compared; else it is made again."""
+    """Returns a file that was made from this export and compared; else makes it again."""
     note = path.with_suffix(".json")
     try:
         before = json.loads(note.read_text("utf-8"))
         if before == _note(manifest, path):
             return path
-        _LOG.warning("%s is not the file that was made; making it again.", path)
+        _LOG.warning("%s was changed since it was made; making it again.", path)
     except FileNotFoundError:
         pass
     except (OSError, ValueError, RecursionError):
@@ -189,8 +189,8 @@ def _make(cache: Path) -> None:
         cache.mkdir(exist_ok=True)
     except OSError as error:
         raise ValueError(
-            f"{cache} cannot be made ({error.strerror}), and the files for the browser "
-            "go there; copy the export to where it can be written."
+            f"{cache} cannot be created ({error.strerror}), but the files for the "
+            "browser go there. Copy the export to a writable place."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""LiteRT.js: where the user's own copy is, or fetching it with the user's npm."""
+"""Finds the user's copy of LiteRT.js, or fetches one with the user's npm."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 PACKAGES = ("@litertjs/core", "@litertjs/wasm-utils")
-VERSION = "2.5.3"  # the one that the page was tested with
-_TIMEOUT = 300  # seconds; the package has 38 MB
+VERSION = "2.5.3"  # the version that the page was tested with
+_TIMEOUT = 300  # seconds; the package is 38 MB
 
 
 def find_packages(places: list[Path]) -> dict[str, Path] | None:
@@ -41,8 +41,9 @@ def fetch_packages(folder: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise ValueError(
-            "--fetch needs npm, which is not on PATH. Install Node.js, or give a folder "
-            "that holds @litertjs/core and @litertjs/wasm-utils by --litertjs PATH."
+            "--fetch needs npm, which is not on PATH. Install Node.js, or pass a "
+            "folder that holds @litertjs/core and @litertjs/wasm-utils with "
+            "--litertjs PATH."
         )
     command = [npm, "install", "--prefix", str(folder), "--ignore-scripts"]
     command += ["--no-audit", "--no-fund", f"{PACKAGES[0]}@{VERSION}"]
@@ -53,12 +54,12 @@ def fetch_packages(folder: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise ValueError(
             f"npm did not fetch {PACKAGES[0]} within {_TIMEOUT} s; try again, or fetch "
-            "it yourself and give --litertjs PATH."
+            "it yourself and pass --litertjs PATH."
         ) from error
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "npm error" in line]
         why = (lines or done.stderr.splitlines() or ["no message"])[0]
         raise ValueError(
             f"npm could not install {PACKAGES[0]}@{VERSION} ({why}). Fetch it yourself "
-            "and give --litertjs PATH."
+            "and pass --litertjs PATH."
         )

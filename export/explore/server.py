@@ -1,4 +1,4 @@
-"""A server for one page on this machine alone."""
+"""A server for one page, only on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 HOST = "127.0.0.1"
 _MOST = 32  # connections at a time; a browser opens six
-_SECONDS = 10.0  # that a client may be silent
+_SECONDS = 10.0  # seconds that a client may be silent
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -30,11 +30,11 @@ _TYPES = {
 class PageServer(http.server.ThreadingHTTPServer):
     """Serves named contents, and the files below some folders, on the loopback.
 
-    Nothing else can be asked for: a path is looked up, never put together. Requests
-    that name another host are refused, so that no page of the web can reach this one
-    by a name that resolves to the loopback. No page may show this one in a frame, and
-    this one may load nothing from elsewhere. Connections are few, and end when the
-    client is silent.
+    Nothing else can be requested, because paths are looked up and never joined.
+    Requests that name another host are refused, so that no web page can reach this
+    server by a name that resolves to the loopback. No page may show this one in a
+    frame, and it may not load anything from elsewhere. The number of connections is
+    limited, and they end when the client is silent.
 
     Args:
         contents: bytes or files by their path, for example {"/": Path("index.html")}.
@@ -65,7 +65,7 @@ class PageServer(http.server.ThreadingHTTPServer):
         return f"http://{HOST}:{self.server_port}/"
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answers in a thread, or hangs up where too many are at work."""
+        """Answers in a thread, or hangs up if too many are busy."""
         if not self._free.acquire(blocking=False):
             self.shutdown_request(request)
             return
@@ -79,19 +79,19 @@ class PageServer(http.server.ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Says nothing of clients that hang up; shows anything else."""
+        """Ignores clients that hang up; shows all other errors."""
         if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
 
     def find(self, path: str) -> tuple[str, Callable[[], bytes]] | None:
-        """Finds what stands under a path.
+        """Finds the content of a path.
 
         Args:
             path: decoded, without query.
 
         Returns:
             type: of the content.
-            read: a function that reads it; None if nothing stands there.
+            read: a function that reads it; None if there is nothing.
         """
         content = self.contents.get(path)
         if isinstance(content, bytes):
@@ -111,7 +111,7 @@ class PageServer(http.server.ThreadingHTTPServer):
 
 
 def _policy(page: bytes | Path) -> str:
-    """What the page may load: from here alone, and of inline scripts its own."""
+    """What the page may load: only from here, and only its own inline scripts."""
     content = page if isinstance(page, bytes) else page.read_bytes()
     inline = re.findall(rb"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", content, re.S)
     digests = [base64.b64encode(hashlib.sha256(s).digest()).decode() for s in inline]
@@ -142,12 +142,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._answer(with_body=False)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing: a terminal full of requests helps nobody."""
+        """Logs nothing, because a terminal full of requests helps nobody."""
 
     def _answer(self, with_body: bool) -> None:
         port = self.server.server_port
         if self.headers.get("Host") not in (f"{HOST}:{port}", f"localhost:{port}"):
-            self.send_error(403, "This page is for this machine alone")
+            self.send_error(403, "This page is only for this machine")
             return
         found = self.server.find(unquote(urlsplit(self.path).path))
         if found is None:

@@ -1,4 +1,4 @@
-"""The files of fixed batch size that a browser can run, made from an export alone."""
+"""The files of fixed batch size that a browser can run, made from an export."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LIMIT = 1e-5  # times max(1, the largest value), as for every float32 file
 
 
 def find_decoder(directory: Path, manifest: dict[str, Any]) -> Path | None:
-    """Finds the float32 decoder of batch size 1 that an export may hold already."""
+    """Finds the float32 decoder of batch size 1, if the export has one."""
     for file in manifest["files"]:
         fits = file["precision"] == "float32" and file["batch"] == 1
         if fits and list(file["signatures"]) == ["decode"]:
@@ -52,7 +52,7 @@ def make_decoder(directory: Path, manifest: dict[str, Any], path: Path) -> None:
 
 
 def make_sampler(directory: Path, manifest: dict[str, Any], path: Path) -> None:
-    """Writes the part of `generate` that draws `NUM` latents; arguments as above."""
+    """Writes the part of `generate` that draws `NUM` latents; same arguments as above."""
     generate, specs = _endpoint(directory, manifest, "generate", NUM)
     specs = tuple(spec for spec in specs if spec.name != "num")
 
@@ -71,7 +71,7 @@ def _endpoint(
     file = next(f for f in manifest["files"] if f["kind"] == "saved_model")
     loaded = tf.saved_model.load(str(directory / file["path"]))
     function = loaded.signatures[name]
-    function.keep = loaded  # a signature alone does not keep its weights
+    function.keep = loaded  # a signature alone does not keep its weights alive
     specs = [
         tf.TensorSpec(_fixed(spec["shape"], rows), spec["dtype"], key)
         for key, spec in file["signatures"][name].items()
@@ -95,7 +95,7 @@ def _convert(directory: Path, endpoint: Signature, path: Path) -> None:
         except Exception as error:  # the converter raises many kinds, one per stage
             raise ExportRefused(
                 f"{endpoint.name} of {directory} does not convert to the built-in "
-                f"operations that a browser has: {str(error).splitlines()[0]}"
+                f"operations that run in a browser: {str(error).splitlines()[0]}"
             ) from error
     beside = path.with_name(f".trial.{path.name}")
     beside.unlink(missing_ok=True)
@@ -108,7 +108,7 @@ def _convert(directory: Path, endpoint: Signature, path: Path) -> None:
 
 
 def _compare(directory: Path, endpoint: Signature, path: Path) -> None:
-    """Runs a file on what the export recorded, all rows of it."""
+    """Runs a file on all rows that the export recorded."""
     case = load_cases(directory / "parity.npz")["random", endpoint.name]
     run = litert_runner(path)
     output = "mean" if endpoint.name == "decode" else "z"

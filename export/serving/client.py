@@ -13,7 +13,7 @@ from kvae.export.model_checks import require_serving
 from kvae.export.serving.warmup import predict_request
 
 _WHOLE = ("seed", "num")
-_LABELS = "condition"  # whole numbers there are labels
+_LABELS = "condition"  # integers there are labels
 _CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", 1 << 30),
     ("grpc.max_send_message_length", 1 << 30),
@@ -32,7 +32,7 @@ class Client:
 
     Args:
         address: "host:port" for gRPC, or "http://host:port" for REST.
-        model: the name that the server knows it by.
+        model: its name on the server.
         version: a version number, or None for the newest.
         timeout: seconds that a request may take.
 
@@ -69,7 +69,7 @@ class Client:
     def generate(
         self, num: int, seed: int = 0, temperature: float = 1.0, **inputs: Any
     ) -> dict[str, np.ndarray]:
-        """Draws `num` images "x" and their latents "z"; same seed, same images.
+        """Draws `num` images "x" and their latents "z"; equal seeds give equal images.
 
         `seed` means the same as in `kvae.VAE.sample`.
         """
@@ -91,10 +91,10 @@ class Client:
     def complete(
         self, x: Any, mask: Any, seed: int = 0, **inputs: Any
     ) -> dict[str, np.ndarray]:
-        """Fills in where the mask is 0, by draws given the rest: "x", and its "z".
+        """Fills in entries where the mask is 0, given the rest: "x", and its "z".
 
-        `x` and `mask` are (B, *data_shape), the mask 1 where x is visible. Same seed,
-        same completions: the first of those of `kvae.VAE.complete`.
+        `x` and `mask` are (B, *data_shape), and the mask is 1 where x is visible. The
+        same seed gives the same completions, the first ones of `kvae.VAE.complete`.
         """
         return self.call(
             "complete", {"x": x, "mask": mask, "seed": [seed, 0], **inputs}
@@ -111,8 +111,9 @@ class Client:
             outputs: arrays by name.
 
         Raises:
-            TypeError: if a seed or num is not whole; ValueError: if it exceeds 32 bits.
-            ServingError: if the server is not there, takes too long or refuses.
+            TypeError: if a seed or num is not an integer.
+            ValueError: if a seed or num exceeds 32 bits.
+            ServingError: if the server is not running, takes too long, or refuses.
         """
         arrays = {key: _array(key, value) for key, value in inputs.items()}
         if self._channel is None:
@@ -152,7 +153,7 @@ class Client:
     ) -> dict[str, np.ndarray]:
         version = "" if self.version is None else f"/versions/{self.version}"
         url = f"{self.address}/v1/models/{self.model}{version}:predict"
-        # Columns, not rows: num, seed and temperature have no row per example.
+        # Columns, not rows, because num, seed and temperature have no row per example.
         columns = {key: value.tolist() for key, value in arrays.items()}
         body = json.dumps({"signature_name": signature, "inputs": columns})
         request = urllib.request.Request(
@@ -167,12 +168,10 @@ class Client:
         except (OSError, ValueError) as error:
             raise self._error(signature, str(error)) from error
         outputs = content.get("outputs") if isinstance(content, dict) else None
-        if isinstance(
-            outputs, list
-        ):  # the server leaves the name of an only output out
+        if isinstance(outputs, list):  # the server omits the name of a single output
             outputs = {"x" if signature == "reconstruct" else "output": outputs}
         if not isinstance(outputs, dict):
-            raise self._error(signature, "the answer holds no outputs")
+            raise self._error(signature, "the answer has no outputs")
         return {key: np.asarray(value, np.float32) for key, value in outputs.items()}
 
     def _error(self, signature: str, why: str) -> ServingError:
@@ -189,8 +188,8 @@ def _array(name: str, value: Any) -> np.ndarray:
     if name not in _WHOLE and not labels:
         return array
     if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be whole; received dtype {array.dtype}.")
+        raise TypeError(f"{name} must be an integer; received dtype {array.dtype}.")
     small = array.astype(np.int32)
-    if not np.array_equal(small, array):  # it would wrap around, to other noise
-        raise ValueError(f"{name} must fit 32 bits; received {array.tolist()}.")
+    if not np.array_equal(small, array):  # it would wrap around to other noise
+        raise ValueError(f"{name} must fit into 32 bits; received {array.tolist()}.")
     return small

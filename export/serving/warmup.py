@@ -1,4 +1,4 @@
-"""What a TF Serving model server wants beside the model: first requests, configuration."""
+"""Warm-up requests and sample configuration for a TF Serving model server."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def write_server_files(directory: Path, name: str) -> None:
     """Writes examples of the configuration files that a model server reads.
 
     Args:
-        directory: where to; made if missing.
+        directory: to write to; created if missing.
         name: of the model, as clients will call it.
     """
     directory.mkdir(parents=True, exist_ok=True)
@@ -55,10 +55,10 @@ def write_server_files(directory: Path, name: str) -> None:
 def write_warmup(
     version: Path, name: str, requests: dict[str, dict[str, np.ndarray]]
 ) -> Path:
-    """Adds requests that a server replays before it takes a version into use.
+    """Adds requests that a server replays before it serves a version.
 
     Args:
-        version: the SavedModel's directory.
+        version: directory of the SavedModel.
         name: of the model.
         requests: inputs by name for each signature.
 

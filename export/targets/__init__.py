@@ -1,8 +1,8 @@
-"""What an export writes: a target per file, and the list of them."""
+"""Export targets, one per file, and the list of them."""
 
 from kvae.export.targets.litert import LiteRT
 from kvae.export.targets.saved_model import SavedModel
 from kvae.export.targets.target import Target
 
 TARGETS: tuple[Target, ...] = (SavedModel(), LiteRT())
-"""What `kvae.export.export` writes, in this order."""
+"""The targets that `kvae.export.export` writes, in this order."""

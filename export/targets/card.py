@@ -12,11 +12,11 @@ _KEY = "KVAE_CARD"
 _UNITS = {
     "z": "latent",
     "num": "how many images, at least 1",
-    "seed": "two words that name the noise; same seed, same latents",
+    "seed": "two 32-bit integers; the same seed gives the same latents",
     "temperature": "factor on the spread of the prior; 1 draws from it",
     "condition": "what the model is conditioned on",
     "mask": "1 where x is observed or visible, 0 where it is missing or hidden",
-    "elbo": "nats per example; low means unusual",
+    "elbo": "nats per example; higher is better",
     "rate": "nats per example",
     "distortion": "nats per example",
     "loc": "latent",
@@ -32,13 +32,13 @@ def make_card(
     rows: list[dict[str, Any]],
     cost: dict[str, Any],
 ) -> dict[str, Any]:
-    """Describes a file for whoever finds it on a device.
+    """Describes a file, for whoever finds it on a device.
 
     Args:
-        model: the model's entry of the manifest.
-        file: the file's entry of the manifest.
+        model: the model's entry in the manifest.
+        file: the file's entry in the manifest.
         support: what values x may take, in words.
-        license: of the weights, an SPDX name or any text; None if not said.
+        license: of the weights, an SPDX name or any text; None if not stated.
         rows: its parity table.
         cost: what its precision costs.
 
@@ -72,7 +72,7 @@ def make_card(
 
 
 def attach_card(content: bytes, card: dict[str, Any]) -> bytes:
-    """Returns a .tflite file with a card among its metadata."""
+    """Returns a .tflite file with a card in its metadata."""
     from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.tools import flatbuffer_utils
 
@@ -93,7 +93,7 @@ def read_card(path: Any) -> dict[str, Any]:
         path: of the file.
 
     Returns:
-        card: what `make_card` made.
+        card: the result of `make_card`.
 
     Raises:
         ValueError: if the file is not a model, or has no card.

@@ -1,4 +1,4 @@
-"""The model in single precision, whatever it was trained in."""
+"""The model in single precision, whatever precision it was trained in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def as_float32(vae: Any) -> Any:
     depend on how the weights were trained. The copy has the same weights.
 
     Args:
-        vae: a built `kvae.VAE`; it is left as it is.
+        vae: a built `kvae.VAE`; it is not changed.
 
     Returns:
         model: a built `kvae.VAE` that computes in float32.

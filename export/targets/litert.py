@@ -22,17 +22,17 @@ from kvae.export.targets.litert_conversion import PRECISIONS, check_runs, conver
 from kvae.export.targets.target import Choices, Converted, Target, Task
 
 _NOT_IN_INT8 = ("generate", "score", "complete")
-"""In integers a seed would give other latents, nats would have 256 levels, and what is
-visible would be rounded."""
+"""In integers, a seed would give other latents, nats would have 256 levels, and visible
+entries would be rounded."""
 
 
 class LiteRT(Target):
-    """Files of LiteRT built-in operations alone: decoders, and whole models if asked."""
+    """Files of only LiteRT built-in operations: decoders, and whole models on request."""
 
     kind = "litert"
 
     def check(self, choices: Choices) -> None:
-        """Raises unless the runtime is installed and the choices are files it can be."""
+        """Raises unless the runtime is installed and the choices are valid."""
         require_litert()
         _check_choices(choices.precisions, choices.batches)
 
@@ -56,10 +56,10 @@ class LiteRT(Target):
         return Converted(files, refused)
 
     def limits(self, precision: str) -> dict[str, float]:
-        """In float32 a few roundings, for every output; else for images alone.
+        """In float32, allows a few roundings for every output; else limits only images.
 
-        There the limit only tells a rounded file from a broken one; what the rounding
-        costs is said in nats.
+        That limit only tells a rounded file from a broken one; the cost of rounding is
+        reported in nats.
         """
         return limits_of(precision)
 
@@ -71,7 +71,7 @@ class LiteRT(Target):
         precision: str,
         batch: int | None,
     ) -> dict[str, Any]:
-        """Writes one file with its card, and returns its entry of the manifest."""
+        """Writes one file with its card, and returns its entry in the manifest."""
         content = convert(task.endpoints, names, precision, batch, task.x)
         check_runs(task.endpoints, names, content, batch)
         chosen = task.endpoints.choose(names, "device", batch)
@@ -87,7 +87,7 @@ class LiteRT(Target):
         return file | {"bytes": len(content)}
 
     def _measure(self, task: Task, file: dict[str, Any], trial: Path) -> dict[str, Any]:
-        """Notes in the entry of a file what it costs, and makes its card."""
+        """Adds the cost of a file to its entry, and makes its card."""
         run = self.run(trial)
         rows = compare(run, file, load_cases(task.stage / "parity.npz"))
         file["cost"] = measure(task.model, run, file, task.x)
@@ -106,21 +106,21 @@ def litert(
     *,
     allow_untrained: bool = False,
 ) -> Path:
-    """Writes a .tflite file of LiteRT built-in operations alone.
+    """Writes a .tflite file that uses only LiteRT built-in operations.
 
     The file is run at several batch sizes before it gets its name.
 
     Args:
         vae: a built `kvae.VAE`.
         path: of the file, ending in .tflite.
-        precision: "float32"; "float16" stores weights in half; "int8_dynamic" stores
-            them in a quarter and rounds activations as they come; "int8" computes in
-            calibrated integers, its inputs and outputs stay float32.
-        signatures: the endpoints that the file offers; they share weights.
+        precision: "float32"; "float16" halves the size of the weights; "int8_dynamic"
+            quarters it and rounds activations at run time; "int8" computes in
+            calibrated integers, with float32 inputs and outputs.
+        signatures: the endpoints in the file; they share weights.
         batch: a fixed number of examples per call, or None for any.
         x: (N, *data_shape) real examples that calibrate "int8", next to draws from the
             model itself.
-        allow_untrained: write a model that never saw a training step.
+        allow_untrained: write a model that was never trained.
 
     Returns:
         path: of the file.
@@ -130,8 +130,8 @@ def litert(
         FileExistsError: if the path is taken.
         WriteError: if the disk is full or read-only.
         ValueError: for an untrained model, an unknown precision or signature; as
-            `ExportRefused`, naming part, operation and way out, if the model does not
-            convert.
+            `ExportRefused`, with part, operation and alternatives, if the model does
+            not convert.
     """
     check_built(vae)
     if not allow_untrained:
@@ -153,27 +153,27 @@ def _check_choices(
     """Raises unless the precisions and batch sizes can be exported.
 
     Raises:
-        ValueError: naming what may be chosen.
+        ValueError: with the possible choices.
     """
     unknown = sorted(set(precisions) - set(PRECISIONS))
     if isinstance(precisions, str) or unknown or not precisions:
         raise ValueError(
-            f"precisions is a tuple of {', '.join(PRECISIONS)}; "
-            f"received {precisions!r}."
+            f"precisions must be a tuple of {', '.join(PRECISIONS)}; received "
+            f"{precisions!r}."
         )
     if not batches or not all(
         b is None or (isinstance(b, int) and b >= 1) for b in batches
     ):
         raise ValueError(
-            "batches is a tuple of positive integers, or None for a free batch size; "
-            f"received {batches!r}."
+            "batches must be a tuple of positive integers, or None for a free batch "
+            f"size; received {batches!r}."
         )
 
 
 def _convertible(
     endpoints: Signatures,
 ) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Which endpoints LiteRT can run, and why not the others."""
+    """Returns the endpoints that LiteRT can run, and why it can't run the others."""
     every = offered(endpoints.model)
     try:
         _try(endpoints, every)

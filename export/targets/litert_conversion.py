@@ -1,4 +1,4 @@
-"""From endpoints to a .tflite file of LiteRT built-in operations, and running it once."""
+"""Converts endpoints to a .tflite file of LiteRT built-in operations, and tries it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _FLOAT_IN_INT8 = (
     *("ABS", "ADD", "DIV", "EXP", "GELU", "LOG", "MAXIMUM", "MINIMUM", "NEG"),
     *("BATCH_MATMUL", "RSQRT", "SOFTMAX", "SQRT", "SQUARE", "SQUARED_DIFFERENCE"),
 )
-"""What stays float32 in an "int8" file. In integers XNNPACK has none of these, or not with
-a small constant, and the posterior's scale would lose digits: on the digits networks this
-is as fast, and the scale is five times nearer to that of Keras."""
+"""Operations that stay float32 in an "int8" file. XNNPACK doesn't have them in integers,
+or not with a small constant, and the posterior's scale would lose digits. On the digits
+networks this is as fast, and the scale is five times closer to that of Keras."""
 _CALIBRATION = 128  # examples; more did not change the digits model
 
 
@@ -41,8 +41,8 @@ def convert(
 
     Args:
         endpoints: of a `kvae.VAE` in float32.
-        names: which ones; they share weights.
-        precision: as of `litert`.
+        names: of the endpoints to convert; they share weights.
+        precision: as for `litert`.
         batch: a fixed number of examples per call, or None for any.
         x: real examples that calibrate "int8", or None.
 
@@ -51,11 +51,11 @@ def convert(
 
     Raises:
         ValueError: if there is no such precision.
-        ExportRefused: naming part, operation and way out, if the model does not convert.
+        ExportRefused: with part, operation and alternatives, if the model does not convert.
     """
     if precision not in PRECISIONS:
         raise ValueError(
-            f"precision is one of {', '.join(PRECISIONS)}; received {precision!r}."
+            f"precision must be one of {', '.join(PRECISIONS)}; received {precision!r}."
         )
     chosen = endpoints.choose(names, "device", batch)
     with archive(chosen) as folder:
@@ -77,7 +77,7 @@ def convert(
 
 @contextlib.contextmanager
 def archive(endpoints: list[Signature]) -> Iterator[str]:
-    """Keeps a SavedModel of some endpoints in a temporary folder."""
+    """Writes a SavedModel of some endpoints to a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="kvae-export-") as folder:
         write_archive(endpoints, Path(folder))
         yield folder
@@ -86,17 +86,17 @@ def archive(endpoints: list[Signature]) -> Iterator[str]:
 def _in_integers(
     converter: Any, examples: Callable[[], Iterator[tuple[str, dict[str, np.ndarray]]]]
 ) -> bytes:
-    """Converts to integers all but the operations that XNNPACK has in float alone."""
+    """Converts to integers, except operations that XNNPACK only has in float."""
     converter.representative_dataset = examples
     options = tf.lite.experimental.QuantizationDebugOptions(
         denylisted_ops=list(_FLOAT_IN_INT8)
     )
     with warnings.catch_warnings():
-        # The converter calibrates with the interpreter it warns of.
+        # The converter calibrates with the interpreter that it warns about.
         warnings.filterwarnings(
             "ignore", r"\s*Warning: tf.lite.Interpreter is deprecated"
         )
-        # The only public way to choose the operations; it debugs nothing here.
+        # The only public way to choose the operations; nothing is debugged here.
         quantizer = tf.lite.experimental.QuantizationDebugger(
             converter=converter, debug_dataset=examples, debug_options=options
         )
@@ -106,7 +106,7 @@ def _in_integers(
 def _calibration(
     model: Any, endpoints: list[Signature], x: Any
 ) -> Callable[[], Iterator[tuple[str, dict[str, np.ndarray]]]]:
-    """Gives the converter the codes and examples that the file will see in use."""
+    """Yields codes and examples like those that the file will see in use."""
     rows = endpoints[0].batch or 1
     count = max(_CALIBRATION, rows)
     sources = [random_inputs(model, count, seed=7)]
@@ -142,7 +142,7 @@ def _piece(value: np.ndarray, spec: tf.TensorSpec, start: int, rows: int) -> np.
 def check_runs(
     endpoints: Signatures, names: tuple[str, ...], content: bytes, batch: int | None
 ) -> None:
-    """Runs each signature at several batch sizes: some files convert but do not run.
+    """Runs each signature at several batch sizes, because some files convert but don't run.
 
     Raises:
         ExportRefused: if a call fails or its outputs have the wrong number of rows.
@@ -173,7 +173,7 @@ def check_runs(
                 if wrong:
                     raise ExportRefused(
                         f"the LiteRT file of {endpoint.name} returns shapes {wrong} "
-                        f"for {rows} examples: a density in it does not run there with a "
-                        f"free batch size. Leave {endpoint.name} out of signatures=; a "
-                        "SavedModel of this model does offer it."
+                        f"for {rows} examples: a density in it doesn't run in LiteRT "
+                        f"with a free batch size. Leave {endpoint.name} out of "
+                        "signatures=; a SavedModel of this model does offer it."
                     )

@@ -29,7 +29,7 @@ class SavedModel(Target):
         return Converted([self.entry("saved_model/1", endpoints) | {"bytes": size}])
 
     def limits(self, precision: str) -> dict[str, float]:
-        """A few roundings of float32, for every output."""
+        """Allows a few roundings of float32, for every output."""
         return limits_of(precision)
 
 
@@ -42,23 +42,23 @@ def saved_model(
 ) -> Path:
     """Writes a SavedModel as a new version of a servable.
 
-    It offers decode, generate, encode, reconstruct and score, and complete where the
-    model has it, in float32, and loads without kvae, keras or TFP. The version directory
+    It offers decode, generate, encode, reconstruct and score, and complete if the model
+    has it, in float32, and loads without kvae, keras or TFP. The version directory
     appears complete, by a rename, so a server that polls `directory` never sees half a
     model.
 
     Args:
         vae: a built `kvae.VAE`.
-        directory: the servable's directory; made if missing.
+        directory: the servable's directory; created if missing.
         version: a positive integer; the next free one if None.
-        allow_untrained: write a model that never saw a training step.
+        allow_untrained: write a model that was never trained.
 
     Returns:
         path: directory/version.
 
     Raises:
         ValueError: if the model is not built or trained, or the version is not positive.
-        FileExistsError: if the version is there already.
+        FileExistsError: if the version already exists.
         WriteError: if the disk is full or read-only.
     """
     check_built(vae)
@@ -72,7 +72,7 @@ def saved_model(
     path = directory / str(version)
     if path.exists():
         raise FileExistsError(
-            f"{path} exists. Leave version out to get the next free one."
+            f"{path} exists. Leave out version to get the next free one."
         )
     with staged(path) as stage:
         write_archive(Signatures(as_float32(vae)).choose(), stage)
@@ -80,7 +80,7 @@ def saved_model(
 
 
 def versions(directory: Path) -> list[int]:
-    """The versions that a server would find in a servable's directory, in order."""
+    """Lists the versions that a server would find in a servable's directory, in order."""
     if not directory.is_dir():
         return []
     return sorted(int(d.name) for d in directory.iterdir() if d.name.isdigit())
@@ -89,12 +89,12 @@ def versions(directory: Path) -> list[int]:
 def write_archive(endpoints: list[Signature], path: Path) -> None:
     """Writes endpoints as one SavedModel; the first is the default signature too.
 
-    Only the variables that the endpoints read are stored, each once: neither the
-    optimizer's nor the counters of training.
+    Only the variables that the endpoints read are stored, each once, but not those of
+    the optimizer or the counters of training.
 
     Args:
         endpoints: of one model, in the form "server" or "device".
-        path: where to; a directory that may exist.
+        path: to write to; a directory that may exist.
     """
     module = tf.Module()
     functions = {}

@@ -1,4 +1,4 @@
-"""What an export target is, and what it is given to write its files."""
+"""The protocol of export targets, and what they get to write their files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from kvae.export.signatures import Signature, Signatures
 
 @dataclasses.dataclass(frozen=True)
 class Choices:
-    """What the user asks of an export; a target takes what concerns it.
+    """The user's choices for an export; a target uses those that concern it.
 
     Attributes:
         precisions: of the files, any of `kvae.export.PRECISIONS`.
-        batches: None is a free batch size, a number a fixed one.
-        whole_model: write files of every endpoint too, beside those of the decoder.
+        batches: None means a free batch size, a number a fixed one.
+        whole_model: also write files with every endpoint, besides those of the decoder.
         license: of the weights, for the cards.
     """
 
@@ -34,8 +34,8 @@ class Task:
 
     Attributes:
         endpoints: of the model, a `kvae.VAE` in float32.
-        stage: the directory that is being written; parity.npz is in it.
-        about: what the manifest says of the model.
+        stage: the directory being written; it holds parity.npz.
+        about: the description of the model in the manifest.
         x: real examples, or None.
         choices: of the user.
     """
@@ -54,11 +54,11 @@ class Task:
 
 @dataclasses.dataclass(frozen=True)
 class Converted:
-    """What a target wrote.
+    """The files that a target wrote.
 
     Attributes:
         files: one entry of the manifest each, from `Target.entry`.
-        refused: endpoints that have no form on this target, and why.
+        refused: endpoints that this target doesn't support, and why.
     """
 
     files: list[dict[str, Any]]
@@ -68,43 +68,43 @@ class Converted:
 class Target(abc.ABC):
     """A kind of file that a model is exported to. `kvae.export.TARGETS` lists them.
 
-    Subclassing guide: give `kind`, `convert` and `limits`, and in `runner` the file that
-    runs what `convert` writes. That file travels with the export, and runs in a process
-    without kvae and Keras, which compares every output with that of Keras; so it imports
-    neither, and defines
+    Subclassing guide: define `kind`, `convert` and `limits`, and in `runner` name the
+    file that runs the output of `convert`. That file travels with the export, and runs
+    in a process without kvae and Keras, which compares every output with that of Keras.
+    So it must not import either, and defines
 
         load(path) -> run,   run(signature, inputs) -> outputs, arrays by name
     """
 
     kind: str
-    """What the manifest calls its files, such as "saved_model"."""
+    """The name of its files in the manifest, such as "saved_model"."""
 
     runner: Path | None = None
     """The file that defines `load`; None for kinds that verify.py knows itself."""
 
     def check(self, choices: Choices) -> None:
-        """Raises, before anything is computed, if what is asked for cannot be had.
+        """Raises, before anything is computed, if the choices can't be met.
 
         Raises:
-            ImportError: if a package is missing, naming the command that installs it.
+            ImportError: if a package is missing, with the command that installs it.
             ValueError: if there is no such choice.
         """
         del choices
 
     @abc.abstractmethod
     def convert(self, task: Task) -> Converted:
-        """Writes the files of one export below `task.stage`.
+        """Writes the files of one export to `task.stage`.
 
         Raises:
-            ExportRefused: if a part of the model has no form on this target.
+            ExportRefused: if this target does not support a part of the model.
         """
 
     @abc.abstractmethod
     def limits(self, precision: str) -> dict[str, float]:
-        """The largest difference to Keras by output, "*" for all others.
+        """The largest difference from Keras by output, "*" for all others.
 
-        It counts in units of max(1, largest value). An output without a limit is
-        compared and reported, but does not fail.
+        It is in units of max(1, largest value). An output without a limit is compared
+        and reported, but can't fail.
         """
 
     def run(self, path: Path) -> Runner:
@@ -115,11 +115,11 @@ class Target(abc.ABC):
     def entry(
         self, path: str, endpoints: list[Signature], precision: str = "float32"
     ) -> dict[str, Any]:
-        """Makes the entry of a file in the manifest.
+        """Makes the manifest entry of a file.
 
         Args:
             path: of the file, relative to the export.
-            endpoints: that it offers.
+            endpoints: that it contains.
             precision: of its numbers.
         """
         return {

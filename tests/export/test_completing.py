@@ -142,7 +142,7 @@ def test_a_server_refuses_a_wrong_mask(
 
 def test_a_model_without_such_a_prior_says_so(tmp_path: Path) -> None:
     plain = kvae.VAE.for_data(np.eye(4, dtype="float32"), 2)
-    with pytest.raises(ValueError, match="complete is offered by models trained with"):
+    with pytest.raises(ValueError, match="complete needs a model trained with"):
         kvae.export.litert(
             plain, tmp_path / "a.tflite", signatures=("complete",), allow_untrained=True
         )

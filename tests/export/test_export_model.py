@@ -256,7 +256,7 @@ def test_odd_manifests_are_named_in_one_sentence(
 
 def test_a_folder_that_is_no_export_is_said_with_status_2(tmp_path: Path) -> None:
     done = verify_status(tmp_path)
-    said = f"kvae: {tmp_path} isn't a finished export: it holds no export.json.\n"
+    said = f"kvae: {tmp_path} isn't a finished export: it has no export.json.\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
     (tmp_path / "export.json").write_text("[" * 10**5)
     with pytest.raises(verification.NoExport, match="is not JSON"):

@@ -74,8 +74,8 @@ def test_the_other_endpoints_still_convert(full: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"precision": "int4"}, "precision is one of float32, .*received 'int4'"),
-        ({"signatures": ("dream",)}, r"chosen from decode, .*received \('dream',\)"),
+        ({"precision": "int4"}, "precision must be one of float32, .*received 'int4'"),
+        ({"signatures": ("dream",)}, r"must be from decode, .*received \('dream',\)"),
     ],
 )
 def test_wrong_choices_are_refused(
@@ -90,9 +90,11 @@ def test_wrong_choices_are_refused(
 @pytest.mark.slow
 def test_wrong_precisions_are_refused(vae: Any, tmp_path: Path) -> None:
     for wrong in (("int4",), "int8", ()):
-        with pytest.raises(ValueError, match="precisions is a tuple of float32"):
+        with pytest.raises(ValueError, match="precisions must be a tuple of float32"):
             kvae.export.export(vae, tmp_path / "out", precisions=wrong)
-    with pytest.raises(ValueError, match="batches is a tuple of positive integers"):
+    with pytest.raises(
+        ValueError, match="batches must be a tuple of positive integers"
+    ):
         kvae.export.export(vae, tmp_path / "out", batches=(0,))
 
 

@@ -15,7 +15,7 @@ def test_the_summary_names_the_worst_of_all_checks(exported: Any) -> None:
         {"ok": True, "max": 2e-6, "limit": 1e-5, "unit": 1.0},  # a fifth
         {"ok": True, "max": 3e-4, "limit": 1e-5, "unit": 100.0},  # 0.3
         {"ok": True, "max": 9e-1, "limit": None, "unit": 1.0},
-        {"ok": False, "limit": 1e-5, "problem": "NaN or infinite where Keras is not"},
+        {"ok": False, "limit": 1e-5, "problem": "NaN or infinite where Keras isn't"},
     ]
     told = dataclasses.replace(report, rows=tuple(rows))
     assert told.summary() == "3 of 4 checks passed, worst 3.0e-04 of 1.0e-03"
