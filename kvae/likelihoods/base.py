@@ -19,10 +19,10 @@ class Likelihood(Part):
     """p(x|z): decoder features in, parameters out, a distribution on demand.
 
     Subclassing guide: make the heads in `__init__` with `self.head`, map features to
-    parameters in `call`, and give `distribution`, `mean`, `supports` and `support`.
-    `entry_log_prob` may be overridden where a stabler or faster form than TFP's is known,
-    `observed_log_prob` where entries are not independent, `calibrate` where training
-    sets a parameter from the batch itself. `mode` may be overridden where it is defined.
+    parameters in `call`, and define `distribution`, `mean`, `supports` and `support`.
+    Override `entry_log_prob` if a more stable or faster form than TFP's is known,
+    `observed_log_prob` if entries are not independent, `calibrate` if training sets a
+    parameter from the batch itself, and `mode` if it is defined.
 
     Args:
         data_shape: shape of one example x, for example (28, 28, 1).
@@ -35,15 +35,15 @@ class Likelihood(Part):
     support: str
     """What values x may take, in words, for messages."""
     advice: str = ""
-    """What to do when they lie outside, for messages."""
+    """What to do if they are outside, for messages."""
     filler: float | np.ndarray = 0.0
-    """A value inside the support, computed with where an entry does not count; a number,
+    """A value inside the support, used for entries that do not count; a number,
     or an array that broadcasts against the data."""
 
     _units: Units | None = None  # of the data, where parameters have some
 
     continuous: bool = False
-    """Whether p(x|z) is a density, whose nats depend on the unit of x and do not compare
+    """Whether p(x|z) is a density, whose nats depend on the unit of x and can't be compared
     with those of a probability."""
 
     def __init__(self, data_shape: tuple[int, ...], **kwargs: Any) -> None:
@@ -68,7 +68,7 @@ class Likelihood(Part):
 
         Args:
             x: (N, *data_shape) training examples.
-            seed: of what is drawn at random; here nothing is.
+            seed: of random draws; here there are none.
         """
         del seed
         if self._units is not None:
@@ -76,7 +76,7 @@ class Likelihood(Part):
 
     @property
     def neutral(self) -> Any:
-        """What an encoder is shown for a missing entry: 0, or where `adapt` saw x to be.
+        """The value that an encoder sees for a missing entry: 0, or the loc from `adapt`.
 
         A number, or an array that broadcasts against the data.
         """
@@ -85,7 +85,7 @@ class Likelihood(Part):
     def preprocessing(self) -> Standardize | None:
         """Makes the layer that suits such data before an encoder, not yet adapted.
 
-        `VAE.for_data` puts it into the encoder that it chooses. None: x as it is.
+        `VAE.for_data` puts it into the encoder that it chooses. None leaves x as it is.
         """
         return Standardize()
 
@@ -121,11 +121,11 @@ class Likelihood(Part):
 
     @abc.abstractmethod
     def mean(self, params: Params) -> Tensor:
-        """The mean of p(x|z), (B, *data_shape): what a picture shows."""
+        """The mean of p(x|z), (B, *data_shape), as pictures show it."""
 
     @abc.abstractmethod
     def supports(self, x: Tensor) -> Tensor:
-        """Says for each entry of x whether it is in the support; NaN does."""
+        """Returns for each entry of x whether it is in the support; NaN is."""
 
     def mode(self, params: Params) -> Tensor:
         """The most probable x, (B, *data_shape)."""
@@ -138,10 +138,10 @@ class Likelihood(Part):
         mask: Tensor | None = None,
         sample_weight: Tensor | None = None,
     ) -> Params:
-        """Sets parameters that training takes from the batch itself; here there are none.
+        """Sets parameters that training computes from the batch itself; here, none.
 
-        Called in training only, between `call` and `log_prob`. What evaluation needs of
-        it is kept in weights that are saved.
+        It is called only in training, between `call` and `log_prob`. Weights, which are
+        saved, hold what evaluation needs.
 
         Args:
             params: from `call`, each (K, B, *data_shape, ...).
@@ -184,8 +184,8 @@ class Likelihood(Part):
     def log_prob(self, params: Params, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Computes log p(x|z) in nats, summed over (observed) entries.
 
-        An entry outside the support has density zero, so the result is -inf there:
-        visible, and never a number that looks right.
+        An entry outside the support has density zero, so the result is -inf: an obvious
+        value, never a number that looks right.
 
         Args:
             params: from `call`, each (..., *data_shape).
@@ -199,8 +199,8 @@ class Likelihood(Part):
         x = tf.cast(x, self.maths_dtype)
         counts = tf.ones_like(x, tf.bool) if mask is None else tf.cast(mask, tf.bool)
         inside = self.supports(x)
-        # Both the missing and the impossible get a harmless value first: a NaN that is
-        # masked only after the density would still come back through the gradient.
+        # Missing and impossible entries get a harmless value first, because a NaN that
+        # is masked only after the density would still come back through the gradient.
         filler = tf.constant(self.filler, x.dtype)
         safe = tf.where(counts & inside, x, filler)
         total = self.observed_log_prob(params, safe, None if mask is None else counts)
@@ -215,7 +215,7 @@ class Likelihood(Part):
             mask: 1 where x is observed, in the shape of x.
 
         Raises:
-            ValueError: naming the range that came and what to do.
+            ValueError: with the range of x and what to do.
         """
         for start in range(0, len(x), 4096):
             block = x[start : start + 4096].astype("float64")
@@ -228,7 +228,7 @@ class Likelihood(Part):
                 )
 
     def load_own_variables(self, store: Any) -> None:
-        """Loads the weights of a file, also of one from before likelihoods had units."""
+        """Loads the weights of a file, even one from before likelihoods had units."""
         if self._units is None or not self._units.load(self, store):
             super().load_own_variables(store)
 

@@ -21,13 +21,13 @@ class Bernoulli(Likelihood):
 
         log p(x|z) = sum_i x[i] log p[i] + (1 - x[i]) log(1 - p[i]),  p = sigmoid(logits)
 
-    Gray pixels in (0, 1) are read as probabilities: the value is then the expectation of
-    log p over images binarized at random, the cross-entropy, and not a density of gray
-    values. For that use `ContinuousBernoulli` or `Normal`.
+    Gray pixels in (0, 1) are read as probabilities. The value is then the expectation
+    of log p over images binarized at random, the cross-entropy, and not a density of
+    gray values. For a density, use `ContinuousBernoulli` or `Normal`.
 
     Args:
         data_shape: shape of one example.
-        gray: whether gray pixels are let in; False takes 0 and 1 alone.
+        gray: whether to accept gray pixels; False accepts only 0 and 1.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -57,12 +57,12 @@ class Bernoulli(Likelihood):
         return {"logits": keras.ops.cast(self._logits(features), self.maths_dtype)}
 
     def preprocessing(self) -> None:
-        """Makes none: pixels in [0, 1] are near enough."""
+        """Makes none, because pixels in [0, 1] are close enough."""
 
     def distribution(self, params: Params) -> Any:
         """Makes `Independent(Bernoulli)` with batch (B,) and event `data_shape`."""
         logits = params["logits"]
-        # TFP's default dtype is int32: it would cut 0.9 down to 0 without a word.
+        # TFP's default dtype is int32, which would silently truncate 0.9 to 0.
         return tfd.Independent(
             tfd.Bernoulli(logits=logits, dtype=logits.dtype), len(self.data_shape)
         )
@@ -77,7 +77,7 @@ class Bernoulli(Likelihood):
     def observed_log_prob(
         self, params: Params, x: Tensor, observed: Tensor | None
     ) -> Tensor:
-        """Computes log p of the observed pixels, in one row, which XLA does faster."""
+        """Computes log p of the observed pixels in one row, which is faster with XLA."""
         row = math.prod(self.data_shape)
         axes = -len(self.data_shape)
 

@@ -25,7 +25,7 @@ class Binomial(Likelihood):
         log P(x|z) = sum_i log choose(n, x[i]) + x[i] log p[i] + (n - x[i]) log(1 - p[i])
 
     with p = sigmoid(logits). The data are the counts themselves, as integers or floats.
-    The mean and so the pictures are in counts too.
+    The mean, and therefore pictures, are in counts too.
 
     Args:
         data_shape: shape of one example.

@@ -17,12 +17,13 @@ tfd = tfp.distributions
 
 @keras.saving.register_keras_serializable(package="kvae")
 class Categorical(Likelihood):
-    """Independent entries that are one of n levels, named 0 .. n - 1.
+    """Independent entries, each one of n levels, 0 .. n - 1.
 
         log P(x|z) = sum_i log softmax(logits[i](z))[x[i]]
 
-    An entry is the number of its level, not a one-hot vector: one column of a table, one
-    pixel of a palette image. So a mask counts variables, and data take no more room.
+    An entry is the number of its level, not a one-hot vector: one column of a table,
+    one pixel of a palette image. So masks count variables, and data need no extra
+    memory.
 
     Args:
         data_shape: shape of one example.
@@ -53,7 +54,7 @@ class Categorical(Likelihood):
         return {"logits": keras.ops.cast(self._logits(features), self.maths_dtype)}
 
     def preprocessing(self) -> None:
-        """Makes none: level numbers are not quantities."""
+        """Makes none, because level numbers are not quantities."""
 
     def distribution(self, params: Params) -> Any:
         """Makes `Independent(Categorical)` with batch (B,) and event `data_shape`."""
@@ -66,7 +67,7 @@ class Categorical(Likelihood):
         log_probs = tf.nn.log_softmax(params["logits"])
         numbers = tf.range(self.levels, dtype=log_probs.dtype)
         chosen = tf.equal(x[..., None], numbers)
-        # A sum picks the level, because the op that TFP uses does not go to phones.
+        # A sum picks the level, because the op that TFP uses does not run on phones.
         log_prob = tf.reduce_sum(
             tf.where(chosen, log_probs, tf.zeros_like(log_probs)), axis=-1
         )
@@ -75,7 +76,7 @@ class Categorical(Likelihood):
     def mean(self, params: Params) -> Tensor:
         """The mean level number, (B, *data_shape), for levels that have an order.
 
-        Where they have none, look at `mode` or at the softmax of the logits.
+        If they have no order, use `mode` or the softmax of the logits.
         """
         probs = tf.nn.softmax(params["logits"])
         return tf.reduce_sum(probs * tf.range(self.levels, dtype=probs.dtype), axis=-1)

@@ -46,14 +46,15 @@ class Columns(Likelihood):
         heavy_tailed  StudentT, one learned scale and df per column
         fraction      ContinuousBernoulli, entries in [0, 1]
         count         NegativeBinomial, one learned total_count per column
-        binary        Bernoulli, entries 0 and 1 alone
+        binary        Bernoulli, only entries 0 and 1
         categorical   Categorical; "levels" must be given
 
     Columns of like kind and arguments share one head. Their parameters are named after
-    the kind, "real_loc" of shape (B, number of real columns); a second group of a kind is
-    "real2_loc". `groups` says which columns are in which. A missing entry is masked
-    alone; it may be NaN. `adapt`, which `VAE.for_data` calls, measures the units of real
-    columns; without it scale them to unit variance, for there networks and scales start.
+    the kind, "real_loc" of shape (B, number of real columns); a second group of a kind
+    is "real2_loc". `groups` lists the columns of each group. Missing entries are masked
+    one by one and may be NaN. `adapt`, which `VAE.for_data` calls, measures the units
+    of real columns. If you don't call it, scale them to unit variance, because networks
+    and scales start there.
 
     Args:
         columns: one dict per column, in the order of the columns of x.
@@ -92,13 +93,13 @@ class Columns(Likelihood):
         }
 
     def adapt(self, x: Any, seed: int = 0) -> None:
-        """Shows every group the training data of its columns."""
+        """Adapts every group to the training data of its columns."""
         for part, indices in zip(self._parts, self._indices, strict=True):
             part.adapt(x[:, indices], seed)
 
     @property
     def neutral(self) -> Tensor:
-        """What each column's likelihood is shown for a missing entry, (C,)."""
+        """The value that stands for a missing entry in each column, (C,)."""
         return self._in_order(
             tf.broadcast_to(tf.cast(part.neutral, self.maths_dtype), part.data_shape)
             for part in self._parts
@@ -124,7 +125,7 @@ class Columns(Likelihood):
         mask: Tensor | None = None,
         sample_weight: Tensor | None = None,
     ) -> Params:
-        """Lets every group set what it takes from the batch itself."""
+        """Lets every group set the parameters that it computes from the batch itself."""
         changed = dict(params)
         for label, part, indices, own in self._groups_of(params):
             seen = None if mask is None else tf.gather(mask, indices, axis=-1)
@@ -134,7 +135,7 @@ class Columns(Likelihood):
         return changed
 
     def distribution(self, params: Params) -> Any:
-        """Makes the joint distribution: groups side by side, put in the order of x."""
+        """Makes the joint distribution: groups side by side, in the order of x."""
         groups = [part.distribution(own) for _, part, _, own in self._groups_of(params)]
         permute = tfb.Permute(self._order.astype("int32"))
         return tfd.TransformedDistribution(tfd.Blockwise(groups), permute)
@@ -166,7 +167,7 @@ class Columns(Likelihood):
         for label, part, indices in zip(
             self._labels, self._parts, self._indices, strict=True
         ):
-            try:  # all at once: column by column takes long for many
+            try:  # all at once, because many columns take long one by one
                 part.check_support(
                     x[:, indices], None if mask is None else mask[:, indices]
                 )
@@ -226,12 +227,12 @@ def _label(kind: str, taken: list[str]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """The Python number of a NumPy one."""
+    """Turns a NumPy number into a Python number."""
     return value.item() if isinstance(value, np.generic) else repr(value)
 
 
 def _grouped(columns: list[dict[str, Any]]) -> list[tuple[dict[str, Any], list[int]]]:
-    """Puts columns that differ in the name alone together, in order of appearance."""
+    """Groups columns that differ only in their names, in order of appearance."""
     groups: dict[str, tuple[dict[str, Any], list[int]]] = {}
     for index, column in enumerate(columns):
         spec = {key: value for key, value in column.items() if key != "name"}

@@ -17,7 +17,7 @@ tfd = tfp.distributions
 
 @keras.saving.register_keras_serializable(package="kvae")
 class ContinuousBernoulli(Likelihood):
-    """Independent entries in [0, 1]: the Bernoulli form, made a density.
+    """Independent entries in [0, 1]: the Bernoulli form, normalized to a density.
 
         log p(x|z) = sum_i x[i] log l[i] + (1 - x[i]) log(1 - l[i]) + log C(l[i]),
         l = sigmoid(logits),  C(l) = 2 artanh(1 - 2 l) / (1 - 2 l),  C(1/2) = 2
@@ -64,7 +64,7 @@ class ContinuousBernoulli(Likelihood):
         return continuous_bernoulli_mean(params["logits"])
 
     def mode(self, params: Params) -> Tensor:
-        """The end of [0, 1] that the density rises to; 0.5 where it is flat."""
+        """The end of [0, 1] toward which the density rises; 0.5 if it is flat."""
         return 0.5 + 0.5 * tf.sign(params["logits"])
 
     def supports(self, x: Tensor) -> Tensor:

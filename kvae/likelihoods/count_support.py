@@ -1,4 +1,4 @@
-"""What the likelihoods of counts share: support, and a link that does not overflow."""
+"""The support of counts, and a link function that does not overflow."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ def is_count(x: Tensor, largest: float = math.inf) -> Tensor:
 
 
 def whole(value: Any) -> bool:
-    """Whether an argument is a positive integer."""
+    """Returns whether an argument is a positive integer."""
     return is_integer(value) and value > 0

@@ -22,13 +22,14 @@ class DiscretizedLogistic(Likelihood):
         P(x[i]|z) = sigmoid((x[i] - loc[i] + h) / scale[i])
                     - sigmoid((x[i] - loc[i] - h) / scale[i])
 
-    with h half a step between levels; the lowest level takes the whole lower tail and the
-    highest the whole upper one, so the masses sum to one. These are probabilities, not
-    densities: the nats are those of a lossless code, and compare across models.
+    with h half a step between levels. The lowest level takes the whole lower tail and
+    the highest the whole upper one, so the masses sum to one. These are probabilities,
+    not densities: the nats are those of a lossless code, and can be compared across
+    models.
 
     Args:
         data_shape: shape of one example.
-        levels: how many there are.
+        levels: the number of levels.
         low: the lowest level, in the units of x.
         high: the highest level, in the units of x.
         **kwargs: passed to `keras.layers.Layer`.

@@ -26,10 +26,10 @@ class DiscretizedLogisticMixture(Likelihood):
         P(x|z) = prod_pixel sum_k w[pixel, k] prod_channel P_k(x[pixel, channel])
 
     with P_k the discretized logistic of `DiscretizedLogistic`. For data of shape
-    (height, width, channels) a pixel is what it says: all its channels come from the same
-    component, as in PixelCNN++, so that colors hang together; given the component they
-    are independent (PixelCNN++ lets later channels depend on earlier ones, which needs x
-    in the decoder). For data of other shapes every entry is a pixel of one channel.
+    (height, width, channels), all channels of a pixel come from the same component, as
+    in PixelCNN++, so that colors are coherent. Given the component they are independent
+    (PixelCNN++ lets later channels depend on earlier ones, which needs x in the
+    decoder). For data of other shapes, every entry is a pixel with one channel.
 
     There is no `mode`: the most likely level of a mixture has no closed form.
 
@@ -76,7 +76,7 @@ class DiscretizedLogisticMixture(Likelihood):
         self._logits = Projection(
             pixels, (components,), name="logits", dtype=self.dtype_policy
         )
-        # Components that start alike would get the same gradient and stay alike.
+        # Components that start equal would get the same gradient and stay equal.
         spread = keras.initializers.RandomUniform(-1.0, 1.0)
         self._loc = self.head("loc", (components,), bias_initializer=spread)
         self._log_scale = self.head("log_scale", (components,))
@@ -122,7 +122,7 @@ class DiscretizedLogisticMixture(Likelihood):
         return tf.reduce_sum(pixels, axis=list(range(-len(self._logits.data_shape), 0)))
 
     def entry_log_prob(self, params: Params, x: Tensor) -> Tensor:
-        """Computes the log-mass of each entry alone, its pixel's other channels apart."""
+        """Computes the log-mass of each entry alone, without the pixel's other channels."""
         log_prob = discretized_logistic_log_prob(
             x[..., None], params["loc"], params["scale"], **self._grid.range
         )
@@ -142,7 +142,7 @@ class DiscretizedLogisticMixture(Likelihood):
         return tf.reduce_sum(weights * means, axis=-1)
 
     def mode(self, params: Params) -> Tensor:
-        """Refuses.
+        """Raises, because the mode has no closed form.
 
         Raises:
             NotImplementedError: always.

@@ -28,8 +28,8 @@ class Laplace(Likelihood):
         scale: a positive number keeps it fixed; "learned" learns one for all entries;
             "per_dimension" one per entry; "decoder" makes it a function of z. It is the
             mean absolute error, and the standard deviation is sqrt(2) times as much.
-        min_scale: learned scales stay above it. A multiple of the spread of the data that
-            `adapt` measures, and in the units of x without.
+        min_scale: learned scales stay above it. It is a multiple of the spread of the
+            data that `adapt` measures, or in the units of x without `adapt`.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:

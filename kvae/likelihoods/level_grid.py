@@ -1,4 +1,4 @@
-"""What the likelihoods of 8-bit and other leveled data share: the grid of levels."""
+"""The grid of levels that the likelihoods of 8-bit and other leveled data share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LevelGrid:
 
     Args:
         owner: the likelihood, for messages.
-        levels: how many, at least 2.
+        levels: the number of levels, at least 2.
         low: the lowest level.
         high: the highest level.
 
@@ -50,8 +50,9 @@ class LevelGrid:
             f"{low:g} + i * {high - low:g} / {levels - 1}"
         )
         self.advice = (
-            "Divide uint8 images by 255 in float32 (x / 255.0), or say low=0, high=255 for "
-            "undivided ones; images that were resized or smoothed must be rounded again."
+            "Divide uint8 images by 255 in float32 (x / 255.0), or pass low=0, "
+            "high=255 for undivided ones. Round images again after resizing or "
+            "smoothing them."
         )
 
     @property
@@ -67,7 +68,7 @@ class LevelGrid:
         half = 0.5 * (high - low)
         loc = 0.5 * (high + low) + half * keras.ops.cast(loc, dtype)
         bent = soft_lower_bound(keras.ops.cast(log_scale, dtype), _MIN_LOG_SCALE)
-        # Above exp(20) half ranges the levels are a coin toss between the two ends.
+        # Above exp(20) half ranges, the levels are a coin toss between the two ends.
         return loc, half * tf.exp(-soft_lower_bound(-bent, -20.0))
 
     def supports(self, x: Tensor) -> Tensor:

@@ -21,8 +21,8 @@ tfd = tfp.distributions
 class LogisticLevels(tfp.distributions.Distribution):
     """The level nearest to a logistic draw, and the outermost one beyond the ends.
 
-    `tfd.QuantizedDistribution` knows integers alone, and a `Scale` bijector around it
-    would count masses as densities; hence this class.
+    `tfd.QuantizedDistribution` only knows integers, and a `Scale` bijector around it
+    would treat masses as densities.
 
     Args:
         loc: of the logistic, in the units of the levels.

@@ -45,8 +45,8 @@ class Normal(Likelihood):
             "per_dimension" one per entry; "decoder" makes it a function of z; "optimal"
             computes the most likely one for all entries.
         min_scale: scales that are not fixed stay above it; a perfect fit would otherwise
-            drive the density to infinity. A multiple of the spread of the data that
-            `adapt` measures, and in the units of x without.
+            drive the density to infinity. It is a multiple of the spread of the data
+            that `adapt` measures, or in the units of x without `adapt`.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -98,11 +98,11 @@ class Normal(Likelihood):
         if self.scale != "optimal" or not self.trainable:
             return params
         mean_square = self._batch_mean_square(params["loc"], x, mask, sample_weight)
-        # A plain mean over the first batches, so that no start value lingers.
+        # A plain mean over the first batches, so that the initial value does not linger.
         seen = self._batches.value + 1.0
         share = tf.maximum(1.0 / seen, 1.0 - _MOMENTUM)
         old = self._mean_square.value
-        # A batch that overflows must not stay in the mean: its step may be left out.
+        # A batch that overflows must not stay in the mean, because its step may be skipped.
         good = tf.math.is_finite(mean_square)
         self._mean_square.assign(tf.where(good, old + share * (mean_square - old), old))
         self._batches.assign(tf.where(good, seen, seen - 1.0))
@@ -115,8 +115,8 @@ class Normal(Likelihood):
         return tfd.Independent(normal, len(self.data_shape))
 
     def entry_log_prob(self, params: Params, x: Tensor) -> Tensor:
-        """Computes the log-density of each entry, also far from 0 in few spreads."""
-        # TFP takes x / scale - loc / scale, which rounds where both are large.
+        """Computes the log-density of each entry, even far from 0 with a small spread."""
+        # TFP computes x / scale - loc / scale, which loses digits if both are large.
         u = (x - params["loc"]) / params["scale"]
         return -0.5 * tf.square(u) - tf.math.log(params["scale"]) - _LOG_ROOT_2_PI
 
@@ -134,12 +134,10 @@ class Normal(Likelihood):
     def _batch_mean_square(
         self, loc: Tensor, x: Tensor, mask: Tensor | None, sample_weight: Tensor | None
     ) -> Tensor:
-        """Averages (x - loc)^2, in spreads, over what counts on all replicas."""
+        """Averages (x - loc)^2, in spreads, over the entries that count on all replicas."""
         loc = tf.stop_gradient(loc)
         x = tf.cast(x, loc.dtype)
-        counts = tf.math.is_finite(
-            x
-        )  # what is not leaves the scale to the other entries
+        counts = tf.math.is_finite(x)  # other entries do not affect the scale
         if mask is not None:
             counts &= tf.cast(mask, tf.bool)
         weight = tf.cast(counts, loc.dtype)
@@ -152,7 +150,7 @@ class Normal(Likelihood):
         replicas = tf.distribute.get_replica_context()
         if replicas is not None and replicas.num_replicas_in_sync > 1:
             sums = replicas.all_reduce(tf.distribute.ReduceOp.SUM, sums)
-        # Nothing observed says nothing about the scale.
+        # Without observed entries, nothing is known about the scale.
         found = tf.math.divide_no_nan(sums[0], sums[1])
         return tf.where(sums[1] > 0, found, self._mean_square.value)
 

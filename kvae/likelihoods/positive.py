@@ -16,7 +16,7 @@ from kvae.maths import soft_lower_bound
 KINDS = ("learned", "per_dimension", "decoder")
 """Ways to choose a parameter, besides a positive number."""
 
-_GAIN = 10.0  # of a lone weight; a head has many that move together
+_GAIN = 10.0  # for a single weight; a head has many that move together
 
 
 class Positive:
@@ -24,10 +24,10 @@ class Positive:
 
         parameter = exp(raw), bent to stay between two bounds
 
-    Learned values keep raw / 10 as their weight. Adam moves any weight by about its
-    learning rate per step, and a scale has far to go from 1: at a rate of 1e-3 it would
-    take 2300 steps to come down to 0.1, and so takes 230. The gradient is divided by 10,
-    so that plain gradient descent moves raw as it would without the factor.
+    The weight of a learned value is raw / 10. Adam moves any weight by about its
+    learning rate per step, and a scale may have far to go from 1: at a rate of 1e-3, it
+    would take 2300 steps to reach 0.1, but takes 230 this way. The gradient is divided
+    by 10, so that plain gradient descent moves raw as it would without the factor.
 
     Args:
         owner: the likelihood, which keeps the weight or the head.
@@ -36,7 +36,7 @@ class Positive:
         lower: learned values stay above it.
         upper: learned values stay below it; far away, against overflow.
         initial: where learned values start.
-        further: kinds that the owner treats itself and this object takes no part in.
+        further: kinds that the owner handles without this object.
 
     Raises:
         ValueError: if `value` or `lower` is not one of these.

@@ -29,13 +29,13 @@ class StudentT(Likelihood):
 
     Args:
         data_shape: shape of one example.
-        df: degrees of freedom, above 1 so that the mean exists. A number keeps them fixed;
-            "learned" learns one for all entries, "per_dimension" one per entry, both
-            from 5 on.
+        df: degrees of freedom, above 1 so that the mean exists. A number keeps them
+            fixed; "learned" learns one for all entries, "per_dimension" one per entry;
+            both start at 5.
         scale: a positive number keeps it fixed; "learned" learns one for all entries;
             "per_dimension" one per entry; "decoder" makes it a function of z.
-        min_scale: learned scales stay above it. A multiple of the spread of the data that
-            `adapt` measures, and in the units of x without.
+        min_scale: learned scales stay above it. It is a multiple of the spread of the
+            data that `adapt` measures, or in the units of x without `adapt`.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -97,7 +97,7 @@ class StudentT(Likelihood):
         return tfd.Independent(student, len(self.data_shape))
 
     def entry_log_prob(self, params: Params, x: Tensor) -> Tensor:
-        """Computes the log-density of each entry, also where u^2 overflows."""
+        """Computes the log-density of each entry, even where u^2 overflows."""
         df, scale = params["df"], params["scale"]
         u = tf.abs(x - params["loc"]) / (scale * tf.sqrt(df))
         far = u > 1.0

@@ -1,4 +1,4 @@
-"""The units of the data, so that networks need not learn them."""
+"""The units of the data, so that networks don't have to learn them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from kvae.core.types import Tensor
 class Units(abc.ABC):
     """Weights that `Likelihood.adapt` measures, on behalf of a likelihood.
 
-    Networks start at outputs near 0. With these weights that is where the data are,
-    whatever their units. Parameters and densities stay in the units of x, so nothing is
-    left to be added to them. Until `adapt` is called the weights change nothing.
+    Networks start with outputs near 0. With these weights, that is where the data are,
+    whatever their units. Parameters and densities stay in the units of x, so they need
+    no correction. Until `adapt` is called, the weights have no effect.
 
     Args:
         owner: the likelihood, which keeps the weights.
-        **starts: the value by name that changes nothing.
+        **starts: by name, the value that has no effect.
     """
 
     def __init__(self, owner: Any, **starts: float) -> None:
@@ -42,7 +42,7 @@ class Units(abc.ABC):
 
     @property
     def neutral(self) -> Any:
-        """What stands for a missing entry: a number, or (*data_shape)."""
+        """The value that stands for a missing entry: a number, or (*data_shape)."""
         return 0.0
 
     @abc.abstractmethod
@@ -74,7 +74,7 @@ class Units(abc.ABC):
 
 
 class RealUnits(Units):
-    """Where real data are and how far they spread.
+    """The location and the scale of real data.
 
         loc = data_loc + data_scale * raw loc;  scale = data_scale * raw scale
 
@@ -111,7 +111,7 @@ class RealUnits(Units):
 
 
 class CountUnits(Units):
-    """How large counts are on average.
+    """The mean of counts.
 
         log_mean = data_log_mean + raw log_mean
 
@@ -123,7 +123,7 @@ class CountUnits(Units):
         super().__init__(owner, data_log_mean=0.0)
 
     def adapt(self, x: np.ndarray) -> None:
-        """Measures the mean of each entry, as if half a count had been seen more."""
+        """Measures the mean of each entry, with half a count added."""
         seen = np.maximum(1, np.count_nonzero(~np.isnan(x), axis=0))
         total = np.nansum(x, axis=0, dtype="float64")
         self._set("data_log_mean", np.log((total + 0.5) / seen))

@@ -80,7 +80,7 @@ class ZeroInflatedNegativeBinomial(Likelihood):
 
     def distribution(self, params: Params) -> Any:
         """Makes `Independent(ZeroInflatedNegativeBinomial)`: batch (B,)."""
-        # TFP 0.25 reads `inflated_loc_logits` as half of what they are; probs are right.
+        # TFP 0.25 misreads `inflated_loc_logits` as half of their value; probs are right.
         entries = tfd.ZeroInflatedNegativeBinomial(
             inflated_loc_probs=tf.sigmoid(params["zero_logits"]),
             total_count=params["total_count"],

@@ -20,12 +20,12 @@ class Posterior(Part):
     """q(z|x): features in, parameters out, a distribution on demand.
 
     Subclassing guide: make the heads in `__init__` with `self.head`, map features to
-    parameters in `call` with `self.project`, and give `distribution` and `sample` (with
-    the noise as an argument, so that a draw can be repeated and exported). Where the
-    density of a sample is cheaper than the density of any point, as in a flow, override
-    `sample_and_log_prob` too, and `log_prob_of_each` where many z under many x are cheaper
-    together. Where the closed-form mean is not `params["loc"]`, override `mean`.
-    All parameters are cast to `self.maths_dtype`.
+    parameters in `call` with `self.project`, and define `distribution` and `sample`
+    (with the noise as an argument, so that a draw can be repeated and exported). If the
+    density of a sample is cheaper than the density of an arbitrary point, as in a flow,
+    override `sample_and_log_prob` too, and `log_prob_of_each` if many z under many x
+    are cheaper together. If the closed-form mean is not `params["loc"]`, override
+    `mean`. All parameters are cast to `self.maths_dtype`.
 
     Args:
         latent_dim: D, the number of latent dimensions, or the shape of one latent, such
@@ -38,7 +38,7 @@ class Posterior(Part):
     """
 
     space: str = "R^D"
-    """Where the latents live; a prior fits if it lives there too."""
+    """The space of the latents, which the prior must share."""
 
     def __init__(self, latent_dim: int | tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -61,9 +61,9 @@ class Posterior(Part):
 
         Args:
             name: of the map.
-            units: entries of the parameter; None for one per latent dimension. Those of
-                latents with a shape keep their places: features (B, 8, 8, F) are mapped
-                to (8, 8, 4) at each of the 8 x 8 places.
+            units: entries of the parameter; None for one per latent dimension. Latents
+                with a shape keep their positions: features (B, 8, 8, F) are mapped to
+                (8, 8, 4), position by position.
             **options: passed to the layer.
         """
         if units is None and len(self.latent_shape) > 1:
@@ -80,7 +80,7 @@ class Posterior(Part):
         if isinstance(head, Projection):
             placed = keras.ops.cast(head(features), self.maths_dtype)
             return tf.reshape(placed, (-1, self.latent_dim))
-        # Flat features stay as they are: Flatten would compute their shape at run time.
+        # Flat features stay flat, because Flatten would compute their shape at run time.
         flat = features if len(features.shape) == 2 else self._flatten(features)
         return keras.ops.cast(head(flat), self.maths_dtype)
 
@@ -142,7 +142,7 @@ class Posterior(Part):
         return params["loc"]
 
     def report(self, draw: Draw) -> dict[str, Tensor]:
-        """Further values for `fit` and `evaluate` to show, by name; none by default.
+        """Further values that `fit` and `evaluate` report, by name; none by default.
 
         Args:
             draw: latents of one batch and the densities at them.

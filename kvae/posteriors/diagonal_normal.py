@@ -43,7 +43,7 @@ class DiagonalNormal(Posterior):
         if not min_scale > 0:
             raise ValueError(
                 f"DiagonalNormal expects min_scale > 0; received {min_scale!r}. "
-                "Leave it at 1e-4 unless scales are seen to end there."
+                "Leave it at 1e-4 unless learned scales reach it."
             )
         self.min_scale = min_scale
         self._loc = self.head("loc")

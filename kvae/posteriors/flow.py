@@ -1,4 +1,4 @@
-"""What the posteriors that transform a diagonal normal have in common."""
+"""The base of the posteriors that transform a diagonal normal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class FlowPosterior(Posterior):
         u = loc(x) + scale(x) * noise,  z = f(u; x)
         log q(z|x) = log Normal(u; loc, scale) - log |det df/du|
 
-    Subclassing guide: add parameters in `call` to those of `base_params`, and give
+    Subclassing guide: add parameters in `call` to those of `base_params`, and define
     `forward` and `inverse`.
 
     Args:
@@ -43,7 +43,7 @@ class FlowPosterior(Posterior):
         if not min_scale > 0:
             raise ValueError(
                 f"{type(self).__name__} expects min_scale > 0; received {min_scale!r}. "
-                "Leave it at 1e-4 unless scales are seen to end there."
+                "Leave it at 1e-4 unless learned scales reach it."
             )
         self.min_scale = min_scale
         self._loc = self.head("loc")

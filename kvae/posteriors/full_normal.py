@@ -49,7 +49,7 @@ class FullNormal(Posterior):
         if not min_scale > 0:
             raise ValueError(
                 f"FullNormal expects min_scale > 0; received {min_scale!r}. "
-                "Leave it at 1e-4 unless scales are seen to end there."
+                "Leave it at 1e-4 unless learned scales reach it."
             )
         self.min_scale = min_scale
         self._loc = self.head("loc")
@@ -99,7 +99,7 @@ class FullNormal(Posterior):
 
 
 class _TriangularNormal(tfp.distributions.MultivariateNormalTriL):
-    """Tells our normals apart from TFP's when a divergence is looked up."""
+    """Distinguishes our normals from TFP's when a divergence is looked up."""
 
     def __init__(self, loc: Tensor, scale_tril: Tensor) -> None:
         parameters = dict(locals())
@@ -109,7 +109,7 @@ class _TriangularNormal(tfp.distributions.MultivariateNormalTriL):
 
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: Any = None) -> Any:
-        # Said again, because TFP warns of a subclass that inherits them.
+        # Repeated here, because TFP warns about a subclass that inherits them.
         return super()._parameter_properties(dtype, num_classes)
 
 

@@ -23,14 +23,14 @@ class PowerSpherical(Posterior):
 
         q(z|x) = (1 + direction(x) . z)^concentration(x) / Z(concentration(x)),  |z| = 1
 
-    Z normalizes it over the sphere: densities are per unit of surface. Goes with the
+    Z normalizes it over the sphere: densities are per unit of surface. Use it with the
     prior `UniformSphere`, to which the KL divergence has a closed form. A draw inverts
-    the distribution function of the angle to the direction, and so is differentiable in
+    the distribution function of the angle to the direction, so it is differentiable in
     both parameters.
 
     Args:
         latent_dim: D, entries of z, at least 2; the sphere has D - 1 dimensions.
-        min_concentration: the smallest concentration, at least 0, which is uniform.
+        min_concentration: the smallest concentration, at least 0; 0 is uniform.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -80,8 +80,8 @@ class PowerSpherical(Posterior):
     def sample(self, params: Params, noise: Tensor) -> Tensor:
         """Pushes standard normals to the sphere, (K, B, D).
 
-        The first entry of the noise decides the angle to the direction, through the
-        quantile function of the Beta distribution; the others decide where to on the
+        The first entry of the noise gives the angle to the direction, through the
+        quantile function of the Beta distribution; the others give the position on the
         circle of that angle.
         """
         return self._sample(params, noise)[0]
@@ -96,7 +96,7 @@ class PowerSpherical(Posterior):
     def mean(self, params: Params) -> Tensor:
         """The mean direction, (B, D).
 
-        The mean itself is shorter than 1, and the decoder only knows the unit sphere.
+        The mean itself is shorter than 1, but the decoder only knows the unit sphere.
         """
         return params["loc"]
 
@@ -120,8 +120,8 @@ class PowerSpherical(Posterior):
 def _gap(half: float, concentration: Tensor, noise: Tensor) -> Tensor:
     """Draws (1 - direction . z) / 2, which follows Beta(half, half + concentration).
 
-    Taken this way round it keeps its digits near 0, where a high concentration puts it.
-    In float64 throughout: at a concentration of 1000, TFP's float32 quantiles are off in
+    In this form it keeps its digits near 0, where a high concentration puts it. In
+    float64 throughout: at a concentration of 1000, TFP's float32 quantiles are off in
     the fourth digit, and at 100000 in the first.
     """
     wide = tf.cast(concentration, tf.float64) + tf.zeros_like(noise, tf.float64)
@@ -134,7 +134,7 @@ def _gap(half: float, concentration: Tensor, noise: Tensor) -> Tensor:
 
 
 class _StablePowerSpherical(tfp.distributions.PowerSpherical):
-    """TFP's distribution, with a density and an entropy that hold at any concentration.
+    """TFP's distribution, with density and entropy accurate at any concentration.
 
     With half = (D - 1) / 2 and gap = (1 - direction . z) / 2 = |direction - z|^2 / 4:
 

@@ -17,7 +17,7 @@ from kvae.maths.sylvester import (
 from kvae.maths.triangular import diagonal, strictly_lower
 from kvae.posteriors.flow import FlowPosterior
 
-_BOUND = 0.99  # of the entries on the diagonals: each slope stays above 1 - 0.99^2
+_BOUND = 0.99  # bound of the diagonals, so that each slope stays above 1 - 0.99^2
 
 
 @keras.saving.register_keras_serializable(package="kvae")

@@ -19,22 +19,23 @@ tfd = tfp.distributions
 
 @keras.saving.register_keras_serializable(package="kvae")
 class TopDown(FlowPosterior):
-    """Each level's posterior joins what the data say with what the level above says.
+    """Each level's posterior combines evidence from the data with the level above.
 
         q(z[L]|x)        = Normal(z[L]; loc_L(x), scale_L(x))
         q(z[l]|z[l+1],x) : the normalized product of Normal(z[l]; loc_l(x), scale_l(x))
                            and the prior p(z[l]|z[l+1])
 
     so precisions add, and a level that the data say nothing about stays at its prior.
-    The data's side goes up through one dense layer stack per level; the prior's side is
-    the model's own `priors.Hierarchical`. z holds the lowest level first. `fit` and
-    `evaluate` report the rate of each level as `rate_1` (lowest), `rate_2`, ...
+    The evidence from the data goes up through one stack of dense layers per level; the
+    prior is the model's own `priors.Hierarchical`. z holds the lowest level first.
+    `fit` and `evaluate` report the rate of each level as `rate_1` (lowest), `rate_2`,
+    ...
 
     Args:
         latent_dims: dimensions of each level, as in the prior.
         units: width of each hidden layer from one level up to the next.
         activation: of the hidden layers, any Keras activation.
-        min_scale: the smallest scale that the data can ask for.
+        min_scale: the smallest scale of the data's normals.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -79,20 +80,20 @@ class TopDown(FlowPosterior):
         ]
 
     def attach(self, model: Any) -> None:
-        """Takes note of the prior, whose levels it joins with the data's."""
+        """Remembers the prior, whose levels it combines with those of the data."""
         prior = model.prior
-        # By what it offers, not by its class: posteriors know nothing of priors' files.
+        # By its attributes, not by its class, because posteriors don't import priors.
         levels = getattr(prior, "latent_dims", None)
         if levels != self.latent_dims or not hasattr(prior, "level_log_probs"):
             raise ValueError(
                 f"TopDown with latent_dims={self.latent_dims} needs the prior "
                 f"priors.Hierarchical({self.latent_dims}); received {prior!r}."
             )
-        # A weak reference is not tracked: the prior is saved by the model itself.
+        # A weak reference is not tracked, because the model itself saves the prior.
         self._prior = weakref.ref(prior)
 
     def build(self, features_shape: tuple[int | None, ...]) -> None:
-        """Builds the way up and the heads of each level."""
+        """Builds the bottom-up layers and the heads of each level."""
         width = self._flatten.compute_output_shape(features_shape)[-1]
         for level in range(len(self.latent_dims)):
             for layer in self._ups[level - 1] if level else ():
@@ -103,7 +104,7 @@ class TopDown(FlowPosterior):
         self.built = True
 
     def call(self, features: Tensor) -> Params:
-        """Maps features (B, F) to what the data say: loc and scale, (B, sum of dims)."""
+        """Maps features (B, F) to the data's loc and scale, each (B, sum of dims)."""
         locs, raw_scales, hidden = [], [], self._flatten(features)
         for level in range(len(self.latent_dims)):
             for layer in self._ups[level - 1] if level else ():

@@ -17,9 +17,9 @@ from kvae.maths import maths_dtype
 class Prior(Part):
     """p(z): parameters out, a distribution on demand.
 
-    Subclassing guide: give `call`, `distribution` and `sample`. A prior that looks at
-    other parts of the model (VampPrior runs the encoder) overrides `attach`, one that
-    starts from the training data (VampPrior again) overrides `adapt`. Create the
+    Subclassing guide: define `call`, `distribution` and `sample`. A prior that uses
+    other parts of the model (VampPrior runs the encoder) overrides `attach`. One that
+    starts from the training data (again VampPrior) overrides `adapt`. Create the
     variables in `__init__` or in `build(condition_shape=None)`.
 
     Args:
@@ -32,10 +32,10 @@ class Prior(Part):
     """
 
     space: str = "R^D"
-    """Where the latents live; a posterior fits if it lives there too."""
+    """The space of the latents, which the posterior must share."""
 
     conditional: bool = False
-    """Whether it is p(z|c), which cannot do without a condition."""
+    """Whether it is p(z|c), which needs a condition."""
 
     def __init__(self, latent_dim: int | tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -54,7 +54,7 @@ class Prior(Part):
 
     @property
     def unit_variance(self) -> float:
-        """What the variance of a latent dimension is compared with: is it active?"""
+        """The variance with which that of a latent dimension is compared: is it active?"""
         return 1.0
 
     @abc.abstractmethod
@@ -62,10 +62,10 @@ class Prior(Part):
         """Computes the parameters of p(z), or of p(z|c).
 
         Args:
-            condition: (B, ...) what p(z|c) is given, or None.
+            condition: (B, ...) the c of p(z|c), or None.
 
         Returns:
-            params: in `maths_dtype`; without a batch axis where there is no condition.
+            params: in `maths_dtype`; without a batch axis if there is no condition.
         """
 
     @abc.abstractmethod

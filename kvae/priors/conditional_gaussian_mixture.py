@@ -23,16 +23,16 @@ class ConditionalGaussianMixture(ConditionalPrior):
         p(z|c) = sum_k weight[k](c) prod_d Normal(z[d]; loc[k, d](c), scale[k, d](c))
         weight = softmax(logits),  scale = min_scale + softplus(raw)
 
-    With labels, each class has a mixture of its own. It starts with centers spread about
-    those of a standard normal, the same for all conditions.
+    With labels, each class has its own mixture. Its centers start at random draws, the
+    same for all conditions.
 
     Args:
         latent_dim: D, the number of latent dimensions.
-        num_components: M, of the mixture of one condition.
+        num_components: M, the number of components for each condition.
         network: Keras network from the condition, (B, ...), to features; None maps the
             flattened condition linearly. Integer labels need `networks.OneHot(classes)`.
-        min_scale: the smallest scale; keeps a component from closing in on one example.
-        spread: standard deviation of the components' first places.
+        min_scale: the smallest scale; keeps a component from collapsing onto one example.
+        spread: standard deviation of the components' initial centers.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -82,7 +82,7 @@ class ConditionalGaussianMixture(ConditionalPrior):
             labels: (L,) different integers.
             weights: (L, M), positive, adding up to 1 for each label.
             loc: (L, M, D).
-            scale: (L, M, D), positive; raised to a little above `min_scale` where below.
+            scale: (L, M, D), positive; smaller values are raised to just above `min_scale`.
             min_scale: the smallest scale.
             **kwargs: passed to `keras.layers.Layer`.
 

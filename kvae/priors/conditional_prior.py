@@ -1,4 +1,4 @@
-"""What the priors have in common whose parameters are learned functions of a condition."""
+"""The base of the priors whose parameters are learned functions of a condition."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ConditionalPrior(Prior):
     conditional = True
 
     UNIT_RAW_SCALE = math.log(math.e - 1.0)
-    """softplus of it is 1."""
+    """Its softplus is 1."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class ConditionalPrior(Prior):
         return head
 
     def _outputs(self, condition: Tensor | None) -> list[Tensor]:
-        """Maps the condition (B, ...) to what each head gives, in the order made."""
+        """Maps the condition (B, ...) to the output of each head, in order of creation."""
         if condition is None:
             raise ValueError(
                 f"{type(self).__name__} needs a condition; received None. Pass it with "
@@ -90,8 +90,8 @@ class ConditionalPrior(Prior):
         if keras.backend.is_int_dtype(condition.dtype):
             if self.network is None and len(condition.shape) == 1:
                 raise ValueError(
-                    f"{type(self).__name__} received labels, which are names and no "
-                    "numbers. Give it network=networks.OneHot(classes)."
+                    f"{type(self).__name__} received labels, which are names, not "
+                    "quantities. Pass network=networks.OneHot(classes)."
                 )
             features = condition
         else:

@@ -1,4 +1,4 @@
-"""A mixture of normals fitted to what a trained model encodes."""
+"""A mixture of normals fitted to the latents of a trained model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def fit_mixture(
         better = vae.with_prior(prior)
         pictures = better.sample(64)
 
-    A model that is given labels gets a mixture for each of them.
+    A model that is conditioned on labels gets a mixture for each label.
 
     Args:
         vae: a trained `kvae.VAE` whose latents are in R^D.
@@ -38,7 +38,7 @@ def fit_mixture(
 
     Raises:
         ImportError: if scikit-learn is not installed.
-        ValueError: if the latents lie on a sphere, or there are fewer examples than
+        ValueError: if the latents are on a sphere, or there are fewer examples than
             components.
 
     Source: the "ex-post density estimation" of Ghosh et al. 2020, arXiv:1903.12436.
@@ -46,7 +46,7 @@ def fit_mixture(
     mixture = require("sklearn.mixture", "fit_mixture")
     if vae.posterior.space != GaussianMixture.space:
         raise ValueError(
-            f"fit_mixture fits normals on R^D; the latents of this model lie on "
+            "fit_mixture fits normals on R^D; the latents of this model are on "
             f"{vae.posterior.space}, where UniformSphere is the prior to draw from."
         )
     key = tf.constant([seed, 0x317], tf.int32)
@@ -72,6 +72,6 @@ def _fit(
             f"{len(z)} examples and num_components={em.n_components}."
         )
     em.fit(z)
-    # EM may empty a component; a weight of exactly zero has no logarithm.
+    # EM may empty a component, and a weight of exactly zero has no logarithm.
     weights = np.maximum(em.weights_, 1e-8)
     return weights / weights.sum(), em.means_, np.sqrt(em.covariances_)

@@ -1,4 +1,4 @@
-"""What the priors that transform a standard normal have in common."""
+"""The base of the priors that transform a standard normal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FlowPrior(Prior):
 
         z = f(u),  log p(z) = log Normal(u; 0, 1) + log |det du/dz|
 
-    Subclassing guide: give `forward` and `inverse`.
+    Subclassing guide: define `forward` and `inverse`.
 
     Args:
         latent_dim: D, the number of latent dimensions.

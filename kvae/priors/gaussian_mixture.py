@@ -27,8 +27,8 @@ class GaussianMixture(Prior):
     Args:
         latent_dim: D, the number of latent dimensions.
         num_components: C.
-        min_scale: the smallest scale; keeps a component from closing in on one example.
-        spread: standard deviation of the components' first places.
+        min_scale: the smallest scale; keeps a component from collapsing onto one example.
+        spread: standard deviation of the components' initial centers.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -86,7 +86,7 @@ class GaussianMixture(Prior):
         Args:
             weights: (C,), positive, adding up to 1.
             loc: (C, D).
-            scale: (C, D), positive; raised to a little above `min_scale` where below.
+            scale: (C, D), positive; smaller values are raised to just above `min_scale`.
             min_scale: the smallest scale.
             **kwargs: passed to `keras.layers.Layer`.
 

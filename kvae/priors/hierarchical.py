@@ -18,14 +18,14 @@ tfd = tfp.distributions
 
 @keras.saving.register_keras_serializable(package="kvae")
 class Hierarchical(FlowPrior):
-    """Levels of latents, each a normal that the level above decides.
+    """Levels of latents, each a normal whose parameters depend on the level above.
 
         p(z) = Normal(z[L]; 0, 1) prod_l Normal(z[l]; loc_l(z[l+1]), scale_l(z[l+1]))
 
     z holds all levels side by side, the lowest (nearest the data) first. Drawn from the
     top down, each level is an affine map of its own noise, so the whole is a flow. Its
     partner is `posteriors.TopDown`. A decoder that starts with `networks.TakeFirst`
-    sees the lowest level alone.
+    only sees the lowest level.
 
     Args:
         latent_dims: dimensions of each level, the lowest first; two levels or more.

@@ -17,7 +17,7 @@ _MAX_LOG_SCALE = 3.0  # keeps each step invertible in floating point
 
 @keras.saving.register_keras_serializable(package="kvae")
 class MaskedAutoregressiveFlow(FlowPrior):
-    """A flow in which each dimension is a normal given those before: fast to evaluate.
+    """A flow in which each dimension is a normal given those before it; fast to evaluate.
 
         u[d] = (z[d] - shift[d](z[<d])) * exp(-log_scale[d](z[<d]))
 

@@ -14,12 +14,12 @@ from kvae.priors.flow import FlowPrior
 
 @keras.saving.register_keras_serializable(package="kvae")
 class RealNVP(FlowPrior):
-    """A flow of affine couplings: as fast to draw from as to evaluate.
+    """A flow of affine couplings, as fast to draw from as to evaluate.
 
         z[moved] = u[moved] * exp(log_scale(u[kept])) + shift(u[kept])
 
-    Each step moves every second dimension, by amounts that the others decide; the next
-    step moves the others. It starts close to a standard normal.
+    Each step moves every second dimension, by amounts computed from the others; the
+    next step moves the others. It starts close to a standard normal.
 
     Args:
         latent_dim: D, the number of latent dimensions, at least 2.

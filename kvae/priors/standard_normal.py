@@ -16,7 +16,7 @@ tfd = tfp.distributions
 
 @keras.saving.register_keras_serializable(package="kvae")
 class StandardNormal(Prior):
-    """The prior that has nothing to learn.
+    """The standard normal, without anything to learn.
 
         p(z) = prod_d Normal(z[d]; 0, 1)
 

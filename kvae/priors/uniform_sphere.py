@@ -20,7 +20,7 @@ class UniformSphere(Prior):
 
         p(z) = gamma(D / 2) / (2 pi^(D / 2)),  |z| = 1
 
-    Densities are per unit of surface. Goes with the posterior `PowerSpherical`.
+    Densities are per unit of surface. Use it with the posterior `PowerSpherical`.
 
     Args:
         latent_dim: D, entries of z, at least 2; the sphere has D - 1 dimensions.
@@ -61,7 +61,7 @@ class UniformSphere(Prior):
     ) -> Tensor:
         """Computes noise / |noise|: (..., D).
 
-        The temperature does not matter: no point of the sphere is its center.
+        The temperature does not matter, because no point of the sphere is its center.
         """
         del params, temperature
         return tf.math.l2_normalize(noise, axis=-1)

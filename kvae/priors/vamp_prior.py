@@ -30,18 +30,20 @@ class VampPrior(Prior):
 
         p(z) = 1/C sum_c q(z | u[c])
 
-    The pseudo-examples u are weights; they go through the model's encoder and posterior,
-    which learn from this use too. `adapt` starts them at training examples, a far better
-    start than the noise they have without: `VAE.for_data` calls it, for a model composed
-    by hand call `vae.prior.adapt(x_train)`. Any posterior on R^D will do; one whose
-    density takes long at an arbitrary z (a flow) makes this prior as slow, C times over.
+    The pseudo-examples u are weights. They go through the model's encoder and
+    posterior, which learn from this use too. `adapt` starts them at training examples,
+    which is far better than starting at noise. `VAE.for_data` calls it; for a model
+    that you compose by hand, call `vae.prior.adapt(x_train)`. Any posterior on R^D will
+    do, but if its density at an arbitrary z is slow, as for a flow, this prior is C
+    times as slow.
 
     Args:
         latent_dim: D, the number of latent dimensions.
         data_shape: shape of one example, that of the likelihood.
         num_components: C; the paper uses 500.
-        bounds: lowest and highest value of a pseudo-example; None for no bounds. "data"
-            leaves the choice to `adapt`: (0, 1) if all examples are in [0, 1], else None.
+        bounds: lowest and highest value of a pseudo-example; None sets no bounds.
+            "data" leaves the choice to `adapt`: (0, 1) if all examples are in [0, 1],
+            else None.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -83,27 +85,27 @@ class VampPrior(Prior):
         self.built = True
 
     def attach(self, model: Any) -> None:
-        """Takes note of the model whose encoder and posterior it uses."""
+        """Remembers the model whose encoder and posterior it uses."""
         if model.likelihood.data_shape != self.data_shape:
             raise ValueError(
                 f"VampPrior has data_shape={self.data_shape} and the likelihood "
                 f"data_shape={model.likelihood.data_shape}; give both the same."
             )
-        # A weak reference is not tracked: the parts are saved by the model itself.
+        # A weak reference is not tracked, because the model itself saves its parts.
         self._model = weakref.ref(model)
 
     def adapt(self, x: Any, seed: int = 0) -> None:
         """Starts the pseudo-examples at training examples, drawn at random.
 
-        Call it before training: bounds that it chooses hold for graphs that are traced
-        later.
+        Call it before training, because the bounds that it chooses apply only to graphs
+        that are traced later.
 
         Args:
             x: (N, *data_shape) training examples; with replacement if N is below C.
             seed: of the choice.
 
         Raises:
-            ValueError: if x is empty, of another shape, not finite, or outside the
+            ValueError: if x is empty, has another shape, is not finite, or is outside the
                 bounds.
         """
         x = np.asarray(x)
@@ -120,8 +122,8 @@ class VampPrior(Prior):
         ]
         if not np.isfinite(chosen).all():
             raise ValueError(
-                "VampPrior.adapt expects finite examples; received NaN or infinity. Leave "
-                "out examples with missing entries, or fill these in."
+                "VampPrior.adapt expects finite examples; received NaN or infinity. "
+                "Leave out examples with missing entries, or fill them in."
             )
         if self._bounds_follow_data:
             in_unit = np.nanmin(x) >= 0 and np.nanmax(x) <= 1
@@ -132,8 +134,8 @@ class VampPrior(Prior):
         ):
             raise ValueError(
                 f"VampPrior.adapt expects examples within bounds={self.bounds}; received "
-                f"min={chosen.min():.3g}, max={chosen.max():.3g}. Give VampPrior the range "
-                'of the data, or bounds="data".'
+                f"min={chosen.min():.3g}, max={chosen.max():.3g}. Pass the range of "
+                'the data as bounds, or bounds="data".'
             )
         self._examples.assign(chosen.astype("float32"))
         kept = "without bounds" if self.bounds is None else f"kept in {self.bounds}"
@@ -149,7 +151,7 @@ class VampPrior(Prior):
 
     @property
     def noise_dim(self) -> int:
-        """What the posterior needs, and one standard normal that picks the component."""
+        """The noise of the posterior, and one standard normal that picks the component."""
         return int(self._attached().posterior.noise_dim) + 1
 
     def call(self, condition: Tensor | None = None) -> Params:

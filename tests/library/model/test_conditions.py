@@ -172,7 +172,7 @@ def test_a_prior_alone_may_take_the_label():
     assert model.sample(3, condition=5).shape == (3, 6)
     with pytest.raises(ValueError, match="has not seen"):
         model.sample(3, condition=0)
-    with pytest.raises(ValueError, match="labels, which are names and no numbers"):
+    with pytest.raises(ValueError, match="labels, which are names, not quantities"):
         small.vae(prior=kvae.priors.ConditionalNormal(2)).prior(LABELS)
 
 

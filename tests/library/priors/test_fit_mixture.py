@@ -86,7 +86,7 @@ def test_without_scikit_learn_it_names_the_extra(monkeypatch):
 
 def test_latents_on_a_sphere_and_too_few_examples_are_refused():
     sphere = tiny_vae(PowerSpherical(DIM), UniformSphere(DIM))
-    with pytest.raises(ValueError, match="lie on the unit sphere"):
+    with pytest.raises(ValueError, match="are on the unit sphere"):
         fit_mixture(sphere, pixels())
     with pytest.raises(ValueError, match="received 4 examples and num_components=5"):
         fit_mixture(tiny_vae(), pixels(4), num_components=5)
