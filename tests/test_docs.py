@@ -105,6 +105,15 @@ def check_parts(names: Names) -> None:
     assert np.isfinite(names["vae"].elbo(names["x"])).all()
 
 
+def check_pictures(names: Names) -> None:
+    assert names["vae"].latent_shape == (8, 8, 4)
+    assert names["pictures"].shape == (16, 32, 32, 3)
+    assert names["path"].shape == (7, 32, 32, 3)
+    ends = names["vae"].reconstruct(names["tiles"][[0, -1]])
+    np.testing.assert_allclose(names["path"][[0, -1]], ends, atol=0.05)
+    np.testing.assert_allclose(names["row"][1], ends[0], atol=0.05)
+
+
 CHECKS: dict[str, Callable[[Names], None]] = {
     "README.md": check_readme,
     "docs/conditions.md": check_conditions,
@@ -115,6 +124,7 @@ CHECKS: dict[str, Callable[[Names], None]] = {
     "docs/missing-data.md": check_missing_data,
     "docs/own-loop.md": check_own_loop,
     "docs/parts.md": check_parts,
+    "docs/pictures.md": check_pictures,
     "docs/training.md": check_training,
 }
 
