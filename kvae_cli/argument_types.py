@@ -7,6 +7,8 @@ import importlib.metadata
 import platform
 from typing import Any, NoReturn
 
+from kvae_cli.printable import printable
+
 _PACKAGES = (("TensorFlow", "tensorflow"), ("Keras", "keras"))
 
 
@@ -15,7 +17,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints the message and exits with status 2."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help.\n")
+        said = f"{self.prog}: {message}; see {self.prog} --help.\n"
+        self.exit(2, printable(said))
 
 
 class Help(argparse.RawDescriptionHelpFormatter):

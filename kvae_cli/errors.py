@@ -6,6 +6,8 @@ import errno
 import sys
 import traceback
 
+from kvae_cli.printable import printable
+
 # An impossible path is a mistake in the command; a failing disk is not.
 _OF_THE_PATH = {
     errno.ENAMETOOLONG,
@@ -37,16 +39,6 @@ def explain(error: Exception) -> int:
         return _say("a path begins with ~ and the name of an unknown user.", 2)
     traceback.print_exception(error)
     return _say("this is a bug in kvae. Please report it with the lines above.", 1)
-
-
-def printable(text: str) -> str:
-    """Escapes what a terminal would obey or cannot show; file names may hold anything."""
-    return "".join(
-        c
-        if c.isprintable() or c in "\n\t"
-        else c.encode("unicode_escape").decode("ascii")
-        for c in text
-    )
 
 
 def _say(text: str, status: int) -> int:

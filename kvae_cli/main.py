@@ -25,7 +25,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kvae_cli.arguments import parser
-from kvae_cli.errors import explain, printable
+from kvae_cli.errors import explain
+from kvae_cli.printable import PrintableStream, printable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,6 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # file names may hold any bytes
         sys.stdout.reconfigure(errors="backslashreplace")
+    with contextlib.redirect_stdout(PrintableStream(sys.stdout)):
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = parser().parse_args(argv)
         if arguments.verb == "verify":
@@ -86,9 +92,10 @@ def _verify(path: pathlib.Path) -> int:
     script = pathlib.Path(package.origin).parent / "export/checks/verification.py"
     sys.stdout.flush()
     command = [sys.executable, "-P", str(script), str(path)]
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    print(done.stdout, end="")
     if done.returncode:
-        print(done.stderr, end="", file=sys.stderr)
+        print(printable(done.stderr), end="", file=sys.stderr)
     return done.returncode
 
 

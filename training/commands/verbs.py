@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import pathlib
 import sys
 from collections.abc import Callable, Iterator
@@ -37,6 +38,8 @@ from kvae.training.run.run_directory import RunDirectory
 from kvae.training.run.runner import Run, open_run
 from kvae.training.run.runner import resume as resume_run
 from kvae.training.run.runner import train as train_run
+
+_LOG = logging.getLogger("kvae")
 
 
 def quickstart(
@@ -334,9 +337,7 @@ def _resumable(path: pathlib.Path) -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit):
         run = RunDirectory(path.expanduser())
         if any(run.checkpoints.glob("*.npz")):
-            print(
-                f"Resume with: {command_name()} train --resume {path}", file=sys.stderr
-            )
+            _LOG.warning("Resume with: %s train --resume %s", command_name(), path)
         raise
 
 
