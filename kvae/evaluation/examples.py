@@ -12,19 +12,21 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterator
-from typing import Any
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.core.checks import MOST, check_count, check_seed
+from kvae.core.checks import MOST, check_count, check_number, check_seed
 from kvae.core.inputs import Inputs
 from kvae.core.types import Params, Tensor
 from kvae.noise import Noise
 
 tfd = tfp.distributions
+_T = TypeVar("_T")
 
 _BLOCK_ENTRIES = 1 << 20  # data entries decoded at once: 4 MiB of logits, 1337 digits
 _MAX_ROWS = 1024  # more rows do not make the matrix products faster
@@ -93,6 +95,22 @@ def check_positions(positions: Any, num: int) -> np.ndarray:
             f"{positions.min()} to {positions.max()}."
         )
     return positions.astype("int32")
+
+
+def first_rows(inputs: Inputs, count: int | None) -> Inputs:
+    """Returns the first examples, as numpy arrays."""
+    return Inputs(**{k: np.asarray(v)[:count] for k, v in inputs.to_dict().items()})
+
+
+def within(items: Iterable[_T], seconds: float | None) -> Iterator[_T]:
+    """Yields items until the time is up, but at least two."""
+    if seconds is not None:
+        seconds = check_number("seconds", seconds, 0)
+    began = time.monotonic()
+    for number, item in enumerate(items):
+        if seconds is not None and number >= 2 and time.monotonic() - began > seconds:
+            return
+        yield item
 
 
 def example_draws(

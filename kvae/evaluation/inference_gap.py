@@ -18,6 +18,7 @@ from kvae.evaluation.examples import (
     exact_rate,
     has_exact_rate,
     prepare,
+    within,
 )
 from kvae.evaluation.local_posterior import free_values, place_values
 from kvae.evaluation.log_likelihood import degenerate_warning, importance_estimate
@@ -90,6 +91,7 @@ def inference_gap(
     log_likelihood: Any = None,
     seed: int = 0,
     positions: Any = None,
+    seconds: float | None = None,
 ) -> InferenceGapResult:
     """Splits log p(x) - ELBO into a gap of q's family and a gap of the encoder.
 
@@ -114,6 +116,8 @@ def inference_gap(
         seed: of all noise.
         positions: (N,) integers that the noise of each example depends on; 0 .. N-1 if
             None.
+        seconds: after so long no further example is begun; the result is that of the
+            first ones, at least two. None takes all.
 
     Returns:
         result: both gaps in nats with paired errors.
@@ -125,8 +129,7 @@ def inference_gap(
     Source: Cremer, Li, Duvenaud 2018, arXiv:1801.03558.
     """
     inputs = prepare(vae, x)
-    num = len(inputs.x)
-    places = check_positions(positions, num)
+    places = check_positions(positions, len(inputs.x))
     num_steps = check_count("num_steps", num_steps, 10)
     num_samples = check_count("num_samples", num_samples, 2)
     if not learning_rate > 0:
@@ -142,7 +145,7 @@ def inference_gap(
     seed = check_seed(seed)
     prior = vae.prior(None) if inputs.condition is None else {}
     columns: list[tuple[float, float, float, float, float]] = []
-    for i, place in enumerate(places):
+    for i, place in within(enumerate(places), seconds):
         example = {k: tf.constant(v[i : i + 1]) for k, v in inputs.to_dict().items()}
         amortized, optimized, weights, gain = fit(
             example, prior, tf.constant([seed, 0]), tf.constant(place, tf.int32)
@@ -151,16 +154,18 @@ def inference_gap(
         bounds = float(amortized), float(optimized)
         columns.append((*bounds, likelihood, size, float(gain)))
     amortized, optimized, likelihoods, sizes, gains = np.array(columns).T
+    num = len(columns)
     how = f"importance sampling from the optimized q, {num_samples} samples"
     warning = degenerate_warning(likelihoods, sizes, num_samples)
     if log_likelihood is not None:
         likelihoods = np.asarray(log_likelihood, "float64")
         how, warning = "given by the caller", ""
-        if likelihoods.shape != (num,):
+        if likelihoods.shape != (len(places),):
             raise ValueError(
-                f"log_likelihood must hold one value per example, shape ({num},); "
+                f"log_likelihood must hold one value per example, shape ({len(places)},); "
                 f"received {likelihoods.shape}."
             )
+        likelihoods = likelihoods[:num]
     approximation = Estimate.mean_of(likelihoods - optimized)
     amortization = Estimate.mean_of(optimized - amortized)
     total = Estimate.mean_of(likelihoods - amortized)

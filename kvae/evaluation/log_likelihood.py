@@ -10,7 +10,7 @@ import numpy as np
 
 from kvae.core.checks import check_count
 from kvae.core.inputs import Inputs
-from kvae.evaluation.examples import example_draws
+from kvae.evaluation.examples import example_draws, first_rows, within
 from kvae.evaluation.result import Estimate, Result
 
 _FEW = 10.0  # effective samples below which one estimate can't be trusted
@@ -55,7 +55,13 @@ class LogLikelihoodResult(Result):
 
 
 def log_likelihood(
-    vae: Any, x: Any, num_samples: int = 5000, seed: int = 0, *, positions: Any = None
+    vae: Any,
+    x: Any,
+    num_samples: int = 5000,
+    seed: int = 0,
+    *,
+    positions: Any = None,
+    seconds: float | None = None,
 ) -> LogLikelihoodResult:
     """Estimates log p(x) of each example by importance sampling from q(z|x).
 
@@ -73,6 +79,8 @@ def log_likelihood(
         seed: of the latents.
         positions: (N,) integers that the noise of each example depends on; 0 .. N-1 if
             None.
+        seconds: after so long no further example is begun; the result is that of the
+            first ones, at least two. None takes all.
 
     Returns:
         result: values, errors, and a warning in words if they can't be trusted.
@@ -84,9 +92,10 @@ def log_likelihood(
     """
     num_samples = check_count("num_samples", num_samples)
     draws = example_draws(vae, x, num_samples, seed, positions)
-    pairs = [importance_estimate(draw.log_weights) for draw in draws]
+    done = (importance_estimate(draw.log_weights) for draw in draws)
+    pairs = list(within(done, seconds))
     values, sizes = (np.array(column) for column in zip(*pairs, strict=True))
-    entries = Inputs.of(x).mean_entries(vae.data_shape)
+    entries = first_rows(Inputs.of(x), len(pairs)).mean_entries(vae.data_shape)
     return summarize(values, sizes, num_samples, seed, entries)
 
 

@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from kvae import evaluation
 from kvae.core.inputs import Inputs
+from kvae.evaluation.examples import first_rows
 
 _LOG = logging.getLogger("kvae")
 
@@ -20,6 +19,8 @@ FULL = (1000, 5000, 100)
 _SAMPLES = (5000, 2000, 1000, 500, 200, 100)
 _EXAMPLES = (1000, 500, 200, 100, 50)
 _LIKELIHOOD_SHARE = 0.4  # share of the time for log p(x)
+_LIKELIHOOD_LIMIT = 0.6  # share of the time left, if the machine became slower
+_LAST = ("gaps", "samples")  # left out if no time is left
 _PROBE = (8, 200)  # examples and latents that are timed
 _FEWEST_GAPS = 4
 
@@ -65,31 +66,47 @@ def evaluate_within(
         minutes: for all; None sets no limit.
 
     Returns:
-        results: by name. If time is short, the gaps are of fewer than 100 examples, or
-            left out.
+        results: by name. If time is short, log p(x) and the gaps are of fewer examples,
+            and gaps and samples may be left out.
     """
     names = evaluation.suitable(vae, inputs, labels)
     began = time.monotonic()
     results: dict[str, Any] = {}
     for number, name in enumerate(names, 1):
-        spent = time.monotonic() - began
+        left = None if minutes is None else 60 * minutes - (time.monotonic() - began)
         hard = FULL[2]
-        if name == "gaps" and minutes is not None:
-            hard = _gaps_that_fit(vae, inputs, 60 * minutes - spent)
+        if left is not None and name in _LAST:
+            hard = 0 if left <= 0 else hard
+            if name == "gaps":
+                hard = _gaps_that_fit(vae, inputs, left)
+                left = 60 * minutes - (time.monotonic() - began)
             if hard == 0:
-                _LOG.info("leaving out gaps for lack of time; --full has them")
+                _LOG.info("leaving out %s for lack of time; --full has them", name)
                 continue
-        left = "" if minutes is None else f", {_clock(60 * minutes - spent)} left"
-        _LOG.info("%s (%d of %d%s)", name, number, len(names), left)
-        results |= evaluation.evaluate(
-            vae, inputs, labels, num_samples=num_samples, num_hard=hard, only=(name,)
-        )
+        shown = "" if left is None else f", {_clock(left)} left"
+        _LOG.info("%s (%d of %d%s)", name, number, len(names), shown)
+        if name == "log_likelihood":
+            limit = None if left is None else left * _LIKELIHOOD_LIMIT
+            found = evaluation.log_likelihood(vae, inputs, num_samples, seconds=limit)
+            _say_fewer(name, found.num_examples, len(inputs.x))
+            results[name] = found
+        elif name == "gaps":
+            few = first_rows(inputs, hard)
+            results[name] = evaluation.inference_gap(vae, few, seconds=left)
+            _say_fewer(name, results[name].num_examples, len(few.x))
+        else:
+            results |= evaluation.evaluate(vae, inputs, labels, only=(name,))
     return results
 
 
-def first_rows(inputs: Inputs, count: int | None) -> Inputs:
-    """The first examples."""
-    return Inputs(**{k: np.asarray(v)[:count] for k, v in inputs.to_dict().items()})
+def _say_fewer(name: str, done: int, wanted: int) -> None:
+    if done < wanted:
+        _LOG.info(
+            "%s: %d of %d examples, for lack of time; --full has all",
+            name,
+            done,
+            wanted,
+        )
 
 
 def timed(function: Callable[[], Any], warm: bool = False) -> float:
