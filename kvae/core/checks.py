@@ -14,6 +14,16 @@ from kvae.core.types import Tensor
 MOST = 2**31 - 1
 """The largest count: graphs count in 32 bits, where 2**32 + 1 would be 1."""
 
+MOST_UNITS = 2**20
+"""The largest width of a layer, number of latents, components, classes, and the like: two
+of them make a matrix of 4 TB."""
+
+MOST_LAYERS = 2**10
+"""The largest number of layers, or of steps of a flow, each with weights of its own."""
+
+MOST_ENTRIES = 2**28
+"""The most entries of an example: 1 GB in float32."""
+
 
 def is_integer(value: Any) -> bool:
     """Returns whether a value is an integer, of Python or of NumPy, and not a boolean."""
@@ -43,6 +53,91 @@ def check_count(name: str, value: Any, least: int = 1) -> int:
             f"{name} must be an integer of at least {least}{most}; received {value!r}."
         )
     return int(value)
+
+
+def check_size(name: str, value: Any, least: int = 1, most: int = MOST_UNITS) -> int:
+    """Returns a size that memory grows with as int, or raises ValueError."""
+    if not is_integer(value) or not least <= value <= most:
+        raise ValueError(
+            f"{name} must be an integer from {least} to {most}; received {value!r}."
+        )
+    return int(value)
+
+
+def check_sizes(
+    name: str, value: Any, advice: str = "Try (256,).", empty: bool = False
+) -> tuple[int, ...]:
+    """Returns the sizes of several layers as a tuple; one number is one layer.
+
+    Args:
+        name: of the argument, for the message.
+        value: a positive integer, or a tuple or list of them.
+        advice: what to try.
+        empty: whether there may be none.
+
+    Raises:
+        ValueError: if it is neither, or a size is one that no machine can hold.
+    """
+    sizes = value if isinstance(value, (tuple, list)) else (value,)
+    if (not sizes and not empty) or not all(
+        is_integer(size) and 1 <= size <= MOST_UNITS for size in sizes
+    ):
+        raise ValueError(
+            f"{name} must be a tuple of integers from 1 to {MOST_UNITS}, one per layer; "
+            f"received {value!r}. {advice}"
+        )
+    if len(sizes) > MOST_LAYERS:
+        raise ValueError(
+            f"{name} must hold at most {MOST_LAYERS} layers; received {len(sizes)}."
+        )
+    return tuple(int(size) for size in sizes)
+
+
+def check_data_shape(
+    owner: str, value: Any, name: str = "data_shape"
+) -> tuple[int, ...]:
+    """Returns the shape of one example as a tuple.
+
+    Args:
+        owner: class or function, for the message.
+        value: a tuple or list of positive integers.
+        name: of the argument, for the message.
+
+    Raises:
+        ValueError: if it is not one, or an example has more entries than memory holds.
+    """
+    shape = tuple(value) if isinstance(value, (tuple, list)) else ()
+    if not shape or not all(is_integer(size) and size > 0 for size in shape):
+        raise ValueError(
+            f"{owner} expects {name} to be a tuple of positive integers, such as "
+            f"x_train.shape[1:]; received {value!r}."
+        )
+    shape = tuple(int(size) for size in shape)
+    if math.prod(shape) > MOST_ENTRIES:
+        raise ValueError(
+            f"{owner} expects {name} of at most {MOST_ENTRIES} entries, which are 1 GB per "
+            f"example; received {value!r}. Make the examples smaller, for example by "
+            "resizing or cutting them."
+        )
+    return shape
+
+
+def check_square(owner: str, dim: int) -> None:
+    """Raises if the D * (D + 1) / 2 numbers of a triangular matrix are too many."""
+    if dim * (dim + 1) // 2 > MOST_UNITS:
+        most = math.isqrt(2 * MOST_UNITS) - 1
+        raise ValueError(
+            f"{owner} has a matrix of {dim} x {dim} numbers per example, so it expects at "
+            f"most {most} latents; received {dim}. DiagonalNormal takes more."
+        )
+
+
+def check_layer(name: str, value: Any) -> None:
+    """Raises TypeError unless a value is None or can be called, as a Keras layer can."""
+    if value is not None and not callable(value):
+        raise TypeError(
+            f"{name} must be a Keras layer or model, or None; received {value!r}."
+        )
 
 
 def check_seed(seed: Any) -> int:
@@ -84,12 +179,18 @@ def check_latent_shape(name: str, value: Any) -> tuple[int, ...]:
         ValueError: if it is neither.
     """
     shape = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    if not shape or not all(is_count(size) for size in shape):
+    if not shape or not all(is_integer(size) and size > 0 for size in shape):
         raise ValueError(
             f"{name} expects latent_dim to be a positive integer, or a shape such as "
             f"(8, 8, 4); received {value!r}. Small images need 2 to 64."
         )
-    return tuple(int(size) for size in shape)
+    shape = tuple(int(size) for size in shape)
+    if math.prod(shape) > MOST_UNITS:
+        raise ValueError(
+            f"{name} expects at most {MOST_UNITS} latents; received latent_dim={value!r}. "
+            "Small images need 2 to 64."
+        )
+    return shape
 
 
 def check_latents(z: Any, latent_shape: tuple[int, ...], dtype: str) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.core.checks import is_number
 from kvae.core.types import Tensor
 from kvae.corruptions.base import Corruption
 
@@ -27,7 +28,7 @@ class AdditiveNormal(Corruption):
 
     def __init__(self, scale: float = 0.1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not scale >= 0:
+        if not (is_number(scale) and scale >= 0):
             raise ValueError(f"AdditiveNormal expects scale >= 0; received {scale!r}.")
         self.scale = scale
 

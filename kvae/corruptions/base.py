@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from kvae.core.checks import is_number
 from kvae.core.part import Part
 from kvae.core.types import Tensor
 
@@ -43,7 +44,7 @@ class Corruption(Part):
 
     def check_rate(self, rate: float) -> float:
         """Returns a probability, or raises ValueError if it is out of range."""
-        if not 0 <= rate <= 1:
+        if not (is_number(rate) and 0 <= rate <= 1):
             raise ValueError(
                 f"{type(self).__name__} expects rate from 0 to 1; received {rate!r}."
             )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from kvae.core.checks import check_number
 from kvae.core.types import Tensor
 from kvae.corruptions.base import Corruption, uniform
 
@@ -31,7 +33,7 @@ class PixelDropout(Corruption):
     def __init__(self, rate: float = 0.1, value: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rate = self.check_rate(rate)
-        self.value = value
+        self.value = check_number("value", value, -math.inf)
 
     def call(self, x: Tensor, key: Tensor) -> Tensor:
         """Blanks pixels of x (B, *data_shape), chosen by the key."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from kvae.core.checks import check_number
 from kvae.core.types import Tensor
 from kvae.corruptions.base import Corruption, uniform
 
@@ -34,8 +36,8 @@ class SaltAndPepper(Corruption):
     ) -> None:
         super().__init__(**kwargs)
         self.rate = self.check_rate(rate)
-        self.low = low
-        self.high = high
+        self.low = check_number("low", low, -math.inf)
+        self.high = check_number("high", high, -math.inf)
 
     def call(self, x: Tensor, key: Tensor) -> Tensor:
         """Replaces entries of x (B, *data_shape), chosen by the key."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.checks import check_data_shape
 from kvae.core.part import Part
 from kvae.core.types import Params, Tensor
 from kvae.likelihoods.units import Units
@@ -48,15 +49,7 @@ class Likelihood(Part):
 
     def __init__(self, data_shape: tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        shape = tuple(data_shape) if isinstance(data_shape, (tuple, list)) else ()
-        if not shape or not all(
-            isinstance(n, (int, np.integer)) and n > 0 for n in shape
-        ):
-            raise ValueError(
-                f"{type(self).__name__} expects data_shape to be a tuple of positive "
-                f"integers, such as x_train.shape[1:]; received {data_shape!r}."
-            )
-        self.data_shape = shape
+        self.data_shape = check_data_shape(type(self).__name__, data_shape)
 
     @property
     def maths_dtype(self) -> str:

@@ -8,9 +8,10 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.checks import check_size
 from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
-from kvae.likelihoods.count_support import is_count, whole
+from kvae.likelihoods.count_support import is_count
 
 tfd = tfp.distributions
 
@@ -36,12 +37,7 @@ class Categorical(Likelihood):
 
     def __init__(self, data_shape: tuple[int, ...], levels: int, **kwargs: Any) -> None:
         super().__init__(data_shape, **kwargs)
-        if not whole(levels) or levels < 2:
-            raise ValueError(
-                "Categorical expects levels to be an integer of at least 2; received "
-                f"{levels!r}."
-            )
-        self.levels = levels
+        self.levels = check_size("levels of Categorical", levels, 2)
         self.support = f"level numbers 0, 1, ..., {levels - 1}"
         self.advice = (
             "Turn names into numbers with np.unique(names, return_inverse=True), and "

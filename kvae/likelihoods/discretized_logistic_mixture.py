@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.core.checks import is_count
+from kvae.core.checks import check_size
 from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.level_grid import LevelGrid
@@ -59,12 +59,7 @@ class DiscretizedLogisticMixture(Likelihood):
         **kwargs: Any,
     ) -> None:
         super().__init__(data_shape, **kwargs)
-        if not is_count(components):
-            raise ValueError(
-                "DiscretizedLogisticMixture expects components to be a positive integer; "
-                f"received {components!r}."
-            )
-        self.components = components
+        self.components = check_size("components", components)
         self.levels = levels
         self.low = low
         self.high = high

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kvae.core.checks import is_count
+from kvae.core.checks import check_size, is_number
 from kvae.core.types import Tensor
 from kvae.maths import soft_lower_bound
 from kvae.maths.discretized_logistic import nearest_level
@@ -35,12 +34,8 @@ class LevelGrid:
 
     def __init__(self, owner: Any, levels: int, low: float, high: float) -> None:
         title = type(owner).__name__
-        if not is_count(levels, 2):
-            raise ValueError(
-                f"{title} expects levels to be an integer of at least 2; received "
-                f"{levels!r}."
-            )
-        if not -math.inf < low < high < math.inf:
+        check_size(f"levels of {title}", levels, 2)
+        if not (is_number(low) and is_number(high) and low < high):
             raise ValueError(
                 f"{title} expects finite numbers low < high; received {low!r}, {high!r}."
             )

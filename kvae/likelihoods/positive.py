@@ -59,7 +59,7 @@ class Positive:
                 f"{title} expects {name} to be a positive number or one of {kinds}; "
                 f"received {value!r}."
             )
-        if not 0 < lower < upper:
+        if not (is_number(lower) and 0 < lower < upper):
             raise ValueError(
                 f"{title} expects min_{name} > 0, and below {upper:g}; received {lower!r}."
             )

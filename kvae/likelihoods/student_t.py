@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.checks import is_number
 from kvae.core.types import Params, Tensor
 from kvae.likelihoods.base import Likelihood
 from kvae.likelihoods.positive import Positive
@@ -57,8 +58,7 @@ class StudentT(Likelihood):
     ) -> None:
         super().__init__(data_shape, **kwargs)
         learned = df in ("learned", "per_dimension")
-        number = isinstance(df, (int, float)) and not isinstance(df, bool)
-        if not learned and not (number and 1 < float(df) < math.inf):
+        if not learned and not (is_number(df) and df > 1):
             raise ValueError(
                 "StudentT expects df to be a number above 1, or 'learned' or "
                 f"'per_dimension'; received {df!r}. With df <= 1 there is no mean; for "

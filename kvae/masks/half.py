@@ -25,7 +25,7 @@ class Half(MaskFamily):
     """
 
     def __init__(self, hidden: str = "left") -> None:
-        if hidden not in _SIDES:
+        if not isinstance(hidden, str) or hidden not in _SIDES:
             raise ValueError(f"Half hides one of {_SIDES}; received {hidden!r}.")
         self.hidden = hidden
 

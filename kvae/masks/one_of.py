@@ -25,8 +25,10 @@ class OneOf(MaskFamily):
     """
 
     def __init__(self, families: Sequence[MaskFamily]) -> None:
-        if not families:
-            raise ValueError("OneOf expects at least one family; received none.")
+        if not isinstance(families, (list, tuple)) or not families:
+            raise ValueError(
+                f"OneOf expects a list of at least one family; received {families!r}."
+            )
         wrong = [f for f in families if not isinstance(f, MaskFamily)]
         if wrong:
             raise TypeError(

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.core.checks import is_number
 from kvae.core.types import Tensor
 from kvae.masks.base import MaskFamily, over_channels
 
@@ -27,14 +28,15 @@ class RandomEntries(MaskFamily):
     """
 
     def __init__(self, rate: float | tuple[float, float] = 0.5) -> None:
-        low, high = rate if isinstance(rate, (tuple, list)) else (rate, rate)
-        if not 0 <= low <= high <= 1:
+        pair = tuple(rate) if isinstance(rate, (tuple, list)) else (rate, rate)
+        fits = len(pair) == 2 and all(map(is_number, pair))
+        if not fits or not 0 <= pair[0] <= pair[1] <= 1:
             raise ValueError(
                 "RandomEntries expects rate in [0, 1], or a pair (low, high) of rates; "
                 f"received {rate!r}."
             )
         self.rate = tuple(rate) if isinstance(rate, list) else rate
-        self._low, self._high = float(low), float(high)
+        self._low, self._high = map(float, pair)
 
     def num_uniforms(self, data_shape: tuple[int, ...]) -> int:
         """Returns one for each pixel or column, plus one for the rate."""

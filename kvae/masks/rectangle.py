@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.core.checks import is_number
 from kvae.core.types import Tensor
 from kvae.masks.base import MaskFamily, image_sides, over_channels
 
@@ -25,7 +26,7 @@ class Rectangle(MaskFamily):
     """
 
     def __init__(self, least: float = 0.25, most: float = 0.75) -> None:
-        if not 0 < least <= most <= 1:
+        if not (is_number(least) and is_number(most) and 0 < least <= most <= 1):
             raise ValueError(
                 "Rectangle expects 0 < least <= most <= 1, as fractions of a side; "
                 f"received least={least!r}, most={most!r}."

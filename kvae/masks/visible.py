@@ -7,18 +7,21 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.checks import check_data_shape
 from kvae.core.inputs import check_mask
+from kvae.core.tensor_arguments import tensor_arguments
 from kvae.core.types import Tensor
 
 
 def visible_shape(data_shape: tuple[int, ...]) -> tuple[int, ...]:
     """Returns the shape of one `visible_part`: twice the channels or columns of x."""
-    shape = tuple(data_shape)
+    shape = check_data_shape("visible_shape", data_shape)
     if len(shape) == 2:
         return (*shape, 2)
     return (*shape[:-1], 2 * shape[-1])
 
 
+@tensor_arguments
 def visible_part(x: Tensor, mask: Tensor) -> Tensor:
     """Concatenates the visible entries with the mask.
 

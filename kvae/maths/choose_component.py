@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from kvae.core.tensor_arguments import tensor_arguments
 from kvae.core.types import Tensor
 from kvae.maths.normal_cdf import normal_cdf
 
 
+@tensor_arguments
 def choose_component(log_weights: Tensor, noise: Tensor) -> Tensor:
     """Turns a standard normal into a component, by inverting the mixture's weights.
 

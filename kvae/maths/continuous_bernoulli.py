@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from kvae.core.tensor_arguments import tensor_arguments
 from kvae.core.types import Tensor
 
 # log(sinh(t) / t) = sum_n c_n t^(2n), c_n = (-1)^(n+1) zeta(2n) / (n pi^(2n)). Below
@@ -63,6 +64,7 @@ def langevin(t: Tensor) -> Tensor:
     return tf.where(small, series, tf.where(t < 0, -closed, closed))
 
 
+@tensor_arguments
 def continuous_bernoulli_log_prob(x: Tensor, logits: Tensor) -> Tensor:
     """Computes the log-density of the continuous Bernoulli.
 
@@ -84,6 +86,7 @@ def continuous_bernoulli_log_prob(x: Tensor, logits: Tensor) -> Tensor:
     return logits * (x - 0.5) - log_sinhc(0.5 * logits)
 
 
+@tensor_arguments
 def continuous_bernoulli_mean(logits: Tensor) -> Tensor:
     """Computes the mean, 1/2 + langevin(logits / 2) / 2; it is not sigmoid(logits).
 

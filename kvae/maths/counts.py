@@ -11,6 +11,7 @@ import math
 
 import tensorflow as tf
 
+from kvae.core.tensor_arguments import tensor_arguments
 from kvae.core.types import Tensor
 from kvae.maths.stable import softplus
 
@@ -50,6 +51,7 @@ def stirling_error(x: Tensor) -> Tensor:
     return tf.where(big, series, series + climb)
 
 
+@tensor_arguments
 def poisson_log_prob(x: Tensor, log_rate: Tensor) -> Tensor:
     """Computes the log-probability of a Poisson count.
 
@@ -72,6 +74,7 @@ def poisson_log_prob(x: Tensor, log_rate: Tensor) -> Tensor:
     return tf.where(zero, -tf.exp(log_rate), positive)
 
 
+@tensor_arguments
 def negative_binomial_log_prob(
     x: Tensor, log_mean: Tensor, total_count: Tensor
 ) -> Tensor:

@@ -7,12 +7,15 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.checks import check_size
+from kvae.core.tensor_arguments import tensor_arguments
 from kvae.core.types import Tensor
 from kvae.maths.stable import softplus
 
 _EDGES_AT_ONCE = 32  # numbers that the mean holds in memory per entry
 
 
+@tensor_arguments
 def discretized_logistic_log_prob(
     x: Tensor, loc: Tensor, scale: Tensor, low: float, high: float, levels: int
 ) -> Tensor:
@@ -41,7 +44,7 @@ def discretized_logistic_log_prob(
     Source: Salimans, Karpathy, Chen, Kingma 2017, arXiv:1701.05517, for the
         probabilities; the form is derived here.
     """
-    step = (high - low) / (levels - 1)
+    step = (high - low) / (check_size("levels", levels, 2) - 1)
     gap = x - loc
     below = -softplus(-(gap + 0.5 * step) / scale)  # log P(not above this level)
     above = -softplus((gap - 0.5 * step) / scale)  # log P(not below this level)
@@ -51,6 +54,7 @@ def discretized_logistic_log_prob(
     return tf.where(x < low + 0.5 * step, below, log_prob)
 
 
+@tensor_arguments
 def discretized_logistic_mean(
     loc: Tensor, scale: Tensor, low: float, high: float, levels: int
 ) -> Tensor:
@@ -70,7 +74,7 @@ def discretized_logistic_mean(
     Returns:
         mean: in the shape of loc, in [low, high].
     """
-    step = (high - low) / (levels - 1)
+    step = (high - low) / (check_size("levels", levels, 2) - 1)
     edges = low + step * (np.arange(1, levels) - 0.5)
     # Only two axes: phones broadcast few axes, and the caller may have many.
     flat_loc, flat_scale = tf.reshape(loc, (-1, 1)), tf.reshape(scale, (-1, 1))
@@ -81,6 +85,7 @@ def discretized_logistic_mean(
     return low + step * tf.reshape(total, tf.shape(loc))
 
 
+@tensor_arguments
 def discretized_logistic_mode(
     loc: Tensor, scale: Tensor, low: float, high: float, levels: int
 ) -> Tensor:

@@ -34,6 +34,8 @@ def flow_distribution(
     Returns:
         distribution: a `tfd.TransformedDistribution` with the batch of the base.
     """
+    if not isinstance(base, tfd.Distribution):
+        raise TypeError(f"base must be a tfd.Distribution; received {base!r}.")
     return _FlowDistribution(base, _Flow(forward, inverse, base.dtype), select)
 
 

@@ -6,6 +6,7 @@ import math
 
 import tensorflow as tf
 
+from kvae.core.tensor_arguments import tensor_arguments
 from kvae.core.types import Tensor
 
 _RATE = 0.2316419
@@ -18,6 +19,7 @@ _COEFFICIENTS = (
 )
 
 
+@tensor_arguments
 def normal_cdf(x: Tensor) -> Tensor:
     """Computes P(X <= x) for X of N(0, 1), to an absolute error below 1e-7.
 

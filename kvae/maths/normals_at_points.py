@@ -6,10 +6,12 @@ import math
 
 import tensorflow as tf
 
+from kvae.core.tensor_arguments import tensor_arguments
 from kvae.core.types import Tensor
 from kvae.maths.precision import float64_exists
 
 
+@tensor_arguments
 def normals_at_points(z: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
     """Computes the log-density of each of C diagonal normals at each point, in nats.
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from kvae.core.tensor_arguments import tensor_arguments
 from kvae.core.types import Tensor
 
 
+@tensor_arguments
 def softplus(x: Tensor) -> Tensor:
     """Computes log(1 + exp(x)) without overflow on any target.
 
@@ -27,6 +29,7 @@ def softplus(x: Tensor) -> Tensor:
     return positive + tf.math.log1p(tf.exp(-tf.abs(x)))
 
 
+@tensor_arguments
 def soft_lower_bound(x: Tensor, bound: float) -> Tensor:
     """Bends x so that it stays above a bound, with a gradient everywhere.
 

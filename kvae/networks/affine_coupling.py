@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.checks import check_size, check_sizes
 from kvae.core.types import Tensor
 
 
@@ -40,9 +41,9 @@ class AffineCoupling(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.dim = dim
+        self.dim = check_size("dim", dim, 2)
         self.move_odd = move_odd
-        self.units = tuple(units)
+        self.units = check_sizes("units", units, empty=True)
         self.activation = activation
         self.max_log_scale = max_log_scale
         self._moves = np.arange(dim) % 2 == int(move_odd)

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from kvae.core.checks import check_data_shape
 from kvae.networks.one_hot import OneHot
 from kvae.networks.unflatten import Unflatten
 
@@ -45,6 +46,8 @@ def condition_input(
         return label, OneHot(classes)(label)
     if shape is None:
         return None
+    if shape != ():  # of a number
+        shape = check_data_shape("a network", shape, "condition_shape")
     condition = keras.Input(tuple(shape), name="condition")
     hidden = condition
     if convolve and len(shape) in (2, 3):

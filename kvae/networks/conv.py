@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from kvae.core.checks import check_data_shape, check_layer, check_size, check_sizes
 from kvae.networks.condition import condition_input, join
 from kvae.networks.crop import Crop
 from kvae.networks.depth_to_space import DepthToSpace
@@ -45,6 +46,8 @@ def conv_encoder(
         ValueError: if `data_shape` is not that of an image, or `filters` is empty.
     """
     height, width, channels = _image_shape(data_shape, filters)
+    check_size("units", units)
+    check_layer("preprocess", preprocess)
     x = keras.Input(tuple(data_shape), name="x")
     hidden = x if preprocess is None else preprocess(x)
     if len(data_shape) == 2:
@@ -96,7 +99,9 @@ def conv_decoder(
     Raises:
         ValueError: if `data_shape` is not that of an image, or `filters` is empty.
     """
+    check_size("latent_dim", latent_dim)
     height, width, _ = _image_shape(data_shape, filters)
+    check_size("units", units)
     factor = 2 ** (len(filters) - 1)
     rows, columns = math.ceil(height / factor), math.ceil(width / factor)
     z = keras.Input((latent_dim,), name="z")
@@ -126,15 +131,12 @@ def _convolution(channels: int, size: int, activation: Any) -> Any:
 def _image_shape(
     data_shape: tuple[int, ...], filters: tuple[int, ...]
 ) -> tuple[int, int, int]:
-    if len(data_shape) not in (2, 3) or min(data_shape) < 1:
+    data_shape = check_data_shape("a convolutional network", data_shape)
+    if len(data_shape) not in (2, 3):
         raise ValueError(
             "a convolutional network expects data_shape (H, W) or (H, W, C); received "
-            f"{tuple(data_shape)}. Use networks.mlp for vectors."
+            f"{data_shape}. Use networks.mlp for vectors."
         )
-    if not filters:
-        raise ValueError(
-            "a convolutional network expects at least one entry in filters; received "
-            "filters=(). Try filters=(32, 64)."
-        )
+    check_sizes("filters", filters, "Try (32, 64).")
     height, width, *channels = data_shape
     return height, width, channels[0] if channels else 1

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from kvae.core.checks import check_size
 from kvae.core.types import Tensor
 
 
@@ -21,8 +22,8 @@ class Crop(keras.layers.Layer):
 
     def __init__(self, height: int, width: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.height = height
-        self.width = width
+        self.height = check_size("height", height)
+        self.width = check_size("width", width)
 
     def call(self, x: Tensor) -> Tensor:
         """Cuts (B, H, W, C) to (B, height, width, C)."""

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.core.checks import MOST_LAYERS, check_size
 from kvae.core.types import Tensor
 
 
@@ -26,7 +27,7 @@ class DepthToSpace(keras.layers.Layer):
 
     def __init__(self, rate: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.rate = rate
+        self.rate = check_size("rate", rate, most=MOST_LAYERS)
 
     def call(self, x: Tensor) -> Tensor:
         """Returns x as (B, H*r, W*r, C)."""

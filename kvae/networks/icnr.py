@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from kvae.core.checks import MOST_LAYERS, check_size
 from kvae.core.types import Tensor
 
 
@@ -27,7 +28,7 @@ class ICNR(keras.initializers.Initializer):
     """
 
     def __init__(self, rate: int, base: Any = "lecun_normal") -> None:
-        self.rate = rate
+        self.rate = check_size("rate", rate, most=MOST_LAYERS)
         self.base = keras.initializers.get(base)
 
     def __call__(self, shape: tuple[int, ...], dtype: Any = None, **_: Any) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.core.checks import MOST_LAYERS, check_size, check_sizes
 from kvae.core.types import Tensor
 from kvae.networks.masked_dense import MaskedDense
 
@@ -47,14 +48,10 @@ class MADE(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not units:
-            raise ValueError(
-                "MADE expects at least one hidden layer; received units=(). "
-                "Try units=(64, 64)."
-            )
-        self.dim = dim
-        self.units = tuple(units)
-        self.num_outputs = num_outputs
+        self.dim = check_size("dim", dim)
+        self.units = check_sizes("units", units, "Try (64, 64).")
+        self.num_outputs = check_size("num_outputs", num_outputs, most=MOST_LAYERS)
+        check_size("context_dim", context_dim, 0)
         self.context_dim = context_dim
         self.activation = activation
         self.output_gain = output_gain

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.checks import is_integer
 from kvae.core.types import Tensor
 
 
@@ -36,8 +37,8 @@ class MaskedDense(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.in_degrees = tuple(in_degrees)
-        self.out_degrees = tuple(out_degrees)
+        self.in_degrees = _degrees("in_degrees", in_degrees)
+        self.out_degrees = _degrees("out_degrees", out_degrees)
         self.strict = strict
         self.gain = gain
         compare = np.less if strict else np.less_equal
@@ -66,3 +67,12 @@ class MaskedDense(keras.layers.Layer):
             "strict": self.strict,
             "gain": self.gain,
         }
+
+
+def _degrees(name: str, value: Any) -> tuple[int, ...]:
+    degrees = value if isinstance(value, (tuple, list)) else ()
+    if not degrees or not all(is_integer(n) and abs(n) < 2**31 for n in degrees):
+        raise ValueError(
+            f"{name} must be a tuple of integers, one per entry; received {value!r}."
+        )
+    return tuple(int(degree) for degree in degrees)

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from kvae.core.checks import check_data_shape, check_layer, check_sizes
 from kvae.networks.condition import condition_input, join
 from kvae.networks.unflatten import Unflatten
 
@@ -41,13 +42,11 @@ def mlp(
     Raises:
         ValueError: if `units` is empty or `role` is unknown.
     """
-    if not units:
-        raise ValueError(
-            "mlp expects at least one hidden layer; received units=(). "
-            "Try units=(256,)."
-        )
+    input_shape = check_data_shape("mlp", input_shape, "input_shape")
+    units = check_sizes("units", units)
+    check_layer("preprocess", preprocess)
     name = main_name(role)
-    main = keras.Input(tuple(input_shape), name=name)
+    main = keras.Input(input_shape, name=name)
     hidden = main if preprocess is None else preprocess(main)
     if len(input_shape) > 1:
         hidden = Unflatten((math.prod(input_shape),))(hidden)

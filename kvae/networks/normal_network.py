@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from kvae.core.checks import check_size, check_sizes
 from kvae.core.types import Tensor
 from kvae.maths import maths_dtype, softplus
 
@@ -37,8 +38,8 @@ class NormalNetwork(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.dim = dim
-        self.units = tuple(units)
+        self.dim = check_size("dim", dim)
+        self.units = check_sizes("units", units, empty=True)
         self.activation = activation
         self.min_scale = min_scale
         options = {"dtype": self.dtype_policy}

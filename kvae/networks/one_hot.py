@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.checks import check_size, is_integer
 from kvae.core.types import Tensor
 
 
@@ -32,10 +33,14 @@ class OneHot(keras.layers.Layer):
     def __init__(self, classes: int | tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.classes = classes
-        if isinstance(classes, (int, np.integer)):
-            self.labels = tuple(range(classes))
-        else:
+        if isinstance(classes, np.ndarray):
+            classes = classes.tolist()
+        if is_integer(classes) and classes > 0:
+            self.labels = tuple(range(check_size("classes", classes)))
+        elif isinstance(classes, (tuple, list)) and all(map(is_integer, classes)):
             self.labels = tuple(map(int, classes))
+        else:
+            self.labels = ()
         if any(abs(label) >= 2**31 for label in self.labels):
             raise ValueError(
                 "OneHot expects labels of less than 2**31; received "
@@ -66,6 +71,6 @@ class OneHot(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        number = isinstance(self.classes, (int, np.integer))
+        number = is_integer(self.classes)
         classes = len(self.labels) if number else list(self.labels)
         return {**super().get_config(), "classes": classes}

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kvae.core.checks import is_integer
+from kvae.core.checks import check_data_shape, check_sizes
 from kvae.networks.unflatten import Unflatten
 
 
@@ -43,8 +43,8 @@ def patch_discriminator(
     Source: patches of Isola et al. 2017, arXiv:1611.07004, section 3.2.2; spectral
         normalization of Miyato et al. 2018, arXiv:1802.05957, algorithm 1.
     """
-    shape = tuple(data_shape)
-    if len(shape) not in (2, 3) or not all(is_integer(n) and n > 0 for n in shape):
+    shape = check_data_shape("a patch discriminator", data_shape)
+    if len(shape) not in (2, 3):
         raise ValueError(
             "a patch discriminator expects data_shape (H, W) or (H, W, C); received "
             f"{shape}. Use networks.mlp for vectors."
@@ -53,11 +53,7 @@ def patch_discriminator(
         side = math.sqrt(shape[0] * shape[1])
         halvings = min(4, max(1, round(math.log2(side / 8))))
         filters = tuple(min(256, 32 * 2**level) for level in range(halvings))
-    if not filters or not all(is_integer(n) and n > 0 for n in filters):
-        raise ValueError(
-            "filters must hold a positive integer for each halving, such as (32, 64); "
-            f"received {filters!r}."
-        )
+    filters = check_sizes("filters", filters, "Try (32, 64).")
     x = keras.Input(shape, name="x")
     hidden = Unflatten((*shape, 1))(x) if len(shape) == 2 else x
     for count in filters:

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from kvae.core.checks import check_data_shape, check_sizes
 from kvae.core.types import Tensor
 from kvae.networks.unflatten import Unflatten
 
@@ -42,8 +43,8 @@ class Projection(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.data_shape = tuple(data_shape)
-        self.per_entry = tuple(per_entry)
+        self.data_shape = check_data_shape("Projection", data_shape)
+        self.per_entry = check_sizes("per_entry", per_entry, "Try (2,).", empty=True)
         self.bias_initializer = bias_initializer
         self._linear: Any = None
         self._rows: Any = None  # what the dense map is applied to

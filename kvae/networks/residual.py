@@ -8,7 +8,15 @@ from typing import Any
 
 import keras
 
-from kvae.core.checks import is_integer
+from kvae.core.checks import (
+    MOST_LAYERS,
+    check_data_shape,
+    check_latent_shape,
+    check_layer,
+    check_size,
+    check_sizes,
+    is_integer,
+)
 from kvae.networks.condition import condition_input
 from kvae.networks.crop import Crop
 from kvae.networks.depth_to_space import DepthToSpace
@@ -75,6 +83,7 @@ def residual_encoder(
         with the last convolution started small as in Child 2020, arXiv:2011.10650.
     """
     plan = _Plan.of(data_shape, latent_shape, widths, blocks, attention)
+    check_layer("preprocess", preprocess)
     x = keras.Input(tuple(data_shape), name="x")
     inputs: Any = x
     given = _condition(condition_shape, classes, activation)
@@ -128,8 +137,7 @@ def residual_decoder(
             it.
     """
     plan = _Plan.of(data_shape, latent_shape, widths, blocks, attention)
-    if not is_integer(features) or features < 1:
-        raise ValueError(f"features must be a positive integer; received {features!r}.")
+    check_size("features", features)
     z = keras.Input(plan.latent_shape, name="z")
     hidden = z
     if not plan.is_map:
@@ -190,18 +198,16 @@ class _Plan:
         blocks: int | tuple[int, ...] | None,
         attention: bool,
     ) -> _Plan:
-        shape = tuple(data_shape)
-        if len(shape) not in (2, 3) or not all(_positive(n) for n in shape):
+        shape = check_data_shape("a residual network", data_shape)
+        if len(shape) not in (2, 3):
             raise ValueError(
                 "a residual network expects data_shape (H, W) or (H, W, C); received "
                 f"{shape}. Use networks.mlp for vectors."
             )
-        if widths is not None and not (widths and all(map(_positive, widths))):
-            raise ValueError(
-                "widths must hold a positive integer for each level, of the largest map "
-                f"first, such as (32, 64); received {widths!r}."
-            )
-        sizes = [(int(shape[0]), int(shape[1]))]
+        if widths is not None:
+            advice = "The largest map is the first, for example (32, 64)."
+            widths = check_sizes("widths", widths, advice)
+        sizes = [(shape[0], shape[1])]
         while len(sizes) == 1 or sizes[-1] != (1, 1):
             sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
         latent = _latent_shape(latent_shape)
@@ -229,16 +235,11 @@ class _Plan:
         )
 
 
-def _positive(value: Any) -> bool:
-    return is_integer(value) and value > 0
-
-
 def _latent_shape(latent_shape: int | tuple[int, ...] | None) -> tuple[int, ...] | None:
     if latent_shape is None:
         return None
-    given: Any = latent_shape
-    shape = tuple(given) if isinstance(given, (tuple, list)) else (given,)
-    if len(shape) not in (1, 3) or not all(map(_positive, shape)):
+    shape = check_latent_shape("a residual network", latent_shape)
+    if len(shape) not in (1, 3):
         raise ValueError(
             "latent_shape must be D or (D,) for a vector, or (h, w, c) for a map; "
             f"received {latent_shape!r}."
@@ -293,7 +294,9 @@ def _width(level: int, side: float) -> int:
 
 def _check_blocks(blocks: int | tuple[int, ...], count: int) -> tuple[int, ...]:
     each: Any = blocks if isinstance(blocks, (tuple, list)) else (blocks,) * count
-    if len(each) != count or not all(is_integer(n) and n >= 0 for n in each):
+    if len(each) != count or not all(
+        is_integer(n) and 0 <= n <= MOST_LAYERS for n in each
+    ):
         raise ValueError(
             f"blocks must be a number of residual blocks, or one number for each of the "
             f"{count} levels; received {blocks!r}."

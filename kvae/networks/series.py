@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from kvae.core.checks import check_data_shape, check_layer, check_size, check_sizes
 from kvae.networks.condition import condition_input, join
 from kvae.networks.crop import Crop
 from kvae.networks.unflatten import Unflatten
@@ -42,6 +43,8 @@ def series_encoder(
         ValueError: if `data_shape` is not that of a series, or `filters` is empty.
     """
     steps, features = _series_shape(data_shape, filters)
+    check_size("units", units)
+    check_layer("preprocess", preprocess)
     x = keras.Input(tuple(data_shape), name="x")
     hidden = x if preprocess is None else preprocess(x)
     hidden = Unflatten((steps, 1, features))(hidden)
@@ -88,7 +91,9 @@ def series_decoder(
     Raises:
         ValueError: if `data_shape` is not that of a series, or `filters` is empty.
     """
+    check_size("latent_dim", latent_dim)
     steps, _ = _series_shape(data_shape, filters)
+    check_size("units", units)
     factor = 2 ** (len(filters) - 1)
     rows = math.ceil(steps / factor)
     z = keras.Input((latent_dim,), name="z")
@@ -125,15 +130,12 @@ def _convolution(channels: int, size: int, activation: Any, stride: int = 1) -> 
 def _series_shape(
     data_shape: tuple[int, ...], filters: tuple[int, ...]
 ) -> tuple[int, int]:
-    if len(data_shape) not in (1, 2) or min(data_shape) < 1:
+    data_shape = check_data_shape("a network for series", data_shape)
+    if len(data_shape) not in (1, 2):
         raise ValueError(
             "a network for series expects data_shape (T, F) or (T,); received "
-            f"{tuple(data_shape)}. Use networks.conv_encoder and conv_decoder for images."
+            f"{data_shape}. Use networks.conv_encoder and conv_decoder for images."
         )
-    if not filters:
-        raise ValueError(
-            "a network for series expects at least one entry in filters; received "
-            "filters=(). Try filters=(32, 64)."
-        )
+    check_sizes("filters", filters, "Try (32, 64).")
     steps, *features = data_shape
     return steps, features[0] if features else 1

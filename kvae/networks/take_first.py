@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from kvae.core.checks import check_size
 from kvae.core.types import Tensor
 
 
@@ -23,7 +24,7 @@ class TakeFirst(keras.layers.Layer):
 
     def __init__(self, count: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.count = count
+        self.count = check_size("count", count)
 
     def call(self, x: Tensor) -> Tensor:
         """Cuts (B, D) to (B, count)."""

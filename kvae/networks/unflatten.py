@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.core.checks import check_data_shape
 from kvae.core.types import Tensor
 
 
@@ -25,7 +26,7 @@ class Unflatten(keras.layers.Layer):
 
     def __init__(self, shape: tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.shape = tuple(shape)
+        self.shape = check_data_shape("Unflatten", shape, "shape")
 
     def call(self, x: Tensor) -> Tensor:
         """Returns x as (B, *shape)."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from kvae.core.checks import check_data_shape, check_layer, check_size, check_sizes
 from kvae.networks.conv import conv_decoder
 from kvae.networks.mlp import mlp
 from kvae.networks.unflatten import Unflatten
@@ -32,6 +33,8 @@ def masked_encoder(
     Returns:
         network: a functional Keras model of a dict of "x" and "mask" to (B, units[-1]).
     """
+    data_shape = check_data_shape("masked_encoder", data_shape)
+    check_layer("preprocess", preprocess)
     x = keras.Input(tuple(data_shape), name="x")
     mask = keras.Input(tuple(data_shape), name="mask")
     prepared = x if preprocess is None else preprocess(x)
@@ -61,6 +64,8 @@ def visible_encoder(
         network: a functional Keras model of a dict of "x" and "condition" to
             (B, units[-1]).
     """
+    data_shape = check_data_shape("visible_encoder", data_shape)
+    _check_visible("visible_encoder", data_shape, condition_shape)
     x = keras.Input(tuple(data_shape), name="x")
     condition = keras.Input(tuple(condition_shape), name="condition")
     seen = keras.layers.Concatenate()([_channels(x), condition])
@@ -94,6 +99,11 @@ def visible_decoder(
     Returns:
         network: a functional Keras model of a dict of "z" and "condition".
     """
+    check_size("latent_dim", latent_dim)
+    data_shape = check_data_shape("visible_decoder", data_shape)
+    _check_visible("visible_decoder", data_shape, condition_shape)
+    filters = check_sizes("filters", filters, "Try (32, 16, 8).")
+    units = check_sizes("units", units)
     z = keras.Input((latent_dim,), name="z")
     condition = keras.Input(tuple(condition_shape), name="condition")
     inputs = {"z": z, "condition": condition}
@@ -130,11 +140,26 @@ def visible_network(
     Returns:
         network: a functional Keras model from (B, *condition_shape) to (B, units[-1]).
     """
+    condition_shape = check_data_shape(
+        "visible_network", condition_shape, "condition_shape"
+    )
     if len(condition_shape) == 1:
         return mlp(condition_shape, units, activation)
     condition = keras.Input(tuple(condition_shape))
     features = _body(condition, filters, units, activation)
     return keras.Model(condition, features, name="prior")
+
+
+def _check_visible(
+    owner: str, data_shape: tuple[int, ...], condition_shape: Any
+) -> None:
+    given = check_data_shape(owner, condition_shape, "condition_shape")
+    places = data_shape if len(data_shape) == 2 else data_shape[:-1]
+    if given[:-1] != places:
+        raise ValueError(
+            f"{owner} of data_shape={data_shape} expects the condition_shape that "
+            f"kvae.masks.visible_shape returns for it; received {condition_shape!r}."
+        )
 
 
 def _channels(image: Any) -> Any:
@@ -147,8 +172,9 @@ def _channels(image: Any) -> Any:
 def _body(
     hidden: Any, filters: tuple[int, ...], units: tuple[int, ...], activation: Any
 ) -> Any:
+    units = check_sizes("units", units)
     if len(hidden.shape) > 2:
-        for count in filters:
+        for count in check_sizes("filters", filters, "Try (32, 64).", empty=True):
             layer = keras.layers.Conv2D(count, 4, 2, "same", activation=activation)
             hidden = layer(hidden)
         hidden = keras.layers.Flatten()(hidden)

@@ -15,6 +15,7 @@ import statistics
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.tensor_arguments import tensor_arguments
 from kvae.core.types import Tensor
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -33,6 +34,7 @@ def _rotate_left(x: Tensor, bits: int) -> Tensor:
     return x * factor + tf.bitcast(low, tf.int32)
 
 
+@tensor_arguments
 def threefry2x32(
     key: tuple[Tensor, Tensor], counter: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor]:
@@ -84,6 +86,7 @@ def _quantiles() -> np.ndarray:
     return np.rint(means / means.std() * scale).astype(np.int32)
 
 
+@tensor_arguments
 def counter_normal(
     key: Tensor,
     example: Tensor,

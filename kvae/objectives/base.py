@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kvae.core.inputs import Inputs
 from kvae.core.part import Part
+from kvae.core.tensor_arguments import tensor_arguments
 from kvae.core.types import Draw, LossParts, Tensor
 from kvae.noise import Noise
 
@@ -98,6 +99,7 @@ class Objective(Part):
         )
 
 
+@tensor_arguments
 def batch_mean(
     values: Tensor, sample_weight: Tensor | None = None, count: Tensor | None = None
 ) -> Tensor:
@@ -126,6 +128,7 @@ def batch_mean(
     return tf.reduce_sum(total) / tf.maximum(tf.cast(count, values.dtype), 1.0)
 
 
+@tensor_arguments
 def global_count(values: Tensor) -> Tensor:
     """Counts the examples of a batch on all replicas: scalar float32 from (B, ...)."""
     count = tf.cast(tf.shape(values)[0], tf.float32)

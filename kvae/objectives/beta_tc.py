@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.core.checks import is_count
+from kvae.core.checks import is_count, is_number
 from kvae.core.inputs import Inputs
 from kvae.core.types import Draw, LossParts, Tensor
 from kvae.noise import Noise
@@ -68,7 +67,7 @@ class BetaTC(Objective):
                 f"least 2; received {dataset_size!r}. Pass len(x_train)."
             )
         for name, value in (("alpha", alpha), ("gamma", gamma)):
-            if not 0 <= value < math.inf:
+            if not (is_number(value) and value >= 0):
                 raise ValueError(
                     f"BetaTC expects {name} to be finite and >= 0; received {value!r}."
                 )

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.core.checks import is_count
+from kvae.core.checks import check_size
 from kvae.core.inputs import Inputs
 from kvae.core.types import Draw, LossParts, Tensor
 from kvae.noise import Noise
@@ -59,11 +59,7 @@ class ELBO(Objective):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not is_count(num_samples):
-            raise ValueError(
-                "ELBO expects num_samples to be a positive integer; received "
-                f"{num_samples!r}."
-            )
+        check_size("num_samples", num_samples)
         if kl not in ("exact", "sampled", None):
             raise ValueError(
                 f'ELBO expects kl to be "exact", "sampled", or None; received {kl!r}.'

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.checks import is_number
 from kvae.core.inputs import Inputs
 from kvae.core.types import Draw, LossParts, Tensor
 from kvae.noise import Noise
@@ -54,7 +54,7 @@ class FreeBits(Wrapper):
     ) -> None:
         super().__init__(objective, **kwargs)
         check_elbo(self)
-        if not 0 <= floor < math.inf:
+        if not (is_number(floor) and floor >= 0):
             raise ValueError(
                 f"FreeBits expects a finite floor >= 0, in nats; received {floor!r}."
             )

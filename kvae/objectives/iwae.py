@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.core.checks import is_count
+from kvae.core.checks import check_size, is_number
 from kvae.core.inputs import Inputs
 from kvae.core.types import LossParts, Params, Sampler, Tensor
 from kvae.noise import Noise
@@ -67,15 +67,12 @@ class IWAE(Objective):
     ) -> None:
         super().__init__(**kwargs)
         for name, value in (("num_samples", num_samples), ("groups", groups)):
-            if not is_count(value):
-                raise ValueError(
-                    f"IWAE expects {name} to be a positive integer; received {value!r}."
-                )
+            check_size(name, value)
         if gradient not in _GRADIENTS:
             raise ValueError(
                 f"IWAE expects gradient to be one of {_GRADIENTS}; received {gradient!r}."
             )
-        if not 0 <= elbo_weight <= 1:
+        if not (is_number(elbo_weight) and 0 <= elbo_weight <= 1):
             raise ValueError(
                 f"IWAE expects elbo_weight in [0, 1]; received {elbo_weight!r}."
             )

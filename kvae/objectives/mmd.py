@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.core.checks import is_number
 from kvae.core.inputs import Inputs
 from kvae.core.types import LossParts, Tensor
 from kvae.noise import Noise
@@ -62,7 +63,8 @@ class MMD(Wrapper):
             raise ValueError(
                 f"MMD expects kernel to be one of {_KERNELS}; received {kernel!r}."
             )
-        if not scales or not all(scale > 0 for scale in scales):
+        given = scales if isinstance(scales, (tuple, list)) else ()
+        if not given or not all(is_number(scale) and scale > 0 for scale in given):
             raise ValueError(
                 f"MMD expects scales to be positive numbers; received {scales!r}."
             )

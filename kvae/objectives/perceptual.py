@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from kvae.core.checks import is_number
 from kvae.core.inputs import Inputs
 from kvae.core.types import LossParts, Tensor
 from kvae.noise import Noise
@@ -67,7 +67,7 @@ class Perceptual(Wrapper):
                 f"received {feature_model!r}. You can take it from a classifier: "
                 "keras.Model(net.input, net.get_layer(name).output)."
             )
-        if not 0 <= data_weight < math.inf:
+        if not (is_number(data_weight) and data_weight >= 0):
             raise ValueError(
                 "Perceptual expects data_weight to be finite and >= 0; received "
                 f"{data_weight!r}."

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.checks import is_number
 from kvae.core.inputs import Inputs
 from kvae.core.types import Draw, LossParts, Params, Tensor
 from kvae.noise import Noise
@@ -66,7 +67,7 @@ class RAE(Objective):
                 f"RAE expects regularizer to be one of {_REGULARIZERS}; received "
                 f"{regularizer!r}."
             )
-        if not 0 <= regularizer_weight < math.inf:
+        if not (is_number(regularizer_weight) and regularizer_weight >= 0):
             raise ValueError(
                 "RAE expects regularizer_weight to be finite and >= 0; received "
                 f"{regularizer_weight!r}."

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.checks import is_number
 from kvae.core.types import Params, Tensor
 from kvae.maths import flow_distribution, softplus
 from kvae.posteriors.base import Posterior
@@ -40,7 +41,7 @@ class FlowPosterior(Posterior):
         self, latent_dim: int | tuple[int, ...], min_scale: float = 1e-4, **kwargs: Any
     ) -> None:
         super().__init__(latent_dim, **kwargs)
-        if not min_scale > 0:
+        if not (is_number(min_scale) and min_scale > 0):
             raise ValueError(
                 f"{type(self).__name__} expects min_scale > 0; received {min_scale!r}. "
                 "Leave it at 1e-4 unless learned scales reach it."

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.checks import check_square, is_number
 from kvae.core.types import Params, Tensor
 from kvae.maths import softplus
 from kvae.maths.triangular import diagonal, diagonal_part, strictly_lower
@@ -46,7 +47,8 @@ class FullNormal(Posterior):
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, **kwargs)
-        if not min_scale > 0:
+        check_square("FullNormal", self.latent_dim)
+        if not (is_number(min_scale) and min_scale > 0):
             raise ValueError(
                 f"FullNormal expects min_scale > 0; received {min_scale!r}. "
                 "Leave it at 1e-4 unless learned scales reach it."

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.core.checks import is_count
+from kvae.core.checks import MOST_LAYERS, check_size, check_sizes
 from kvae.core.types import Params, Tensor
 from kvae.maths import softplus
 from kvae.maths.triangular_solve import solve_in_order
@@ -55,14 +55,9 @@ class InverseAutoregressiveFlow(FlowPosterior):
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, min_scale, **kwargs)
-        for name, value in (("num_steps", num_steps), ("context_dim", context_dim)):
-            if not is_count(value):
-                raise ValueError(
-                    f"InverseAutoregressiveFlow expects {name} to be a positive integer; "
-                    f"received {value!r}. Without a flow, use DiagonalNormal."
-                )
-        self.num_steps = num_steps
-        self.units = tuple(units)
+        self.num_steps = check_size("num_steps", num_steps, most=MOST_LAYERS)
+        check_size("context_dim", context_dim)
+        self.units = check_sizes("units", units)
         self.context_dim = context_dim
         self.forget_bias = forget_bias
         self._context = self.head("context", context_dim, activation="elu")

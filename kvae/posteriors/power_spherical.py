@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.checks import is_number
 from kvae.core.types import Params, Tensor
 from kvae.maths import softplus
 from kvae.posteriors.base import Posterior
@@ -53,7 +54,7 @@ class PowerSpherical(Posterior):
                 f"PowerSpherical expects latent_dim of at least 2; received {latent_dim}: "
                 "a sphere in one dimension is two points."
             )
-        if not min_concentration >= 0:
+        if not (is_number(min_concentration) and min_concentration >= 0):
             raise ValueError(
                 "PowerSpherical expects min_concentration >= 0; received "
                 f"{min_concentration!r}."

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.core.checks import is_count
+from kvae.core.checks import MOST_LAYERS, check_size, check_square
 from kvae.core.types import Params, Tensor
 from kvae.maths.sylvester import (
     householder_product,
@@ -56,16 +56,9 @@ class SylvesterFlow(FlowPosterior):
     ) -> None:
         super().__init__(latent_dim, min_scale, **kwargs)
         latent_dim = self.latent_dim
-        if not is_count(num_steps):
-            raise ValueError(
-                f"SylvesterFlow expects num_steps to be a positive integer; received "
-                f"{num_steps!r}. Without a flow, use DiagonalNormal."
-            )
-        if not is_count(num_reflections, 0):
-            raise ValueError(
-                "SylvesterFlow expects num_reflections to be an integer of at least 0; "
-                f"received {num_reflections!r}. The default is 4."
-            )
+        check_size("num_steps", num_steps, most=MOST_LAYERS)
+        check_size("num_reflections", num_reflections, 0, MOST_LAYERS)
+        check_square("SylvesterFlow", latent_dim)
         self.num_steps = num_steps
         self.num_reflections = num_reflections
         sizes = {"bias": latent_dim, "r_diagonal": latent_dim, "s_diagonal": latent_dim}

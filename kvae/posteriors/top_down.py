@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from kvae.core.checks import check_sizes
 from kvae.core.types import Draw, Params, Tensor
 from kvae.maths import softplus
 from kvae.networks.levels import check_levels
@@ -58,7 +59,7 @@ class TopDown(FlowPosterior):
         dims = check_levels(type(self).__name__, latent_dims)
         super().__init__(sum(dims), min_scale, **kwargs)
         self.latent_dims = dims
-        self.units = tuple(units)
+        self.units = check_sizes("units", units)
         self.activation = activation
         self._prior: Any = None
         del self._loc, self._raw_scale  # one pair per level instead

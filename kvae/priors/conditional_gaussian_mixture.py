@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kvae.core.checks import is_count
+from kvae.core.checks import check_size
 from kvae.core.types import Params, Tensor
 from kvae.maths import choose_component, softplus
 from kvae.networks import OneHot
@@ -53,11 +53,7 @@ class ConditionalGaussianMixture(ConditionalPrior):
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, network, min_scale, **kwargs)
-        if not is_count(num_components):
-            raise ValueError(
-                "ConditionalGaussianMixture expects num_components to be a positive "
-                f"integer; received {num_components!r}. Try 5 to 50."
-            )
+        check_size("num_components", num_components)
         self.num_components = num_components
         self.spread = spread
         places = num_components * self.latent_dim

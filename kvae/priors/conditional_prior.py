@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from kvae.core.checks import is_number
 from kvae.core.types import Tensor
 from kvae.priors.base import Prior
 
@@ -40,7 +41,7 @@ class ConditionalPrior(Prior):
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, **kwargs)
-        if not min_scale > 0:
+        if not (is_number(min_scale) and min_scale > 0):
             raise ValueError(
                 f"{type(self).__name__} expects min_scale > 0; received {min_scale!r}."
             )

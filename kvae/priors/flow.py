@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.core.checks import is_count
+from kvae.core.checks import MOST_LAYERS, check_size, check_sizes
 from kvae.core.types import Params, Tensor
 from kvae.maths import flow_distribution
 from kvae.priors.base import Prior
@@ -43,13 +43,8 @@ class FlowPrior(Prior):
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, **kwargs)
-        if not is_count(num_steps):
-            raise ValueError(
-                f"{type(self).__name__} expects num_steps to be a positive integer; "
-                f"received {num_steps!r}. Without a flow, use StandardNormal."
-            )
-        self.num_steps = num_steps
-        self.units = tuple(units)
+        self.num_steps = check_size("num_steps", num_steps, most=MOST_LAYERS)
+        self.units = check_sizes("units", units)
         self.built = True
 
     @abc.abstractmethod

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.core.checks import check_latent_shape, is_count
+from kvae.core.checks import MOST_LAYERS, check_latent_shape, check_size
 from kvae.core.types import Params, Tensor
 from kvae.networks.velocity_network import VelocityNetwork
 from kvae.networks.velocity_unet import VelocityUNet
@@ -63,12 +63,9 @@ class FlowMatching(FlowPrior):
         usual = (256, 3) if len(shape) == 1 else (64, 1)
         width = usual[0] if width is None else width
         num_blocks = usual[1] if num_blocks is None else num_blocks
+        check_size("num_blocks", num_blocks, most=MOST_LAYERS)
         super().__init__(latent_dim, num_steps, (width,) * num_blocks, **kwargs)
-        if not is_count(density_steps):
-            raise ValueError(
-                "FlowMatching expects density_steps to be a positive integer; received "
-                f"{density_steps!r}."
-            )
+        check_size("density_steps", density_steps)
         self.latent_shape = shape
         self.width = width
         self.num_blocks = num_blocks

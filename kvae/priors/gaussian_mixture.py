@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.core.checks import is_count
+from kvae.core.checks import check_size, is_number
 from kvae.core.types import Params, Tensor
 from kvae.maths import choose_component, normals_at_points, softplus
 from kvae.priors.base import Prior
@@ -47,12 +47,8 @@ class GaussianMixture(Prior):
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, **kwargs)
-        if not is_count(num_components):
-            raise ValueError(
-                "GaussianMixture expects num_components to be a positive integer; received "
-                f"{num_components!r}. Try 10 to 500."
-            )
-        if not min_scale > 0:
+        check_size("num_components", num_components)
+        if not (is_number(min_scale) and min_scale > 0):
             raise ValueError(
                 f"GaussianMixture expects min_scale > 0; received {min_scale!r}."
             )

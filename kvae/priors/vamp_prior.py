@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.core.checks import is_count
+from kvae.core.checks import check_data_shape, check_size
 from kvae.core.inputs import Inputs
 from kvae.core.types import Params, Tensor
 from kvae.maths import choose_component
@@ -63,12 +63,8 @@ class VampPrior(Prior):
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim, **kwargs)
-        if not is_count(num_components):
-            raise ValueError(
-                "VampPrior expects num_components to be a positive integer; received "
-                f"{num_components!r}. The paper uses 500."
-            )
-        self.data_shape = tuple(data_shape)
+        check_size("num_components", num_components)
+        self.data_shape = check_data_shape("VampPrior", data_shape)
         self.num_components = num_components
         self.bounds = _checked(bounds)
         self._bounds_follow_data = self.bounds == "data"

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.core.checks import is_count
+from kvae.core.checks import is_count, is_number
 from kvae.core.types import Tensor
 
 
@@ -49,7 +49,7 @@ class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
                 f"Cyclical expects steps to be an integer of at least cycles={cycles}; "
                 f"received {steps!r}. Pass the steps of the whole run."
             )
-        if not 0 < ramp <= 1:
+        if not (is_number(ramp) and 0 < ramp <= 1):
             raise ValueError(f"Cyclical expects 0 < ramp <= 1; received {ramp!r}.")
         self.steps = steps
         self.cycles = cycles

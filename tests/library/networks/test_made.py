@@ -67,5 +67,5 @@ def test_config_round_trip():
 
 
 def test_a_network_without_hidden_layers_is_refused():
-    with pytest.raises(ValueError, match=r"received units=\(\)"):
+    with pytest.raises(ValueError, match=r"units must be a tuple .* received \(\)"):
         MADE(3, ())

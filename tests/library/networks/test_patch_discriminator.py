@@ -76,8 +76,8 @@ def test_a_picture_is_judged_alone():
     [
         (((12,),), r"expects data_shape .*received \(12,\)\. Use networks.mlp"),
         (((8, 8, 0),), "expects data_shape"),
-        (((8, 8, 1), ()), "filters must hold a positive integer for each halving"),
-        (((8, 8, 1), (4, 2.5)), "filters must hold a positive integer"),
+        (((8, 8, 1), ()), "filters must be a tuple of integers from 1 to 1048576"),
+        (((8, 8, 1), (4, 2.5)), "filters must be a tuple of integers"),
     ],
 )
 def test_wrong_sizes_are_refused(arguments, message):

@@ -173,16 +173,19 @@ def test_a_saved_network_gives_the_same_features(tmp_path):
             lambda: residual_decoder((4, 4), (8, 8, 3)),
             r"latent_shape must be D or \(D,\)",
         ),
-        (lambda: residual_decoder(0, (8, 8, 3)), "latent_shape must be D"),
+        (
+            lambda: residual_decoder(0, (8, 8, 3)),
+            "expects latent_dim to be a positive",
+        ),
         (
             lambda: residual_encoder((64, 64, 3), (16, 16, 4), (8, 8, 8)),
             "2 halvings of 64x64 away, so widths must hold 2 numbers",
         ),
         (lambda: residual_encoder((8, 8, 3), None, (4,) * 4), "can be halved 3 times"),
-        (lambda: residual_encoder((8, 8, 3), None, ()), "widths must hold a positive"),
+        (lambda: residual_encoder((8, 8, 3), None, ()), "widths must be a tuple"),
         (
             lambda: residual_encoder((8, 8, 3), None, (4, 0)),
-            "widths must hold a positive",
+            "widths must be a tuple",
         ),
         (lambda: residual_encoder((8, 8), None, (4, 4), (1,)), "each of the 2 levels"),
         (lambda: residual_encoder((8, 8), None, (4, 4), -1), "blocks must be"),
@@ -192,7 +195,7 @@ def test_a_saved_network_gives_the_same_features(tmp_path):
         ),
         (
             lambda: residual_decoder(2, (8, 8), features=0),
-            "features must be a positive",
+            "features must be an integer from 1",
         ),
         (
             lambda: residual_decoder(2, (8, 8), classes=2, condition_shape=(3,)),

@@ -87,10 +87,13 @@ def test_networks_with_a_condition_use_it():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: mlp((4,), ()), "at least one hidden layer"),
+        (lambda: mlp((4,), ()), "units must be a tuple of integers from 1"),
         (lambda: mlp((4,), role="both"), 'role must be "encoder" or "decoder"'),
         (lambda: conv_encoder((4,)), "Use networks.mlp for vectors"),
-        (lambda: conv_encoder((8, 8, 1), ()), "at least one entry in filters"),
+        (
+            lambda: conv_encoder((8, 8, 1), ()),
+            "filters must be a tuple of integers from 1",
+        ),
         (lambda: conv_decoder(2, (0, 8, 1)), "expects data_shape"),
     ],
 )

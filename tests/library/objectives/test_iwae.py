@@ -199,8 +199,11 @@ def test_decoder_gradient_is_the_plain_one(linear_gaussian, x, gradient):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_samples": 0}, "num_samples to be a positive integer; received 0"),
-        ({"groups": 1.5}, "groups to be a positive integer; received 1.5"),
+        (
+            {"num_samples": 0},
+            "num_samples must be an integer from 1",
+        ),
+        ({"groups": 1.5}, "groups must be an integer from 1 to 1048576; received 1.5"),
         ({"gradient": "dregs"}, "one of .*received 'dregs'"),
         ({"elbo_weight": 2}, r"elbo_weight in \[0, 1\]; received 2"),
     ],

@@ -29,5 +29,5 @@ def test_starts_near_the_identity_up_to_the_forget_gate():
 
 @pytest.mark.parametrize("name", ["num_steps", "context_dim"])
 def test_counts_must_be_positive(name):
-    with pytest.raises(ValueError, match=f"expects {name} to be a positive integer"):
+    with pytest.raises(ValueError, match=f"{name} must be an integer from 1 to"):
         InverseAutoregressiveFlow(3, **{name: 0})

@@ -35,8 +35,8 @@ def test_starts_near_the_identity():
 
 def test_arguments_out_of_range_are_refused():
     with pytest.raises(
-        ValueError, match="num_steps to be a positive integer; received 0"
+        ValueError, match="num_steps must be an integer from 1 to 1024; received 0"
     ):
         SylvesterFlow(3, num_steps=0)
-    with pytest.raises(ValueError, match="integer of at least 0; received -1"):
+    with pytest.raises(ValueError, match="an integer from 0 to 1024; received -1"):
         SylvesterFlow(3, num_reflections=-1)

@@ -101,7 +101,7 @@ def test_eager_graph_and_xla_agree(prior):
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="num_components to be a positive integer"):
+    with pytest.raises(ValueError, match="num_components must be an integer from 1"):
         ConditionalGaussianMixture(DIM, 0)
     with pytest.raises(ValueError, match="expects min_scale > 0; received 0"):
         ConditionalGaussianMixture(DIM, min_scale=0)

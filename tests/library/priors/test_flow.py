@@ -155,7 +155,7 @@ def test_eager_graph_and_xla_agree(kind):
 
 
 def test_arguments_out_of_range_are_refused(kind):
-    with pytest.raises(ValueError, match="num_steps to be a positive integer"):
+    with pytest.raises(ValueError, match="num_steps must be an integer from 1"):
         kind(3, num_steps=0)
 
 

@@ -121,7 +121,7 @@ def test_from_parameters_refuses_what_is_no_mixture(arguments, message):
 
 
 def test_arguments_out_of_range_are_refused():
-    with pytest.raises(ValueError, match="num_components to be a positive integer"):
+    with pytest.raises(ValueError, match="num_components must be an integer from 1"):
         GaussianMixture(2, num_components=0)
     with pytest.raises(ValueError, match="min_scale > 0; received 0"):
         GaussianMixture(2, min_scale=0)

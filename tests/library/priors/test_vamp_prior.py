@@ -182,7 +182,7 @@ def test_what_does_not_fit_is_refused_in_a_sentence():
 
 
 def test_arguments_out_of_range_are_refused():
-    with pytest.raises(ValueError, match="num_components to be a positive integer"):
+    with pytest.raises(ValueError, match="num_components must be an integer from 1"):
         VampPrior(DIM, DATA_SHAPE, 0)
     with pytest.raises(ValueError, match="low < high"):
         VampPrior(DIM, DATA_SHAPE, bounds=(1.0, 0.0))

@@ -180,7 +180,7 @@ def test_an_unknown_network_is_named() -> None:
 
 
 def test_a_network_of_no_layers_is_refused() -> None:
-    with pytest.raises(UserError, match="mlp expects at least one hidden layer"):
+    with pytest.raises(UserError, match="units must be a tuple of integers"):
         build_model(Config(network="mlp", encoder={"units": []}), X)
 
 
