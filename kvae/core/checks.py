@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -130,6 +131,23 @@ def check_square(owner: str, dim: int) -> None:
             f"{owner} has a matrix of {dim} x {dim} numbers per example, so it expects at "
             f"most {most} latents; received {dim}. DiagonalNormal takes more."
         )
+
+
+def check_vae(vae: Any) -> None:
+    """Raises TypeError unless a value is a `kvae.VAE`, or anything with its methods."""
+    if isinstance(vae, type) or not hasattr(vae, "posterior_params"):
+        name = vae.__name__ if isinstance(vae, type) else type(vae).__name__
+        raise TypeError(
+            f"this function takes a kvae.VAE; received {name}. Load one with "
+            "keras.saving.load_model."
+        )
+
+
+def check_dict(name: str, value: Any) -> dict[Any, Any]:
+    """Returns a dict, an empty one for None, or raises TypeError if it is not one."""
+    if value is not None and not isinstance(value, Mapping):
+        raise TypeError(f"{name} must be a dict or None; received {value!r}.")
+    return dict(value or {})
 
 
 def check_layer(name: str, value: Any) -> None:

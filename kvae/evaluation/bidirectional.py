@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvae.core.checks import check_count
+from kvae.core.checks import check_count, check_vae
 from kvae.evaluation.annealed_importance import (
     annealing_warning,
     checked_setting,
@@ -100,6 +100,7 @@ def bidirectional_monte_carlo(
     """
     setting = checked_setting(num_chains, num_steps, num_leapfrog, start, seed)
     num_examples = check_count("num_examples", num_examples, 2)
+    check_vae(vae)
     if not vae.built:
         raise ValueError(
             "the model is not built, so it has nothing to simulate from. Train it, or "

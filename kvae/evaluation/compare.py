@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kvae.core.checks import check_dict
 from kvae.evaluation.result import Estimate, Result
 
 
@@ -53,6 +54,7 @@ def compare(
         ValueError: if there are fewer than 2 models, their examples differ in number, or
             a value is not a number.
     """
+    per_example = check_dict("per_example", per_example)
     values = {
         name: np.asarray(getattr(item, "per_example", item), "float64")
         for name, item in per_example.items()

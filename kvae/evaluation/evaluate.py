@@ -59,6 +59,10 @@ def evaluate(
     """
     inputs = prepare(vae, x)
     num_hard = min(check_count("num_hard", num_hard), len(inputs.x))
+    if isinstance(only, str):
+        only = (only,)
+    if only is not None and not isinstance(only, (tuple, list)):
+        raise TypeError(f"only must be a tuple of names; received {only!r}.")
     if only is not None and (unknown := [name for name in only if name not in _NAMES]):
         raise ValueError(
             f"unknown evaluation {unknown[0]!r}; choose from {', '.join(_NAMES)}."

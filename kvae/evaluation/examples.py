@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.core.checks import MOST, check_count, check_number, check_seed
+from kvae.core.checks import MOST, check_count, check_number, check_seed, check_vae
 from kvae.core.inputs import Inputs
 from kvae.core.types import Params, Tensor
 from kvae.noise import Noise
@@ -69,11 +69,7 @@ def prepare(vae: Any, x: Any) -> Inputs:
         TypeError: if `vae` is not a VAE.
         ValueError: if the data do not fit the model.
     """
-    if not hasattr(vae, "posterior_params"):
-        raise TypeError(
-            f"evaluation takes a kvae.VAE; received {type(vae).__name__}. Load one with "
-            "keras.saving.load_model."
-        )
+    check_vae(vae)
     inputs: Inputs = vae.complete_inputs(x)
     vae.build_for(inputs)
     return inputs

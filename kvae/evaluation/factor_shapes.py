@@ -8,6 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from kvae.core.checks import is_count
+
 _FINE = 3  # each pixel is the mean of 3 x 3 points
 _LARGEST = 0.24  # half the extent of the largest shape, in images
 
@@ -54,7 +56,8 @@ def factor_shapes(
     Raises:
         ValueError: if an argument is too small.
     """
-    if size < 16 or min(scales, rotations, positions) < 2:
+    numbers = (scales, rotations, positions)
+    if not is_count(size, 16) or not all(is_count(number, 2) for number in numbers):
         raise ValueError(
             "factor_shapes needs size of at least 16 and at least 2 levels of each factor; "
             f"received size={size}, scales={scales}, rotations={rotations}, "

@@ -39,7 +39,9 @@ def check_factors(
         )
     if not np.isfinite(latents).all():
         raise ValueError("latents hold NaN or infinity.")
-    flags = tuple(categorical or (False,) * factors.shape[1])
+    if categorical is None:
+        categorical = (False,) * factors.shape[1]
+    flags = tuple(categorical) if isinstance(categorical, Sequence) else ()
     if len(flags) != factors.shape[1]:
         raise ValueError(
             f"categorical must name each of the {factors.shape[1]} factors; received "

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvae.core.checks import check_count, check_seed
+from kvae.core.checks import check_count, check_seed, is_number
 from kvae.core.inputs import Inputs
 from kvae.core.types import Params, Tensor
 from kvae.evaluation.examples import (
@@ -132,7 +132,7 @@ def inference_gap(
     places = check_positions(positions, len(inputs.x))
     num_steps = check_count("num_steps", num_steps, 10)
     num_samples = check_count("num_samples", num_samples, 2)
-    if not learning_rate > 0:
+    if not (is_number(learning_rate) and learning_rate > 0):
         raise ValueError(f"learning_rate must be positive; received {learning_rate!r}.")
     options: dict[str, Any] = {
         "exact": has_exact_rate(vae, inputs),

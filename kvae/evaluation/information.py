@@ -19,6 +19,8 @@ from kvae.evaluation.mmd import maximum_mean_discrepancy
 from kvae.evaluation.result import Estimate, Result
 from kvae.noise import counter_normal
 
+_SMALL = 0.05  # an MMD that samples hardly show: a spread of 0.8 instead of 1
+_NOISE = 10.0  # over M: about 3 standard deviations of the MMD of two draws of M
 _TILE_ENTRIES = 1 << 22  # latents x examples x dimensions compared at once: 16 MiB
 
 
@@ -61,6 +63,24 @@ class InformationResult(Result):
     estimator: str
     seed: int
     warning: str
+
+    @property
+    def verdict(self) -> str:
+        """Says whether the prior draws latents where those of the data are, in words."""
+        own = abs(self.mmd_of_two_prior_draws)
+        numbers = f"their MMD is {self.mmd:.2g}; two draws of p(z) have {own:.2g}"
+        if self.mmd <= max(_SMALL, _NOISE / self.num_latents):
+            return (
+                f"The latents of the data, q(z), lie where p(z) draws ({numbers}), so "
+                "samples come from latents that the decoder knows."
+            )
+        return (
+            f"The latents of the data, q(z), are not where p(z) draws ({numbers}), so "
+            "samples come from latents that the decoder was not trained on, and look "
+            "worse than reconstructions. Fit a prior to q(z) after training: "
+            "kvae.fit_prior(vae, x), or on the command line kvae fit-prior RUN, or "
+            "kvae sample RUN --fit-prior."
+        )
 
 
 def information(

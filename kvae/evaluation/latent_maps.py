@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kvae.core.checks import check_count, check_number, is_count
+from kvae.core.checks import check_count, check_number, check_vae, is_count
 from kvae.evaluation.encodings import encodings
 from kvae.evaluation.examples import prepare
 from kvae.model.walks import decode_means
@@ -101,6 +101,7 @@ def traversals(
     Raises:
         ValueError: if the example does not fit or a dimension does not exist.
     """
+    check_vae(vae)
     shape = (1, *vae.data_shape)
     data = {"x": _one(x, shape)}
     if condition is not None:
@@ -145,6 +146,7 @@ def latent_grid(vae: Any, num_steps: int = 15) -> tuple[np.ndarray, np.ndarray]:
         ValueError: if the model has another number of latent dimensions, or they are not
             all of R^2.
     """
+    check_vae(vae)
     if vae.prior.space != "R^D":
         raise ValueError(
             f"a grid covers R^2; the latents of this model are on {vae.prior.space}. "

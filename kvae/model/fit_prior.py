@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.core.checks import check_count, check_seed
+from kvae.core.checks import check_count, check_seed, check_vae
 from kvae.core.types import Tensor
 from kvae.model.arrays import posterior_params
 from kvae.objectives import ELBO
@@ -73,13 +73,14 @@ def fit_prior(
 
     Source: the "ex-post density estimation" of Ghosh et al. 2020, arXiv:1903.12436.
     """
+    check_vae(vae)
     check_seed(seed)
     if vae.posterior.space != "R^D":
         raise ValueError(
             f"fit_prior fits a density on R^D; the latents of this model are on "
             f"{vae.posterior.space}, where UniformSphere is the prior to draw from."
         )
-    if prior == "mixture":
+    if isinstance(prior, str) and prior == "mixture":
         given = {"num_components": min(50, max(1, _count(x) // 20)), **options}
         fitted: Prior = fit_mixture(vae, x, seed=seed, **given)
     else:
@@ -109,7 +110,7 @@ def _make(prior: str | Prior, vae: Any, seed: int, options: dict[str, Any]) -> P
             vae.latent_dim, **options
         ),
     }
-    if prior not in makers:
+    if not isinstance(prior, str) or prior not in makers:
         raise ValueError(
             f"fit_prior knows {', '.join(_NAMES)}, or takes a prior object; received "
             f"{prior!r}."

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.checks import check_count, check_seed, check_vae
 from kvae.core.extras import require
 from kvae.priors.conditional_gaussian_mixture import ConditionalGaussianMixture
 from kvae.priors.gaussian_mixture import GaussianMixture
@@ -44,6 +45,9 @@ def fit_mixture(
     Source: the "ex-post density estimation" of Ghosh et al. 2020, arXiv:1903.12436.
     """
     mixture = require("sklearn.mixture", "fit_mixture")
+    check_vae(vae)
+    check_count("num_components", num_components)
+    check_seed(seed)
     if vae.posterior.space != GaussianMixture.space:
         raise ValueError(
             "fit_mixture fits normals on R^D; the latents of this model are on "

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kvae.core.checks import check_dict
 from kvae.core.inputs import Inputs
 from kvae.evaluation.compare import Comparison
 from kvae.evaluation.examples import prepare
@@ -46,6 +47,19 @@ def compare_report(
         ValueError: if the data do not fit a model.
         ImportError: if matplotlib is missing.
     """
+    models, inputs = check_dict("models", models), check_dict("inputs", inputs)
+    if not isinstance(comparison, Comparison):
+        raise TypeError(
+            "comparison must be the result of kvae.evaluation.compare; received "
+            f"{comparison!r}."
+        )
+    named = sorted(map(str, comparison.means))
+    if sorted(map(str, models)) != named or not set(models) <= set(inputs):
+        raise ValueError(
+            f"models and inputs must have the names of the comparison, {named}; received "
+            f"{list(models)} and {list(inputs)}."
+        )
+    facts = check_dict("facts", facts)
     page = Page(" and ".join(models) if len(models) < 4 else f"{len(models)} models")
     best = comparison.best
     page.facts([(f"{comparison.quantity}, the best", str(comparison.means[best]))], {})
@@ -53,7 +67,7 @@ def compare_report(
     page.text(comparison.verdict)
     if comparison.warning:
         page.text(comparison.warning)
-    page.grid(["", *models], comparison_rows(comparison, facts or {}))
+    page.grid(["", *models], comparison_rows(comparison, facts))
     page.section("Pictures")
     for name, vae in models.items():
         _pictures(page, name, vae, prepare(vae, inputs[name]), seed)

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from kvae.core.checks import check_seed
+from kvae.core.checks import check_dict, check_seed
 from kvae.core.inputs import Inputs
 from kvae.evaluation.elbo import elbo
 from kvae.evaluation.evaluate import evaluate
 from kvae.evaluation.examples import prepare
+from kvae.evaluation.information import InformationResult
 from kvae.evaluation.latent_maps import latent_grid, latent_map, traversals
 from kvae.evaluation.latents import LatentUsage
 from kvae.evaluation.result import Result
@@ -75,12 +76,21 @@ def report(
     """
     inputs = prepare(vae, x)
     check_seed(seed)
+    metadata = check_dict("metadata", metadata)
+    history = check_dict("history", history)
+    if labels is not None and np.shape(labels) != (len(inputs.x),):
+        raise ValueError(
+            f"labels must hold one value per example, shape ({len(inputs.x)},); received "
+            f"shape {np.shape(labels)}."
+        )
+    if results is not None:
+        results = check_dict("results", results)
     if results is None:
         results = evaluate(vae, inputs, labels=labels, seed=seed)
     page = Page(title)
-    page.facts(_headline(results), metadata or {})
-    _pictures(page, vae, inputs, seed)
+    page.facts(_headline(results), metadata)
     _unusual(page, vae, inputs, results)
+    _pictures(page, vae, inputs, seed, results)
     _latents(page, vae, inputs, results, labels)
     page.section("Numbers")
     for name, result in results.items():
@@ -114,7 +124,9 @@ def _headline(results: dict[str, Result]) -> list[tuple[str, str]]:
     return found
 
 
-def _pictures(page: Page, vae: Any, inputs: Inputs, seed: int) -> None:
+def _pictures(
+    page: Page, vae: Any, inputs: Inputs, seed: int, results: dict[str, Result]
+) -> None:
     few = Inputs(**{k: np.asarray(v)[:16] for k, v in inputs.to_dict().items()})
     shown = observed_images(few, vae.data_shape)
     if shown is None:
@@ -138,6 +150,9 @@ def _pictures(page: Page, vae: Any, inputs: Inputs, seed: int) -> None:
         picture_png(image_grid(tiled, *limits)),
         f"{num} samples, not chosen: z from the prior (seed {seed}), the mean of p(x|z).",
     )
+    found = results.get("information")
+    if isinstance(found, InformationResult):
+        page.text(found.verdict)
 
 
 def _unusual(page: Page, vae: Any, inputs: Inputs, results: dict[str, Result]) -> None:

@@ -78,6 +78,9 @@ def test_the_page_stands_alone(model, images, results, tmp_path):
     value = results["log_likelihood"].log_likelihood
     assert str(value) in html
     assert results["latents"].verdict[:30] in html
+    assert results["information"].verdict[:30] in html
+    headings = re.findall(r"<h2>([^<]+)</h2>", html)
+    assert headings[:3] == ["Examples, from usual to unusual", "Pictures", "Latents"]
 
 
 def test_warnings_stand_out(results):
