@@ -114,6 +114,13 @@ def check_pictures(names: Names) -> None:
     np.testing.assert_allclose(names["row"][1], ends[0], atol=0.05)
 
 
+def check_presets(names: Names) -> None:
+    found = names["vae"].evaluate(names["x"], verbose=0, return_dict=True)
+    assert np.isclose(found["elbo"], -found["rate"] - found["distortion"], rtol=1e-5)
+    assert found["perceptual"] > 0
+    assert found["pixel_adaptive_weight"] > 0
+
+
 CHECKS: dict[str, Callable[[Names], None]] = {
     "README.md": check_readme,
     "docs/conditions.md": check_conditions,
@@ -125,6 +132,7 @@ CHECKS: dict[str, Callable[[Names], None]] = {
     "docs/own-loop.md": check_own_loop,
     "docs/parts.md": check_parts,
     "docs/pictures.md": check_pictures,
+    "docs/presets.md": check_presets,
     "docs/training.md": check_training,
 }
 

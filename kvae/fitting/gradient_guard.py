@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kvae.core.checks import is_number
 from kvae.core.types import Tensor
+from kvae.fitting.apply_gradients import apply_gradients
 
 _LOG = logging.getLogger("kvae")
 
@@ -17,17 +18,16 @@ _LOG = logging.getLogger("kvae")
 class GradientGuard:
     """Applies a gradient only if its norm over all weights is within a limit.
 
-    A skipped step changes neither weights nor optimizer.
+    A skipped step changes neither weights nor optimizers.
 
     Args:
-        optimizer: what applies it.
         limit: the largest norm, above 0.
 
     Raises:
         ValueError: if the limit is not above 0, or the model is on several devices.
     """
 
-    def __init__(self, optimizer: Any, limit: float) -> None:
+    def __init__(self, limit: float) -> None:
         if not is_number(limit) or limit <= 0:
             raise ValueError(
                 f"max_gradient_norm must be above 0; received {limit!r}. Use a few "
@@ -39,31 +39,34 @@ class GradientGuard:
                 f"{tf.distribute.get_strategy().num_replicas_in_sync}. Clip instead: "
                 "keras.optimizers.Adam(global_clipnorm=100)."
             )
-        self.optimizer = optimizer
         self.limit = limit
 
-    def apply(self, gradients: list[Tensor], variables: list[Any]) -> Tensor:
-        """Applies gradients, or skips the step.
+    def apply(
+        self, groups: list[tuple[Any, list[Any]]], gradients: list[list[Tensor]]
+    ) -> Tensor:
+        """Applies all gradients, or skips the step.
 
         Args:
-            gradients: of the scaled loss, as `optimizer.scale_loss` gives it.
-            variables: as many.
+            groups: optimizers, each with its variables.
+            gradients: of the loss that the first one's `scale_loss` gives, as many.
 
         Returns:
             skipped: scalar float32, 1 if the step was skipped, else 0.
         """
-        if not self.optimizer.built:
-            self.optimizer.build(variables)
-        norm = tf.linalg.global_norm(gradients)
-        norm = norm / tf.cast(self.optimizer.scale_loss(1.0), norm.dtype)
+        optimizer, variables = groups[0]
+        if not optimizer.built:
+            optimizer.build(variables)
+        every = [gradient for given in gradients for gradient in given]
+        norm = tf.linalg.global_norm(every)
+        norm = norm / tf.cast(optimizer.scale_loss(1.0), norm.dtype)
         good = norm <= self.limit  # false of NaN
-        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             # This optimizer itself skips gradients that are not finite, and lowers its
             # scale. The norm of finite entries may overflow all the same.
-            good = tf.logical_or(good, tf.logical_not(_finite(gradients)))
+            good = tf.logical_or(good, tf.logical_not(_finite(every)))
 
         def apply() -> Tensor:
-            self.optimizer.apply(gradients, variables)
+            apply_gradients(groups, gradients)
             return tf.constant(0.0)
 
         return tf.cond(good, apply, lambda: tf.constant(1.0))

@@ -19,6 +19,7 @@ from kvae.maths.discretized_logistic import (
     discretized_logistic_mode as discretized_logistic_mode,
 )
 from kvae.maths.flow_distribution import flow_distribution as flow_distribution
+from kvae.maths.ms_ssim import ms_ssim as ms_ssim
 from kvae.maths.normal_cdf import normal_cdf as normal_cdf
 from kvae.maths.normals_at_points import normals_at_points as normals_at_points
 from kvae.maths.precision import maths_dtype as maths_dtype

@@ -25,6 +25,7 @@ from kvae.core.inputs import Inputs, check_arrays, count_observed
 from kvae.core.say import say
 from kvae.core.types import Draw, LossParts, Params, Sampler, Tensor
 from kvae.corruptions import Corruption
+from kvae.fitting.apply_gradients import apply_gradients
 from kvae.fitting.arguments import prepare_data, unpack_batch
 from kvae.fitting.array_batches import in_batches
 from kvae.fitting.callbacks import set_modes, with_progress
@@ -36,7 +37,6 @@ from kvae.fitting.replicas import (
     check_same_weights,
     fold_replica,
     reducible,
-    whole_gradients,
     workers_named,
 )
 from kvae.likelihoods import Likelihood
@@ -218,6 +218,12 @@ class VAE(ArrayMethods):
     def condition(self) -> Condition | None:
         """What the model is conditioned on: shape and classes; None if nothing."""
         return Condition.of(self)
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """What the model's optimizer trains: all but what the objective trains itself."""
+        own = {id(v) for _, group in self.objective.own_optimizers() for v in group}
+        return [v for v in super().trainable_variables if id(v) not in own]
 
     def summary(
         self,
@@ -484,7 +490,7 @@ class VAE(ArrayMethods):
         super().compile(optimizer=optimizer, **kwargs)
         check_compile_arguments(self.distribute_strategy, self.optimizer, kwargs)
         limit = max_gradient_norm
-        self._guard = None if limit is None else GradientGuard(self.optimizer, limit)
+        self._guard = None if limit is None else GradientGuard(limit)
 
     def fit(
         self,
@@ -611,13 +617,14 @@ class VAE(ArrayMethods):
             parts = self._loss_parts(inputs, noise, sample_weight, training=True)
             loss = self.compute_loss(inputs, y_pred=parts, sample_weight=sample_weight)
             scaled = self.optimizer.scale_loss(loss)
-        variables = self.trainable_variables
+        groups = [(self.optimizer, self.trainable_variables)]
+        groups += self.objective.own_optimizers()
         _, regularizers = self._added_losses(loss.dtype)  # before the weights change
-        gradients = whole_gradients(tape.gradient(scaled, variables), self.optimizer)
+        gradients = tape.gradient(scaled, [variables for _, variables in groups])
         if self._guard is None:
-            self.optimizer.apply(gradients, variables)
+            apply_gradients(groups, gradients)
         else:
-            skipped = self._guard.apply(gradients, variables)
+            skipped = self._guard.apply(groups, gradients)
             self._skipped_steps.update_state(skipped)
         self.step.assign_add(1)
         return self._report(parts, sample_weight, regularizers)

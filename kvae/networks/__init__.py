@@ -5,10 +5,15 @@ from kvae.networks.conv import conv_decoder as conv_decoder
 from kvae.networks.conv import conv_encoder as conv_encoder
 from kvae.networks.crop import Crop as Crop
 from kvae.networks.depth_to_space import DepthToSpace as DepthToSpace
+from kvae.networks.distance import Distance as Distance
+from kvae.networks.feature_distance import FeatureDistance as FeatureDistance
+from kvae.networks.feature_distance import application_features as application_features
+from kvae.networks.feature_distance import feature_distance as feature_distance
 from kvae.networks.icnr import ICNR as ICNR
 from kvae.networks.made import MADE as MADE
 from kvae.networks.masked_dense import MaskedDense as MaskedDense
 from kvae.networks.mlp import mlp as mlp
+from kvae.networks.multi_scale_ssim import MultiScaleSSIM as MultiScaleSSIM
 from kvae.networks.normal_network import NormalNetwork as NormalNetwork
 from kvae.networks.one_hot import OneHot as OneHot
 from kvae.networks.patch_discriminator import patch_discriminator as patch_discriminator

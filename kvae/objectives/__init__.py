@@ -3,6 +3,7 @@
 To add one, subclass Objective, list it here, and add a specimen.
 """
 
+from kvae.objectives.adversarial import Adversarial as Adversarial
 from kvae.objectives.base import Objective as Objective
 from kvae.objectives.base import batch_mean as batch_mean
 from kvae.objectives.base import global_count as global_count

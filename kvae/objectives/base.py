@@ -76,6 +76,17 @@ class Objective(Part):
         del model
         return tf.reduce_mean(draw.log_posterior - draw.log_prior, axis=0)
 
+    def own_optimizers(self) -> list[tuple[Any, list[Any]]]:
+        """Pairs of a Keras optimizer and the variables that it trains; here none.
+
+        Override it if the objective trains something against the model, such as a
+        discriminator. The model's optimizer then leaves these variables alone. Both get
+        the gradient of the same loss in the same step, so hold constant in each term
+        what must not learn from it (`tf.stop_gradient`, `gradients.stopped`). Keep the
+        optimizer as an attribute and build it in `attach`, so that it is saved.
+        """
+        return []
+
     def call(
         self, inputs: Inputs, model: Any, noise: Noise, training: bool
     ) -> LossParts:

@@ -13,6 +13,7 @@ from kvae.core.types import Draw, LossParts, Tensor
 from kvae.noise import Noise
 from kvae.objectives.base import Objective
 from kvae.objectives.elbo import ELBO
+from kvae.objectives.iwae import IWAE
 
 
 class Wrapper(Objective, abc.ABC):
@@ -54,6 +55,10 @@ class Wrapper(Objective, abc.ABC):
     def adapt(self, x: Any, seed: int = 0) -> None:
         """Passes the training data to the wrapped objective."""
         self.objective.adapt(x, seed)
+
+    def own_optimizers(self) -> list[tuple[Any, list[Any]]]:
+        """Those of the wrapped objective."""
+        return self.objective.own_optimizers()
 
     def rate(self, model: Any, draw: Draw) -> Tensor:
         """Estimates KL(q(z|x) || p(z)), (B,) nats, as the wrapped objective does."""
@@ -119,3 +124,17 @@ def innermost(objective: Objective) -> Objective:
     while isinstance(objective, Wrapper):
         objective = objective.objective
     return objective
+
+
+def refuse_dreg(wrapper: Wrapper) -> None:
+    """Raises if a term of the decoder is added to IWAE with the gradient "dreg".
+
+    Raises:
+        ValueError: because that one scales the gradient from the decoder to q(z|x).
+    """
+    inner = innermost(wrapper)
+    if isinstance(inner, IWAE) and inner.gradient == "dreg":
+        raise ValueError(
+            f'{type(wrapper).__name__} cannot wrap IWAE(gradient="dreg"), which scales '
+            'the gradient from the decoder to q(z|x). Use gradient="stl" or "plain".'
+        )

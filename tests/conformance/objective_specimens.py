@@ -33,13 +33,14 @@ SPECIMENS = [
         for name in ("stratified", "weighted")
     ),
     Specimen(obj.FactorVAE, {"gamma": 2.0}),
+    *(Specimen(obj.Adversarial, {"on": on}, label=on) for on in ("pixels", "latents")),
     *(
         Specimen(obj.MMD, {"kernel": name}, label=name)
         for name in ("inverse_multiquadratic", "gaussian")
     ),
     Specimen(obj.Masked, {"masks": "random"}),
     Specimen(obj.Completion, {"masks": "random"}, condition_shape=(8,)),
-    Specimen(obj.Perceptual, {"feature_model": features()}),
+    Specimen(obj.Perceptual, {"distance": features()}),
     *(
         Specimen(obj.RAE, {"regularizer": name}, deterministic=True, label=str(name))
         for name in ("l2", "gradient_penalty")

@@ -35,9 +35,9 @@ POSTERIORS, PRIORS, OBJECTIVES = (
 )
 RATES = ("exact", "sampled")
 
-# The model of the first descends what its discriminator climbs; the specimen of the second
+# The models of the first two descend what a discriminator climbs; the specimen of the third
 # has features of float32, which rounds more than a small step moves.
-NO_DERIVATIVE = {"FactorVAE", "Perceptual"}
+NO_DERIVATIVE = {"Adversarial", "FactorVAE", "Perceptual"}
 
 
 def prices_a_rate(objective):

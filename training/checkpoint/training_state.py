@@ -24,8 +24,9 @@ def state_variables(model: Any) -> tuple[list[Any], list[Any]]:
         model: compiled and built.
 
     Returns:
-        state: weights, counters, states of seed generators and of the optimizer (its
-            learning rate, moments, averages of weights, loss scale).
+        state: weights, counters, states of seed generators and of the optimizers, the
+            model's and the objective's own (learning rate, moments, averages of weights,
+            loss scale).
         metrics: the sums behind the numbers of the current epoch.
     """
     if not model.optimizer.built:
@@ -33,7 +34,8 @@ def state_variables(model: Any) -> tuple[list[Any], list[Any]]:
             model.optimizer.build(model.trainable_variables)
     metrics = [v for metric in model.metrics for v in metric.variables]
     held = {id(v) for v in metrics}
-    state = [*model.variables, *model.optimizer.variables]
+    optimizers = [model.optimizer, *(o for o, _ in model.objective.own_optimizers())]
+    state = [*model.variables, *(v for o in optimizers for v in o.variables)]
     unique = {id(v): v for v in state if id(v) not in held}
     return list(unique.values()), metrics
 

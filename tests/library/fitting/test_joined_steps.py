@@ -130,7 +130,7 @@ def test_convolutions_that_are_not_trained_count_too():
     )
     compile = {"jit_compile": True, "steps_per_execution": 4}
     perceptual = small.vae(
-        objective=kvae.objectives.Perceptual(feature_model=features), compile=compile
+        objective=kvae.objectives.Perceptual(distance=features), compile=compile
     )
     assert not joins_steps(perceptual)
 

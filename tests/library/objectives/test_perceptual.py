@@ -1,11 +1,18 @@
+import functools
+import sys
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import kvae
 from kvae.core.inputs import Inputs
 from kvae.noise import Noise
 from kvae.objectives import ELBO, IWAE, MMD, Perceptual
+
+# The package has a function of the module's name.
+training = sys.modules["kvae.networks.feature_distance"]
 
 
 def feature_model(shape=(6,)):
@@ -52,10 +59,55 @@ def test_feature_model_stays_as_it_was_and_is_saved(small_vae, binary, tmp_path)
         np.testing.assert_array_equal(old, new)
     vae.save(tmp_path / "vae.keras")
     loaded = keras.models.load_model(tmp_path / "vae.keras")
-    assert not loaded.objective.feature_model.trainable_variables
+    assert not loaded.objective.distance.feature_model.trainable_variables
     expected = vae.evaluate(binary, verbose=0, return_dict=True)
     found = loaded.evaluate(binary, verbose=0, return_dict=True)
     assert found["perceptual"] == pytest.approx(expected["perceptual"], rel=1e-5)
+
+
+def pictures(num=24):
+    return np.random.default_rng(0).random((num, 16, 16, 3)).astype("float32")
+
+
+def test_structure_is_compared_beside_features():
+    """Nested, each distance is reported and weighed on its own."""
+    x = pictures()
+    inner = Perceptual(ELBO(), "ms_ssim", weight=5.0)
+    vae = kvae.VAE(
+        kvae.networks.conv_encoder((16, 16, 3), (4,)),
+        kvae.networks.conv_decoder(2, (16, 16, 3), (4,)),
+        kvae.posteriors.DiagonalNormal(2),
+        kvae.likelihoods.Normal((16, 16, 3)),
+        objective=Perceptual(inner, feature_model((16, 16, 3)), weight=7.0),
+        seed=0,
+    )
+    parts = parts_of(vae, x)
+    seen = parts.draw.likelihood["loc"][0]
+    structure = 1 - kvae.maths.ms_ssim(tf.constant(x), seen)
+    np.testing.assert_allclose(parts.metrics["ms_ssim_distance"], structure, rtol=1e-5)
+    np.testing.assert_allclose(
+        parts.data_term,
+        parts.distortion + 5 * structure + 7 * parts.metrics["perceptual"],
+        rtol=1e-5,
+    )
+
+
+def test_features_are_trained_on_the_data_and_saved(tmp_path, monkeypatch):
+    train = functools.partial(training.train_features, steps=3)
+    monkeypatch.setattr(training, "train_features", train)
+    x = pictures()
+    vae = kvae.VAE.for_data(x, 2, seed=0, objective=Perceptual(distance="features"))
+    vae.compile("adam")
+    fresh = training.feature_network((16, 16, 3)).get_weights()
+    weights = vae.objective.distance.feature_model.get_weights()
+    assert all(np.any(a != b) for a, b in zip(weights, fresh, strict=True))
+    vae.fit(x, verbose=0)
+    vae.save(tmp_path / "a.keras")
+    loaded = keras.saving.load_model(tmp_path / "a.keras")
+    found = loaded.objective.distance.feature_model.get_weights()
+    for a, b in zip(found, weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert loaded.evaluate(x, verbose=0) == pytest.approx(vae.evaluate(x, verbose=0))
 
 
 def test_wrong_arguments_are_refused(small_vae):
@@ -63,10 +115,14 @@ def test_wrong_arguments_are_refused(small_vae):
         TypeError, match="Keras model from x to features; received None"
     ):
         Perceptual()
+    with pytest.raises(TypeError, match='"ms_ssim", "features", .* received .lpips'):
+        Perceptual(distance="lpips")
+    with pytest.raises(ValueError, match=r"at least 11x11 pixels; .*shape \(6,\)"):
+        small_vae(Perceptual(distance="ms_ssim"))
     with pytest.raises(ValueError, match=">= 0; received -1"):
-        Perceptual(feature_model=feature_model(), data_weight=-1)
+        Perceptual(distance=feature_model(), data_weight=-1)
     with pytest.raises(ValueError, match=r"shape \(7,\), but examples have .*\(6,\)"):
-        small_vae(Perceptual(feature_model=feature_model((7,))))
+        small_vae(Perceptual(distance=feature_model((7,))))
 
 
 def test_an_objective_that_scales_the_decoders_gradient_is_refused(small_vae):

@@ -38,7 +38,7 @@ class Killed(keras.callbacks.Callback):
             raise RuntimeError("killed")
 
 
-def make(**compile: Any) -> kvae.VAE:
+def make(adversarial: bool = False, **compile: Any) -> kvae.VAE:
     """With Dropout, whose state no .keras file holds, and a KL that warms up."""
     keras.utils.set_random_seed(0)
     encoder = keras.Sequential(
@@ -48,19 +48,27 @@ def make(**compile: Any) -> kvae.VAE:
             keras.layers.Dropout(0.3),
         ]
     )
+    objective = kvae.objectives.ELBO(beta=kvae.schedules.LinearWarmup(20))
+    if adversarial:
+        objective = kvae.objectives.Adversarial(objective, start_step=5)
     vae = kvae.VAE(
         encoder,
         mlp((DIM,), (8,), "tanh", role="decoder"),
         kvae.posteriors.DiagonalNormal(DIM),
         kvae.likelihoods.Bernoulli(DATA_SHAPE),
-        objective=kvae.objectives.ELBO(beta=kvae.schedules.LinearWarmup(20)),
+        objective=objective,
     )
     vae.compile(**{"optimizer": keras.optimizers.Adam(0.01)} | compile)
     return vae
 
 
 def everything(vae: kvae.VAE) -> list[np.ndarray]:
-    variables = [*vae.variables, *vae.optimizer.variables]
+    own = [
+        v
+        for optimizer, _ in vae.objective.own_optimizers()
+        for v in optimizer.variables
+    ]
+    variables = [*vae.variables, *vae.optimizer.variables, *own]
     return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
 
 
@@ -80,6 +88,7 @@ CASES: dict[str, tuple[dict[str, Any], list[Any]]] = {
         {"optimizer": ema},
         [lambda: keras.callbacks.SwapEMAWeights()],
     ),
+    "a discriminator with an optimizer of its own": ({"adversarial": True}, []),
 }
 
 
