@@ -60,7 +60,8 @@ class Change(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         """Adds one change to `namespace.changes`."""
-        key = {"size": "image_size"}.get(self.dest, self.dest)
+        names = {"size": "image_size", "latent_shape": "latent_dim"}
+        key = names.get(self.dest, self.dest)
         value = self.const if self.nargs == 0 else values
         namespace.changes = {**namespace.changes, key: value}
 
@@ -72,6 +73,17 @@ def positive(text: str) -> int:
             f"expected a positive integer; received {text!r}"
         )
     return int(text)
+
+
+def shape(text: str) -> list[int]:
+    """Reads the shape of one latent, such as 16x16x4."""
+    sizes = text.lower().split("x")
+    if len(sizes) != 3 or not all(s.isdecimal() and int(s) > 0 for s in sizes):
+        raise argparse.ArgumentTypeError(
+            "expected height, width and channels of one latent, such as 16x16x4; "
+            f"received {text!r}"
+        )
+    return [int(size) for size in sizes]
 
 
 def port(text: str) -> int:

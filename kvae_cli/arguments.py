@@ -19,13 +19,19 @@ from kvae_cli.argument_types import (
     port,
     positive,
     seed,
+    shape,
     spread,
 )
 
 _PATH = pathlib.Path
 _RUN = "the folder of a run (the --out of kvae train)"
 _DATA_DIR = "the folder of TensorFlow Datasets, if it isn't the usual one"
-_METAVARS = {"--data": "SOURCE", "--data-dir": "DIR", "--size": "HxW"}
+_METAVARS = {
+    "--data": "SOURCE",
+    "--data-dir": "DIR",
+    "--size": "HxW",
+    "--latent-shape": "HxWxC",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,6 +71,14 @@ def parser() -> argparse.ArgumentParser:
             "train",
             "Train from a recipe or data source, or resume a run.",
             "mnist --set epochs=20 --out runs/mnist",
+        )
+    )
+    _add_fit_prior(
+        verb(
+            "fit-prior",
+            "Fit a prior to the latents of a trained model, so that samples look like "
+            "the data.",
+            "runs/mnist --prior flow_matching",
         )
     )
     _add_evaluate(
@@ -160,13 +174,24 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
             "folder of images or .npy files",
         ),
         ("--data-dir", str, _DATA_DIR),
-        ("--size", str, "scale the images of a folder to HEIGHTxWIDTH, such as 64x48"),
+        ("--size", str, "scale images of a folder or of TFDS to HEIGHTxWIDTH: 64x48"),
         ("--resize", str, "how to scale: crop (the default) or stretch"),
         ("--preset", str, "a model of kvae.presets, such as beta_vae or vamp_vae"),
         ("--latent-dim", int, "number of latent dimensions"),
+        (
+            "--latent-shape",
+            shape,
+            "instead, the shape of one latent, height x width x channels: 16x16x4",
+        ),
         ("--epochs", int, "passes over the training set; with --resume, in total"),
         ("--batch-size", int, "examples per step"),
         ("--likelihood", str, "bernoulli, normal, ..."),
+        (
+            "--fit-prior",
+            str,
+            "fit a prior after training: mixture, flow_matching, real_nvp, or "
+            "masked_autoregressive_flow",
+        ),
         (
             "--condition",
             str,
@@ -204,6 +229,34 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--keys", action="store_true", help="list every key that --set takes, and exit"
+    )
+
+
+def _add_fit_prior(parser: argparse.ArgumentParser) -> None:
+    _add_run(parser)
+    parser.add_argument(
+        "--prior",
+        metavar="NAME",
+        help="mixture, flow_matching, real_nvp, or masked_autoregressive_flow (a mixture "
+        "for latents that are a vector, flow_matching for latents with a shape)",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=positive,
+        help="passes over the training data (as many as make 4000 steps)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        dest="settings",
+        metavar="KEY=VALUE",
+        help="an argument of the prior, such as num_components=50 or width=128; may be "
+        "repeated",
+    )
+    parser.add_argument(
+        "--undo",
+        action="store_true",
+        help="go back to the prior that the model was trained with",
     )
 
 

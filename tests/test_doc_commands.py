@@ -52,6 +52,12 @@ INSTEAD = {
         "--epochs 1",
         LONG,
     ),
+    "kvae train --data photos/ --latent-shape 4x4x4 --fit-prior flow_matching --out "
+    "runs/maps": (
+        "kvae train --data photos/ --latent-shape 4x4x4 --epochs 1 --out runs/maps "
+        "--set 'fit_prior={name=\"flow_matching\", epochs=1, width=8}'",
+        LONG,
+    ),
     "kvae train digits_conditional --out runs/digits": (
         f"kvae train digits_conditional {QUICK} --out runs/digits",
         LONG,

@@ -25,3 +25,4 @@ from kvae.training.run.runner import Run as Run
 from kvae.training.run.runner import open_run as open_run
 from kvae.training.run.runner import resume as resume
 from kvae.training.run.runner import train as train
+from kvae.training.run.training_pictures import TrainingPictures as TrainingPictures

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kvae.core.checks import check_count, check_seed, check_vae
+from kvae.core.errors import nearest
+from kvae.core.extras import require
 from kvae.core.types import Tensor
 from kvae.model.arrays import posterior_params
 from kvae.objectives import ELBO
@@ -20,7 +24,13 @@ from kvae.priors import (
     fit_mixture,
 )
 
-_NAMES = ("flow_matching", "mixture", "real_nvp", "masked_autoregressive_flow")
+_MAKERS: dict[str, Any] = {
+    "flow_matching": FlowMatching,
+    "mixture": fit_mixture,
+    "real_nvp": RealNVP,
+    "masked_autoregressive_flow": MaskedAutoregressiveFlow,
+}
+_FROM_THE_MODEL = {"vae", "x", "latent_dim", "seed", "kwargs"}  # of their arguments
 _STEPS = 4000  # of the optimizer, where the number of epochs is left open
 _FIT = 0x0F17
 
@@ -35,6 +45,7 @@ def fit_prior(
     learning_rate: float = 1e-3,
     seed: int = 0,
     verbose: Any = 0,
+    callbacks: Any = None,
     **options: Any,
 ) -> Any:
     """Copies a trained model with a prior fitted to its latents.
@@ -59,6 +70,7 @@ def fit_prior(
             weights are averaged.
         seed: of weights, draws and order.
         verbose: as in `fit`.
+        callbacks: as in `fit`; the mixture has no steps to call them at.
         **options: of the named prior, such as `num_components=50` of the mixture or
             `num_steps=8` of flow matching.
 
@@ -75,60 +87,117 @@ def fit_prior(
     """
     check_vae(vae)
     check_seed(seed)
+    fitted = new_prior(vae, prior, seed, options)
+    if fitted is None:
+        most = max(1, fewest_of_a_label(vae, x) // 20)
+        given = {"num_components": min(50, most), **options}
+        fitted = fit_mixture(vae, x, seed=seed, **given)
+    else:
+        check_count("batch_size", batch_size)
+        _train(
+            vae,
+            x,
+            fitted,
+            learning_rate,
+            seed,
+            epochs=epochs,
+            batch_size=batch_size,
+            verbose=verbose,
+            callbacks=callbacks,
+        )
+    asks_for_closed_form = getattr(innermost(vae.objective), "kl", None) == "exact"
+    return vae.with_prior(fitted, ELBO(kl="sampled") if asks_for_closed_form else None)
+
+
+def fewest_of_a_label(vae: Any, x: Any) -> int:
+    """Returns how many examples the rarest label has, or how many there are without.
+
+    Args:
+        vae: with or without labels as condition.
+        x: as of `fit_prior`.
+    """
+    if not isinstance(x, dict):
+        return len(x)
+    if vae.condition is None or not vae.condition.classes:
+        return len(x["x"])
+    labels = np.asarray(x["condition"])
+    return min(int((labels == each).sum()) for each in vae.condition.classes)
+
+
+def new_prior(
+    vae: Any, prior: str | Prior, seed: int, options: dict[str, Any]
+) -> Prior | None:
+    """Makes the prior that `fit_prior` trains, and refuses what would not fit.
+
+    Args:
+        vae: built.
+        prior: as of `fit_prior`.
+        seed: of the weights.
+        options: of the named prior.
+
+    Returns:
+        prior: untrained; None for the mixture, which is made as it is fitted.
+
+    Raises:
+        ImportError: as `fit_prior`.
+        ValueError: as `fit_prior`, or for an option that the prior does not have.
+    """
     if vae.posterior.space != "R^D":
         raise ValueError(
             f"fit_prior fits a density on R^D; the latents of this model are on "
             f"{vae.posterior.space}, where UniformSphere is the prior to draw from."
         )
+    if isinstance(prior, str):
+        _check_options(prior, options)
     if isinstance(prior, str) and prior == "mixture":
-        given = {"num_components": min(50, max(1, _count(x) // 20)), **options}
-        fitted: Prior = fit_mixture(vae, x, seed=seed, **given)
-    else:
-        fitted = _make(prior, vae, seed, options)
-        if vae.condition is not None:
-            raise ValueError(
-                f"{type(fitted).__name__} is p(z) and this model is given "
-                f'{vae.condition}. fit_prior(vae, x, "mixture") fits p(z|label).'
-            )
-        check_count("batch_size", batch_size)
-        _train(vae, x, fitted, epochs, batch_size, learning_rate, seed, verbose)
-    asks_for_closed_form = getattr(innermost(vae.objective), "kl", None) == "exact"
-    return vae.with_prior(fitted, ELBO(kl="sampled") if asks_for_closed_form else None)
-
-
-def _count(x: Any) -> int:
-    return len(x["x"] if isinstance(x, dict) else x)
-
-
-def _make(prior: str | Prior, vae: Any, seed: int, options: dict[str, Any]) -> Prior:
-    if isinstance(prior, Prior):
-        return prior
-    makers = {
-        "flow_matching": lambda: FlowMatching(vae.latent_shape, **options),
-        "real_nvp": lambda: RealNVP(vae.latent_dim, **options),
-        "masked_autoregressive_flow": lambda: MaskedAutoregressiveFlow(
-            vae.latent_dim, **options
-        ),
-    }
-    if not isinstance(prior, str) or prior not in makers:
-        raise ValueError(
-            f"fit_prior knows {', '.join(_NAMES)}, or takes a prior object; received "
-            f"{prior!r}."
-        )
+        require("sklearn.mixture", "fit_mixture")
+        return None
     keras.utils.set_random_seed(seed)
-    made: Prior = makers[prior]()  # type: ignore[no-untyped-call]
+    made: Any = prior
+    if isinstance(prior, str):
+        one_axis = prior != "flow_matching"
+        made = _MAKERS[prior](
+            vae.latent_dim if one_axis else vae.latent_shape, **options
+        )
+    if not isinstance(made, Prior):
+        raise ValueError(_expected(prior))
+    if vae.condition is not None:
+        raise ValueError(
+            f"{type(made).__name__} is p(z) and this model is given "
+            f'{vae.condition}. fit_prior(vae, x, "mixture") fits p(z|label).'
+        )
     return made
+
+
+def _check_options(prior: str, options: dict[str, Any]) -> None:
+    if prior not in _MAKERS:
+        raise ValueError(_expected(prior))
+    known = set(inspect.signature(_MAKERS[prior]).parameters) - _FROM_THE_MODEL
+    for name in options:
+        if name not in known:
+            raise ValueError(
+                f"{prior} has no argument {name!r}. {nearest(name, known)}"
+            )
+
+
+def _expected(prior: Any) -> str:
+    return (
+        f"fit_prior knows {', '.join(_MAKERS)}, or takes a prior object; received "
+        f"{prior!r}."
+    )
 
 
 def _train(
     vae: Any,
     x: Any,
     prior: Prior,
-    epochs: int | None,
-    batch_size: int,
     learning_rate: float,
     seed: int,
+    *,
+    epochs: int | None,
+    batch_size: int,
     verbose: Any,
+    callbacks: Any,
 ) -> None:
     params = vae.map_arrays(posterior_params, x)
     count = len(next(iter(params.values())))
@@ -146,7 +215,13 @@ def _train(
     )
     data = tf.data.Dataset.from_tensor_slices(params).cache()
     data = data.shuffle(count, seed=seed, reshuffle_each_iteration=True)
-    fit.fit(data.batch(batch_size), epochs=epochs, shuffle=False, verbose=verbose)
+    fit.fit(
+        data.batch(batch_size),
+        epochs=epochs,
+        shuffle=False,
+        verbose=verbose,
+        callbacks=callbacks,
+    )
 
 
 class _PriorFit(keras.Model):

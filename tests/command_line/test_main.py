@@ -20,9 +20,12 @@ from kvae.training import load_data, load_model_file
 from kvae.training.commands import verbs
 from kvae.training.run.run_directory import RunDirectory
 from kvae_cli import main
+from kvae_cli.arguments import parser
 
 ROOT = pathlib.Path(__file__).parents[2]
-QUICK = "digits --epochs 1 --set encoder.units=[8] --set decoder.units=[8]".split()
+QUICK = (
+    "digits --epochs 1 --set fit_prior= --set encoder.units=[8] --set decoder.units=[8]"
+).split()
 
 VERBS = [*verbs.VERBS, "verify"]  # the last goes around the library
 
@@ -49,7 +52,7 @@ def test_every_verb_has_help_with_an_example(command: Command, verb: str) -> Non
 
 
 def test_the_parser_offers_no_verb_without_a_function(command: Command) -> None:
-    offered = re.findall(r"'(\w+)'", command("none")[2].partition("choose from")[2])
+    offered = re.findall(r"'([\w-]+)'", command("none")[2].partition("choose from")[2])
     assert sorted(offered) == sorted(VERBS)
 
 
@@ -108,6 +111,10 @@ def test_a_real_process_is_quiet_and_exits_with_2(tmp_path: pathlib.Path) -> Non
             "train digits --latent-dim 0",
             "latent_dim must be an integer from 1",
         ),
+        ("train digits --latent-shape 16x16", "one latent, such as 16x16x4; received"),
+        ("fit-prior none", "there is no run none"),
+        ("fit-prior none --epochs 3", "say which prior these options are of"),
+        ("fit-prior none --undo --epochs 3", "--undo fits no prior"),
         ("train digits --set epoch=3", "no key 'epoch'. Did you mean epochs?"),
         ("train digits --set epochs", "--set takes key=value"),
         ("train --data none.npy", "there is no file none.npy"),
@@ -174,6 +181,24 @@ def test_train_evaluate_sample(command: Command, tmp_path: pathlib.Path) -> None
     np.testing.assert_allclose(np.load(fitted), mixture.sample(5, seed=0), atol=1e-5)
     assert command("sample", run)[0] == 0
     assert (run / "samples-64-seed-0.png").exists()
+
+    given = ("--prior", "mixture", "--set", "num_components=3")
+    status, out, err = command("fit-prior", run, *given)
+    assert status == 0, err
+    assert "GaussianMixture in place of StandardNormal, fitted to the latents" in err
+    assert f"To go back: kvae fit-prior {run} --undo" in out
+    again = tmp_path / "again.npy"
+    assert command("sample", run, "--num", 5, "--out", again)[0] == 0
+    np.testing.assert_array_equal(np.load(again), np.load(fitted))
+    assert command("fit-prior", run, "--undo")[0] == 0
+    status, _, err = command("fit-prior", run, "--undo")
+    assert status == 2
+    assert "has the prior that it was trained with" in err
+
+
+def test_the_shape_of_a_latent_is_a_change_of_the_same_key() -> None:
+    parsed = parser().parse_args(["train", "digits", "--latent-shape", "8x8x4"])
+    assert parsed.changes == {"latent_dim": [8, 8, 4]}
 
 
 def test_the_version_comes_without_tensorflow() -> None:

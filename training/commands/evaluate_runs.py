@@ -9,7 +9,8 @@ from kvae.core.errors import UserError
 from kvae.reports.compare_report import comparison_rows
 from kvae.training.commands.output_paths import changed_data, new_file
 from kvae.training.commands.run_reports import compare_runs, evaluate_run, report_run
-from kvae.training.run.runner import measure_test, open_run
+from kvae.training.run.measure import measure_test
+from kvae.training.run.runner import open_run
 
 _DECIMALS = {"bits_per_dim": 4}
 

@@ -18,14 +18,12 @@ from kvae.export import PRECISIONS
 from kvae.export import export as export_model
 from kvae.export.explore import PackagesMissing, open_export
 from kvae.objectives import is_completing
-from kvae.priors.fit_mixture import fit_mixture
-from kvae.training.commands.condition_argument import read_condition
 from kvae.training.commands.encode_run import encode
 from kvae.training.commands.evaluate_runs import compare, evaluate, report, show_metrics
 from kvae.training.commands.output_paths import changed_data, new_file
+from kvae.training.commands.sample_run import fit_prior, sample
 from kvae.training.config.config import Config, describe_keys
 from kvae.training.config.load_recipe import load_recipe, recipe_names
-from kvae.training.data.sources import ExamplesOnDisk
 from kvae.training.data.sources.source import is_run
 from kvae.training.run.completion import (
     inputs_for_test,
@@ -33,7 +31,7 @@ from kvae.training.run.completion import (
     read_mask,
     save_completions,
 )
-from kvae.training.run.pictures import is_image, save_examples
+from kvae.training.run.pictures import is_image
 from kvae.training.run.run_directory import RunDirectory
 from kvae.training.run.runner import Run, open_run
 from kvae.training.run.runner import resume as resume_run
@@ -54,7 +52,7 @@ def quickstart(
     """
     with _resumable(out):
         run = train_run(load_recipe("digits", settings=settings), out)
-    show_metrics(run.metrics["test"], run.data.name)
+    show_metrics(_test_of(run), run.data.name)
     _export(run, out / "export", verbose)
     command = command_name()
     print(f"\nRun saved to {out}. Look at {out / 'samples.png'}. Next, try:")
@@ -100,57 +98,6 @@ def train(
     out = out or pathlib.Path("runs") / _name(recipe, config)
     with _resumable(out):
         _tell(train_run(config, out))
-
-
-def sample(
-    path: pathlib.Path,
-    num: int = 64,
-    seed: int = 0,
-    temperature: float = 1.0,
-    mean: bool = True,
-    out: pathlib.Path | None = None,
-    condition: str | None = None,
-    fit_prior: int | None = None,
-    data_dir: str | None = None,
-) -> None:
-    """Draws new examples from a trained model.
-
-    Args:
-        path: of the run.
-        num: how many.
-        seed: of the draw.
-        temperature: of the prior.
-        mean: show means of p(x|z) instead of draws.
-        out: a .png or .npy file; in the run if None.
-        condition: a label by its number or name, or several separated by commas, one
-            per sample; or the numbers of a vector.
-        fit_prior: components of a mixture, fitted to the latents of the training data,
-            to draw from instead of the prior; None draws from the prior.
-        data_dir: where TFDS keeps the training data now; None if they have not moved.
-    """
-    directory = RunDirectory.open(path)
-    given = "" if condition is None else f"-of-{condition}"
-    given += "" if fit_prior is None else f"-fitted-{fit_prior}"
-    out = out or directory.path / f"samples-{num}{given}-seed-{seed}.png"
-    new_file(out)
-    vae = directory.load_model()
-    if fit_prior is not None:
-        vae = _with_fitted_prior(open_run(path, changed_data(data_dir)), fit_prior)
-    with user_errors():
-        wanted = read_condition(vae, directory, condition)
-        x = vae.sample(num, seed, wanted, temperature, mean)
-    save_examples(out, x, directory.pixel_range())
-    print(f"Saved {num} samples to {out}")
-
-
-def _with_fitted_prior(run: Run, components: int) -> Any:
-    """The model of a run with a mixture of normals in place of its prior."""
-    x = run.data.train
-    rows = x.sample_rows() if isinstance(x, ExamplesOnDisk) else slice(None)
-    inputs = Inputs.of(run.data.inputs("train", run.config.condition)).to_dict()
-    with user_errors("--fit-prior"):
-        few = {name: values[rows] for name, values in inputs.items()}
-        return run.vae.with_prior(fit_mixture(run.vae, few, components))
 
 
 def complete(
@@ -282,8 +229,8 @@ def _exported(path: pathlib.Path, data_dir: str | None) -> pathlib.Path:
         _export(open_run(path, changed_data(data_dir)), out, verbose=False)
     elif made.stat().st_mtime < model.stat().st_mtime:
         raise UserError(
-            f"{out} is older than the model of {path}, which has been trained further. "
-            "Remove the folder to export the model again."
+            f"{out} is older than the model of {path}, which has been trained further "
+            "or given another prior. Remove the folder to export the model again."
         )
     return out
 
@@ -301,6 +248,7 @@ def _agrees_to_fetch(path: pathlib.Path) -> bool:
 VERBS: dict[str, Callable[..., None]] = {
     "quickstart": quickstart,
     "train": train,
+    "fit-prior": fit_prior,
     "evaluate": evaluate,
     "report": report,
     "compare": compare,
@@ -341,10 +289,19 @@ def _resumable(path: pathlib.Path) -> Iterator[None]:
         raise
 
 
+def _test_of(run: Run) -> dict[str, Any]:
+    """The numbers of a run's model, or of the one that was trained if they take long."""
+    found: dict[str, Any] = run.metrics.get("test") or run.metrics["test_as_trained"]
+    return found
+
+
 def _tell(run: Run) -> None:
     if run.metrics:  # else another worker tells
-        show_metrics(run.metrics["test"], run.data.name)
+        show_metrics(_test_of(run), run.data.name)
         print(f"\nRun saved to {run.directory.path}")
+        if len(run.vae.latent_shape) > 1 and run.config.fit_prior is None:
+            command = f"{command_name()} fit-prior {run.directory.path}"
+            print(f"To draw samples that look like the data, fit a prior: {command}")
 
 
 def _export(run: Run, out: pathlib.Path, verbose: bool, **options: Any) -> None:

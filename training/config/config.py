@@ -12,7 +12,11 @@ from kvae.core.errors import UserError, nearest
 from kvae.training.config.interval import Interval
 from kvae.training.config.picture_size import RESIZES, size_of
 
-_FREE = ("data", "data_dir", "checkpoint")  # where the data are now, how often to save
+# Where the data are now, and how often something is written.
+_FREE = ("data", "data_dir", "checkpoint", "pictures")
+
+_LATENTS = 16  # where nobody says how many
+_PARTS = "preset network encoder decoder posterior prior objective complete".split()
 
 Check = Callable[[Any], str | None]
 """Takes a value; returns what was expected instead, or None if it is right."""
@@ -69,6 +73,16 @@ def _part(value: Any) -> str | None:
     return 'a name, or a table such as {name = "...", ...} with the arguments'
 
 
+def _latents(value: Any) -> str | None:
+    many = isinstance(value, (list, tuple)) and len(value) == 3
+    if all(_whole(1)(each) is None for each in (value if many else [value])):
+        return None
+    return (
+        "an integer, at least 1, below 2**31, or the shape of one latent: height, "
+        "width, and channels, such as [16, 16, 4]"
+    )
+
+
 def _size(value: Any) -> str | None:
     try:
         size_of(value)
@@ -95,6 +109,7 @@ _MEANT = {
     "filters": "encoder.filters and decoder.filters",
     "z_dim": "latent_dim",
     "latents": "latent_dim",
+    "latent_shape": "latent_dim",
     "loss": "objective",
     "dataset": "data",
     "size": "image_size",
@@ -124,7 +139,7 @@ class Config:
     image_size: Any = _key(
         None,
         _optional(_size),
-        "size to which a folder's images are scaled: 64, or 64x48",
+        "size to which images of a folder or of TFDS are scaled: 64, or 64x48",
     )
     resize: str = _key(
         "crop", _choice(*RESIZES), "crop: crop what is too long; stretch: distort"
@@ -146,7 +161,11 @@ class Config:
         _optional(_choice("vectors", "images", "series")),
         "kind of the examples: vectors, images, series; None: from their shape",
     )
-    latent_dim: int = _key(16, _whole(1), "number of latent dimensions")
+    latent_dim: Any = _key(
+        None,
+        _optional(_latents),
+        "number of latent dimensions, or their shape: [16, 16, 4]; None: from the data",
+    )
     preset: Any = _key(None, _part, "a model of kvae.presets, such as beta_vae")
     network: str | None = _key(
         None,
@@ -159,6 +178,11 @@ class Config:
     prior: Any = _key(None, _part, "p(z), a class of kvae.priors")
     likelihood: Any = _key(None, _part, "p(x|z), a class of kvae.likelihoods")
     objective: Any = _key(None, _part, "a class of kvae.objectives")
+    fit_prior: Any = _key(
+        None,
+        _part,
+        "fitted to the latents after training: mixture, flow_matching, real_nvp, ...",
+    )
     corruption: Any = _key(
         None, _part, "noise on the encoder's input, a class of kvae.corruptions"
     )
@@ -193,6 +217,11 @@ class Config:
         _number(least=0),
         "learning rate of the last step, as a share of the first",
     )
+    weight_decay: float | None = _key(
+        None,
+        _optional(_number(least=0)),
+        "share of each weight that a step takes off, times the learning rate",
+    )
     clip_norm: float | None = _key(
         None, _optional(_number(above=0)), "largest norm of the whole gradient"
     )
@@ -222,6 +251,11 @@ class Config:
     )
     checkpoint: str = _key(
         "1 minute", _interval, "how often to save the state that --resume starts from"
+    )
+    pictures: str = _key(
+        "5 minutes",
+        _interval,
+        "how often to draw samples and reconstructions during training",
     )
     eval_samples: int = _key(1, _whole(1), "latents per example in the test ELBO")
     seed: int = _key(0, _whole(0), "seed of weights, noise, order, and binarization")
@@ -268,6 +302,17 @@ class Config:
                     f"{hint or 'kvae train --keys lists all of them.'}"
                 )
         return cls(**values)
+
+    @property
+    def latents(self) -> int | tuple[int, ...] | None:
+        """The number of latents or the shape of one; None if the data decide.
+
+        Data decide where all parts are chosen; parts that were named get a vector.
+        """
+        if isinstance(self.latent_dim, (list, tuple)):
+            return tuple(self.latent_dim)
+        named = any(getattr(self, part) is not None for part in _PARTS)
+        return _LATENTS if self.latent_dim is None and named else self.latent_dim
 
     def to_dict(self) -> dict[str, Any]:
         """Returns all keys with their values, including defaults."""

@@ -11,6 +11,8 @@ from kvae.training.config.toml import assign, parse_setting, read_toml
 
 _FOLDER = pathlib.Path(__file__).parent / "recipes"
 _ALIASES = {"mnist_complete": "mnist_half"}
+_OWN_PRIOR = {"preset", "prior", "posterior", "complete"}
+"""Keys that bring a prior which a fitted one would replace."""
 
 
 def recipe_names() -> list[str]:
@@ -31,7 +33,8 @@ def load_recipe(
         changes: values by key; None leaves the recipe's.
         settings: "key=value" texts, applied last; "encoder.units=512" sets a key in a
             table, and "likelihood=" resets a key to its default. A preset in the
-            changes or settings replaces the recipe's posterior, prior and objective.
+            changes or settings replaces the recipe's posterior, prior and objective;
+            a prior or posterior in them resets the recipe's `fit_prior`.
 
     Returns:
         config: checked.
@@ -41,11 +44,13 @@ def load_recipe(
     """
     values = {} if recipe is None else read_toml(_find(recipe))
     parsed = [(text, *parse_setting(text)) for text in settings or []]
-    if (changes or {}).get("preset") or any(
-        path[0] == "preset" for _, path, _ in parsed
-    ):
+    given = {key for key, value in (changes or {}).items() if value is not None}
+    given |= {path[0] for _, path, _ in parsed}
+    if "preset" in given:
         for key in ("posterior", "prior", "objective", "kl_warmup"):
             values.pop(key, None)
+    if given & _OWN_PRIOR:
+        values.pop("fit_prior", None)
     for key, value in (changes or {}).items():
         if value is not None:
             values[key] = value

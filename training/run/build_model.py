@@ -70,10 +70,7 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
         rows = x.sample_rows(condition)
         x, condition = x[rows], None if condition is None else condition[rows]
     data_shape = tuple(x.shape[1:])
-    context = {
-        "data_shape": data_shape,
-        "latent_dim": config.latent_dim,
-    }
+    context = {"data_shape": data_shape, "latent_dim": config.latents}
     given: dict[str, Any] = {}
     options = {} if condition is None else condition_options(condition)
     for role in () if config.complete is not None else ("encoder", "decoder"):
@@ -108,7 +105,7 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
     if config.preset is not None:
         return _preset(config, x, count, nameless, given, context)
     with user_errors():
-        return VAE.for_data(x, config.latent_dim, **given)
+        return VAE.for_data(x, config.latents, **given)
 
 
 def _with_warmup(config: Config, spec: Any, examples: int) -> dict[str, Any]:
@@ -175,7 +172,7 @@ def _preset(
         )
     try:
         return _call(
-            maker, title, arguments, {"latent_dim": config.latent_dim}, (x,), given
+            maker, title, arguments, {"latent_dim": config.latents}, (x,), given
         )
     except UserError as error:
         _, found, named = str(error).partition("multiple values for keyword argument ")
@@ -251,14 +248,16 @@ def _network(
         known = {n.removesuffix("_encoder").removesuffix("_decoder") for n in functions}
         raise UserError(f"there is no network {name!r}. {nearest(name, known)}")
     encoding = role == "encoder"
-    shape = context["data_shape"] if encoding else (context["latent_dim"],)
+    latents = context["latent_dim"]
+    latents = latents if isinstance(latents, tuple) else (latents,)
     return _call(
         maker,
         f"{name} {role}",
         arguments,
         {
             **context,
-            "input_shape": shape,
+            "input_shape": context["data_shape"] if encoding else latents,
+            "latent_shape": latents,
             "role": role,
             "preprocess": preprocess,
             **condition,

@@ -39,6 +39,11 @@ def build_completing(config: Config, x: Any, given: dict[str, Any]) -> VAE:
                 "complete makes its own networks, prior and condition; leave out "
                 f"{key}."
             )
+    latents = config.latents
+    if not isinstance(latents, int):
+        raise UserError(
+            f"complete takes a number of latents; received latent_dim={latents!r}."
+        )
     widths = config.encoder or {}
     if not isinstance(widths, dict) or set(widths) - _WIDTHS:
         raise UserError(
@@ -49,7 +54,7 @@ def build_completing(config: Config, x: Any, given: dict[str, Any]) -> VAE:
     with user_errors():
         family = masks.as_family(config.complete)
         return presets.completing_vae(
-            x, config.latent_dim, family, seed=config.seed, **sizes, **given
+            x, latents, family, seed=config.seed, **sizes, **given
         )
 
 

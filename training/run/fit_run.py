@@ -24,8 +24,10 @@ from kvae.training.data.sources import DataSet, ExamplesOnDisk
 from kvae.training.run.history import HistoryFile
 from kvae.training.run.number_of_steps import batch_size_for
 from kvae.training.run.optimizer import make_optimizer
+from kvae.training.run.pictures import is_image
 from kvae.training.run.progress import Progress
 from kvae.training.run.run_directory import RunDirectory
+from kvae.training.run.training_pictures import TrainingPictures
 
 _LOG = logging.getLogger("kvae")
 
@@ -73,7 +75,8 @@ def fit(
             steps_per_execution=at_once,
             max_gradient_norm=config.max_gradient_norm,
         )
-    is_first = Workers(vae.distribute_strategy).is_first
+    workers = Workers(vae.distribute_strategy)
+    is_first = workers.is_first
     shown = is_first and _LOG.isEnabledFor(logging.INFO)
     console = None if shown else rich.console.Console(quiet=True)
     progress = Progress(config.epochs, steps, batch_size, console)
@@ -86,6 +89,16 @@ def fit(
                 mode=vae.objective.monitor_mode,
                 patience=config.early_stopping,
                 restore_best_weights=True,
+            )
+        )
+    if not workers.several and config.complete is None and is_image(data.shape):
+        callbacks.append(
+            TrainingPictures(
+                directory.pictures,
+                data.inputs("test", config.condition),
+                config.pictures,
+                config.seed,
+                data.pixel_range,
             )
         )
     with user_errors():  # the model checks the data before it builds a graph

@@ -27,7 +27,8 @@ def add_epochs(directory: RunDirectory, config: Config, epochs: int) -> None:
 
     The optimizer keeps its moments, and the history its rows. A cosine schedule is
     stretched over all epochs, so the learning rate resumes above the value at which it
-    ended.
+    ended. The prior of training is trained further; if another was fitted after it,
+    that one is fitted again at the end.
 
     Args:
         directory: of the run; its lock is held.
@@ -49,7 +50,7 @@ def add_epochs(directory: RunDirectory, config: Config, epochs: int) -> None:
     if config.strategy == "multi_worker":
         raise UserError("a finished run of several machines can't be extended.")
     config = dataclasses.replace(config, epochs=epochs)
-    model = directory.load_model()
+    model = directory.load_trained()
     history = keras.callbacks.History()
     history.epoch = list(range(len(rows)))
     history.history = {

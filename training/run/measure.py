@@ -10,9 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.core.batches import CompiledFunctions, map_batches
+from kvae.core.errors import user_errors
 from kvae.core.inputs import Inputs
 from kvae.core.types import Tensor
 from kvae.model import endpoints
+from kvae.training.config.config import Config
+from kvae.training.data.sources import DataSet
+from kvae.training.run.completion import inputs_for_test
 
 _BATCH = 500
 
@@ -69,6 +73,20 @@ def measure(vae: Any, x: Any, num_samples: int = 1, seed: int = 0) -> dict[str, 
         "num_examples": len(inputs.x),
     }
     return metrics
+
+
+def measure_test(
+    vae: Any, data: DataSet, config: Config, num_samples: int | None = None
+) -> dict[str, Any]:
+    """Measures a model on the whole test set of its run, with the noise of seed 0."""
+    test = inputs_for_test(data, config)
+    with user_errors(f"{data.name}, test part"):
+        metrics = measure(vae, test, num_samples or config.eval_samples)
+    drawn = config.binarize == "dynamic"
+    return {
+        **metrics,
+        "pixels": "binarized once, fixed seed" if drawn else "as they are",
+    }
 
 
 def _mean(values: np.ndarray) -> dict[str, float | None]:

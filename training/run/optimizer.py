@@ -47,5 +47,8 @@ def make_optimizer(config: Config, total_steps: int) -> Any:
         rate = keras.optimizers.schedules.CosineDecay(
             rate, total_steps, alpha=config.final_learning_rate
         )
+    options: dict[str, Any] = {"global_clipnorm": config.clip_norm}
+    if config.weight_decay is not None:  # some optimizers have a default of their own
+        options["weight_decay"] = config.weight_decay
     with user_errors("optimizer"):
-        return maker(rate, global_clipnorm=config.clip_norm)
+        return maker(rate, **options)

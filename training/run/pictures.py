@@ -111,6 +111,7 @@ def save_pictures(
     x: Any,
     seed: int,
     pixel_range: tuple[float, float] = (0.0, 1.0),
+    name: str = "",
 ) -> list[pathlib.Path]:
     """Writes samples, reconstructions and, for two latents, the manifold.
 
@@ -123,19 +124,20 @@ def save_pictures(
             are reconstructed.
         seed: of the samples.
         pixel_range: the values of black and white.
+        name: added to the names of the files, after samples, reconstructions, manifold.
 
     Returns:
         paths: of the files.
     """
-    samples = folder / "samples.png"
+    samples = folder / f"samples{name}.png"
     few = {key: value[:32] for key, value in Inputs.of(x).to_dict().items()}
     save_grid(samples, _samples(vae, few, seed), _COLUMNS, pixel_range)
     pairs = np.stack([few["x"], vae.reconstruct(few)], axis=1)
-    reconstructions = folder / "reconstructions.png"
+    reconstructions = folder / f"reconstructions{name}.png"
     save_grid(reconstructions, pairs.reshape(-1, *vae.data_shape), 8, pixel_range)
     paths = [samples, reconstructions]
     if vae.latent_dim == 2 and vae.condition is None and vae.prior.space == "R^D":
-        manifold = folder / "manifold.png"
+        manifold = folder / f"manifold{name}.png"
         save_grid(manifold, _manifold(vae, 20), 20, pixel_range)
         paths.append(manifold)
     return paths

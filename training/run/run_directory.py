@@ -126,9 +126,19 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     @property
+    def pictures(self) -> pathlib.Path:
+        """What the model drew while it was trained."""
+        return self.path / "pictures"
+
+    @property
     def model_file(self) -> pathlib.Path:
         """The trained model."""
         return self.path / "model.keras"
+
+    @property
+    def trained_file(self) -> pathlib.Path:
+        """The model with the prior of its training, where another was fitted since."""
+        return self.path / "trained.keras"
 
     @property
     def last_good_file(self) -> pathlib.Path:
@@ -211,9 +221,31 @@ class RunDirectory:
                 )
 
     def write_model(self, vae: Any) -> None:
-        """Writes model.keras."""
+        """Writes model.keras, as training has left it."""
+        self.trained_file.unlink(missing_ok=True)  # of before it was trained further
         with replacing(self.model_file) as beside:
             vae.save(beside)
+
+    def write_fitted(self, vae: Any) -> None:
+        """Writes model.keras with a fitted prior, and keeps the trained model."""
+        if not self.trained_file.is_file():
+            with replacing(self.trained_file) as beside:
+                shutil.copyfile(self.model_file, beside)
+        with replacing(self.model_file) as beside:
+            vae.save(beside)
+
+    def undo_fitted(self) -> None:
+        """Gives the trained model its place back."""
+        self.trained_file.replace(self.model_file)
+
+    def load_trained(self) -> Any:
+        """Loads the model with the prior of its training.
+
+        Raises:
+            UserError: as `load_model`.
+        """
+        fitted = self.trained_file.is_file()
+        return load_model_file(self.trained_file) if fitted else self.load_model()
 
     def write_last_good(self, vae: Any) -> None:
         """Writes last_good.keras: the model before training diverged."""

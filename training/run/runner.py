@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from kvae.core.command import command_name
-from kvae.core.errors import UserError, user_errors
+from kvae.core.errors import UserError
 from kvae.core.extras import require
 from kvae.training.checkpoint.run_lock import run_lock
 from kvae.training.checkpoint.workers import Workers
@@ -19,10 +19,15 @@ from kvae.training.config.config import Config
 from kvae.training.data.pipeline import binarize_once
 from kvae.training.data.sources import DataSet, load_data, located
 from kvae.training.run.build_model import build_model
-from kvae.training.run.completion import inputs_for_test, save_completions
+from kvae.training.run.completion import save_completions
 from kvae.training.run.fit_run import choose_execution, conditions_of, fit
+from kvae.training.run.fitted_prior import (
+    check_fitted_prior,
+    fit_prior_of_run,
+    undo_fitted_prior,
+)
 from kvae.training.run.further_epochs import add_epochs
-from kvae.training.run.measure import measure
+from kvae.training.run.measure import measure_test
 from kvae.training.run.number_of_steps import advice_on_few_steps, choose_batch_size
 from kvae.training.run.pictures import is_image, save_curves, save_pictures
 from kvae.training.run.run_directory import RunDirectory
@@ -145,6 +150,7 @@ def _train(
     conditions = conditions_of(data, config)
     with strategy.scope():
         vae = build_model(config, data.train, conditions["train"])
+    check_fitted_prior(vae, config, data)
     if new:
         config = choose_execution(vae, config, len(data.train))
     if not new:
@@ -157,18 +163,32 @@ def _train(
         return Run(directory, config, vae, data, {})
     directory.write_model(vae)
     if workers.several:
-        vae = directory.load_model()  # a folder that the others don't share
-    test = measure_test(vae, data, config)
+        vae = directory.load_model()  # a model that only this worker has
     metrics = {
-        "test": test,
+        "test": measure_test(vae, data, config),
         "training": {
             "seconds": seconds,
             "epochs": len(history),
             "parameters": vae.count_params(),
         },
     }
+    if config.fit_prior is not None:
+        vae, metrics = fit_prior_of_run(directory, config, vae, data, metrics)
     directory.write_metrics(metrics)
     save_curves(directory.path / "curves.png", history)
+    _save_pictures(directory, config, vae, data)
+    directory.finish()
+    workers.wait()
+    advice = advice_on_few_steps(config, len(data.train), len(history))
+    if advice and len(history) == config.epochs:  # not stopped early
+        resume = f"{command_name()} train --resume {directory.path}"
+        _LOG.warning("%s; extend the run with: %s", advice, resume)
+    return Run(directory, config, vae, data, metrics)
+
+
+def _save_pictures(
+    directory: RunDirectory, config: Config, vae: Any, data: DataSet
+) -> None:
     if config.complete is not None and is_image(data.shape):
         path = directory.path / "completions.png"
         few, seed = data.test[:16], config.seed
@@ -180,13 +200,81 @@ def _train(
         _LOG.info(
             "examples of shape %s are not images, so no pictures are drawn", data.shape
         )
-    directory.finish()
-    workers.wait()
-    advice = advice_on_few_steps(config, len(data.train), len(history))
-    if advice and len(history) == config.epochs:  # not stopped early
-        resume = f"{command_name()} train --resume {directory.path}"
-        _LOG.warning("%s; extend the run with: %s", advice, resume)
-    return Run(directory, config, vae, data, metrics)
+
+
+def fit_prior(
+    path: pathlib.Path | str, prior: Any = None, changes: dict[str, Any] | None = None
+) -> Run:
+    """Fits a prior to the latents of a finished run's training data.
+
+    model.keras gets the new prior, and trained.keras keeps the model as it was trained.
+    The configuration says `fit_prior` from then on, so that a run that is trained
+    further, or repeated, is given such a prior again.
+
+    Args:
+        path: the run directory.
+        prior: as the key `fit_prior` of a recipe; None chooses: a mixture for latents
+            that are a vector, flow matching for latents with a shape.
+        changes: keys of the configuration to replace, such as `data_dir`.
+
+    Returns:
+        run: with the new prior.
+
+    Raises:
+        UserError: if there is no finished run, another process works on it, or the prior
+            does not fit its model or data.
+    """
+    directory = _finished(path)
+    with run_lock(directory.checkpoints / "lock"):
+        run = open_run(path, changes)
+        vae, metrics = directory.load_trained(), run.metrics
+        if prior is None:
+            shaped = len(vae.latent_shape) > 1
+            prior = "flow_matching" if shaped else "mixture"
+            _LOG.info(
+                "fit_prior: %s, because a latent has the shape %s",
+                prior,
+                vae.latent_shape,
+            )
+        config = dataclasses.replace(run.config, fit_prior=prior)
+        check_fitted_prior(vae, config, run.data)
+        if not {"test", "test_as_trained"} & set(metrics):
+            metrics = {**metrics, "test": measure_test(vae, run.data, config)}
+        vae, metrics = fit_prior_of_run(directory, config, vae, run.data, metrics)
+        _record_prior(directory, prior)
+        directory.write_metrics(metrics)
+        _save_pictures(directory, config, vae, run.data)
+        directory.finish()
+    return Run(directory, config, vae, run.data, metrics)
+
+
+def undo_fit_prior(path: pathlib.Path | str) -> None:
+    """Gives a run the prior back that it was trained with.
+
+    Raises:
+        UserError: if there is no finished run, or no prior was fitted after training.
+    """
+    directory = _finished(path)
+    with run_lock(directory.checkpoints / "lock"):
+        undo_fitted_prior(directory, directory.read_metrics())
+        _record_prior(directory, None)
+        directory.finish()
+
+
+def _finished(path: pathlib.Path | str) -> RunDirectory:
+    directory = RunDirectory.open(path)
+    if not directory.is_finished():
+        raise UserError(
+            f"{directory.path} is not finished; resume it first: {command_name()} train "
+            f"--resume {directory.path}."
+        )
+    return directory
+
+
+def _record_prior(directory: RunDirectory, prior: Any) -> None:
+    """Writes `fit_prior` to the configuration, where everything else stays."""
+    config = directory.read_config()
+    directory.change_config(dataclasses.replace(config, fit_prior=prior))
 
 
 def open_run(path: pathlib.Path | str, changes: dict[str, Any] | None = None) -> Run:
@@ -250,17 +338,3 @@ def load_run_data(config: Config) -> DataSet:
         validation=binarize_once(data.validation),
         notes=(*data.notes, note),
     )
-
-
-def measure_test(
-    vae: Any, data: DataSet, config: Config, num_samples: int | None = None
-) -> dict[str, Any]:
-    """Measures a model on the whole test set of its run, with the noise of seed 0."""
-    test = inputs_for_test(data, config)
-    with user_errors(f"{data.name}, test part"):
-        metrics = measure(vae, test, num_samples or config.eval_samples)
-    drawn = config.binarize == "dynamic"
-    return {
-        **metrics,
-        "pixels": "binarized once, fixed seed" if drawn else "as they are",
-    }

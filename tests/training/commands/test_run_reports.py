@@ -14,7 +14,7 @@ from kvae_cli import main
 
 pytestmark = pytest.mark.slow
 
-QUICK = ["validation=100", "encoder.units=[16]", "decoder.units=[16]"]
+QUICK = ["validation=100", "encoder.units=[16]", "decoder.units=[16]", "fit_prior="]
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,12 @@ def test_an_unknown_key_suggests_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("latent_dim", 0, "at least 1, below 2**31; received 0"),
+        ("latent_dim", 0, "at least 1, below 2**31, or the shape of one latent"),
         ("latent_dim", 2.5, "latent_dim must be an integer"),
+        ("latent_dim", [16, 16], "shape of one latent: height, width, and channels"),
+        ("latent_dim", [16, 0, 4], "such as [16, 16, 4]; received [16, 0, 4]"),
+        ("fit_prior", 3, "fit_prior must be a name, or a table"),
+        ("pictures", "often", "pictures must be an interval"),
         ("epochs", True, "epochs must be an integer"),
         ("batch_size", "64", "batch_size must be an integer"),
         ("learning_rate", 0, "learning_rate must be a number above 0"),

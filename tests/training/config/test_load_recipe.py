@@ -9,10 +9,20 @@ from kvae.core.errors import UserError
 from kvae.training.config.config import Config
 from kvae.training.config.load_recipe import load_recipe, recipe_names
 from kvae.training.config.toml import to_toml
+from kvae.training.data.sources import DataSet
 from kvae.training.run.build_model import build_model
+from kvae.training.run.fitted_prior import check_fitted_prior
 
-SHAPES = {"digits": (8, 8, 1), "mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1)}
-DATA = {name: name for name in SHAPES} | {"iwae": "mnist", "vampprior": "mnist"}
+SHAPES = {
+    "digits": (8, 8, 1),
+    "mnist": (28, 28, 1),
+    "fashion_mnist": (28, 28, 1),
+    "cifar10": (32, 32, 3),
+    "celeb_a": (64, 64, 3),
+    "emoji64.npz": (64, 64, 3),
+}
+DATA = {name.removesuffix(".npz"): name for name in SHAPES}
+DATA |= {"iwae": "mnist", "vampprior": "mnist"}
 
 
 def test_the_recipes_are_there() -> None:
@@ -27,7 +37,10 @@ def test_every_recipe_builds_its_model(name: str) -> None:
     x = np.random.default_rng(0).random((4, *shape), dtype="float32")
     vae = build_model(config, x)
     assert vae.data_shape == shape
-    assert vae.latent_dim == config.latent_dim
+    assert vae.latent_dim == np.prod(config.latent_dim)
+    if config.fit_prior is not None:
+        many = np.repeat(x, 300, axis=0)
+        check_fitted_prior(vae, config, DataSet(name, many, x, x))
 
 
 def test_a_recipe_may_have_a_second_name() -> None:
@@ -55,6 +68,20 @@ def test_a_preset_replaces_what_the_recipe_says_of_the_same_parts() -> None:
         assert config.kl_warmup == 0
         assert config.objective == ({"beta": 4} if preset else None)
         assert config.encoder == load_recipe("vampprior").encoder
+
+
+@pytest.mark.parametrize(
+    "setting", ["preset=beta_vae", "prior=StandardNormal", "complete=left_half"]
+)
+def test_a_fitted_prior_of_a_recipe_gives_way_to_a_prior_of_the_users(
+    setting: str, tmp_path: pathlib.Path
+) -> None:
+    recipe = tmp_path / "a.toml"
+    recipe.write_text('fit_prior = "mixture"')
+    assert load_recipe(str(recipe)).fit_prior == "mixture"
+    assert load_recipe(str(recipe), settings=[setting]).fit_prior is None
+    both = [setting, "fit_prior=real_nvp"]
+    assert load_recipe(str(recipe), settings=both).fit_prior == "real_nvp"
 
 
 def test_a_key_is_taken_back_by_an_empty_value() -> None:

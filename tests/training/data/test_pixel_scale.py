@@ -14,7 +14,7 @@ from kvae.training.commands.encode_run import encode
 from kvae.training.data.pixel_scale import PixelScale
 from kvae.training.encoding.encoding_source import EncodingSource
 
-QUICK = "epochs=1 encoder.units=[8] decoder.units=[8] latent_dim=2".split()
+QUICK = "epochs=1 encoder.units=[8] decoder.units=[8] latent_dim=2 fit_prior=".split()
 
 
 @pytest.fixture

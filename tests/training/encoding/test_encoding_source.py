@@ -21,7 +21,7 @@ from kvae.training.encoding.encoding_source import EncodingSource
 from kvae.training.run.runner import load_run_data
 from kvae_cli import main
 
-QUICK = "epochs=1 encoder.units=[8] decoder.units=[8] latent_dim=2".split()
+QUICK = "epochs=1 encoder.units=[8] decoder.units=[8] latent_dim=2 fit_prior=".split()
 
 
 @pytest.fixture(scope="module")

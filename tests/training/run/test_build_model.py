@@ -82,6 +82,27 @@ def test_networks_take_sizes_and_their_place_from_the_data() -> None:
     assert vae.decoder.output_shape == (None, 8, 8, 4)
 
 
+def test_large_images_get_a_map_of_latents_unless_a_part_is_named() -> None:
+    x = np.random.default_rng(0).random((6, 32, 32, 3), dtype="float32")
+    assert len(build_model(Config(), x).latent_shape) == 3
+    assert build_model(Config(network="conv"), x).latent_shape == (16,)
+    assert build_model(Config(), X).latent_shape == (16,)
+
+
+def test_latents_have_a_shape_where_it_is_a_list() -> None:
+    config = Config(latent_dim=[4, 4, 2], network="residual")
+    vae = build_model(config, X)
+    assert vae.latent_shape == (4, 4, 2)
+    assert vae.embed(X[:3]).shape == (3, 4, 4, 2)
+    assert vae.reconstruct(X[:3]).shape == (3, 8, 8, 1)
+    thin = {"name": "residual", "widths": [8], "blocks": 2}
+    narrow = build_model(Config(latent_dim=[4, 4, 2], encoder=thin, decoder=thin), X)
+    assert narrow.latent_shape == (4, 4, 2)
+    assert narrow.count_params() < vae.count_params()
+    with pytest.raises(UserError, match="latent"):
+        build_model(Config(latent_dim=[3, 4, 2], network="residual"), X)
+
+
 @pytest.mark.parametrize(("network", "units"), [("mlp", 11), ("conv", [11])])
 def test_a_number_and_a_list_of_one_are_the_same(network: str, units: Any) -> None:
     config = Config(latent_dim=3, network=network, encoder={"units": units})

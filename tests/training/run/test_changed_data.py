@@ -16,7 +16,7 @@ from kvae.training.data.sources import load_data, located
 from kvae.training.run.runner import resume
 
 NAMES = ("bird", "cat", "dog")
-QUICK = "epochs=1 encoder.units=[8] decoder.units=[8] latent_dim=2"
+QUICK = "epochs=1 encoder.units=[8] decoder.units=[8] latent_dim=2 fit_prior="
 
 
 def write(folder: pathlib.Path, names: tuple[str, ...], each: int) -> None:

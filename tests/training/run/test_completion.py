@@ -10,7 +10,7 @@ from kvae import masks
 from kvae.core.errors import UserError
 from kvae.training import Run, load_recipe, open_run, train
 from kvae.training.run.completion import read_images, read_mask
-from kvae.training.run.runner import measure_test
+from kvae.training.run.measure import measure_test
 from kvae_cli import main
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,13 @@ from kvae.core.errors import UserError
 from kvae.training import RunDirectory, load_recipe, open_run, resume, train
 from kvae.training.run import further_epochs
 
-QUICK = ["encoder.units=[8]", "decoder.units=[8]", "latent_dim=2", "batch_size=128"]
+QUICK = [
+    "encoder.units=[8]",
+    "decoder.units=[8]",
+    "latent_dim=2",
+    "batch_size=128",
+    "fit_prior=",
+]
 
 
 def rows(path: pathlib.Path) -> list[dict[str, str]]:

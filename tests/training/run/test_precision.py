@@ -11,7 +11,13 @@ from kvae.training.run.runner import load_run_data
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = ["epochs=12", "binarize=dynamic", "likelihood=bernoulli", "latent_dim=4"]
+SETTINGS = [
+    "epochs=12",
+    "binarize=dynamic",
+    "likelihood=bernoulli",
+    "latent_dim=4",
+    "fit_prior=",
+]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,13 @@ from kvae.training import Diverged, load_model_file, load_recipe, resume, train
 from kvae.training.commands.verbs import train as train_verb
 
 ROOT = pathlib.Path(__file__).parents[3]
-QUICK = ["epochs=2", "encoder.units=[16]", "decoder.units=[16]", "validation=100"]
+QUICK = [
+    "epochs=2",
+    "encoder.units=[16]",
+    "decoder.units=[16]",
+    "validation=100",
+    "fit_prior=",
+]
 
 
 @pytest.mark.slow

@@ -11,9 +11,15 @@ from PIL import Image
 
 from kvae.core.errors import UserError
 from kvae.training import Run, load_recipe, open_run, train
-from kvae.training.run.runner import measure_test
+from kvae.training.run.measure import measure_test
 
-QUICK = ["epochs=2", "encoder.units=[16]", "decoder.units=[16]", "validation=100"]
+QUICK = [
+    "epochs=2",
+    "encoder.units=[16]",
+    "decoder.units=[16]",
+    "validation=100",
+    "fit_prior=",
+]
 
 
 def quick(*settings: str) -> Any:

@@ -46,8 +46,8 @@ def load_data(
             TFDS; `SOURCES` lists all kinds.
         data_dir: where TFDS keeps its data.
         validation: how many training examples to hold out, or a share if below 1.
-        image_size: height and width in pixels to which images from a folder are scaled,
-            (64, 48) or "64x48"; 64 means both.
+        image_size: height and width in pixels to which images of a folder or of TFDS
+            are scaled, (64, 48) or "64x48"; 64 means both.
         pixel_max: the maximum of integer pixels; None takes it from the data.
         resize: "crop" crops what is too long for that size; "stretch" changes the
             proportions.

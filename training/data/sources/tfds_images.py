@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from kvae.core.errors import UserError, nearest
 from kvae.core.extras import require
 from kvae.training.data.sources.data_set import Raw
+from kvae.training.data.sources.picture import AS_THEY_ARE, PictureOptions
 from kvae.training.data.sources.source import Request, Source
 
 _PROBE = ("storage.googleapis.com", 443)  # hosts the index and many of the files
@@ -34,15 +36,19 @@ class TfdsImages(Source):
 
     def read(self, name: str, request: Request) -> Raw:
         """Reads it; see `read_tfds`."""
-        return read_tfds(name, request.data_dir)
+        return read_tfds(name, request.data_dir, request.images)
 
 
-def read_tfds(name: str, data_dir: str | None = None) -> Raw:
+def read_tfds(
+    name: str, data_dir: str | None = None, options: PictureOptions = AS_THEY_ARE
+) -> Raw:
     """Reads an image data set of TFDS from disk, or downloads it.
 
     Args:
         name: for example "mnist", "fashion_mnist", "binarized_mnist".
         data_dir: where TFDS keeps its data; None means its own default.
+        options: the size to which images are scaled, and how; without a size, all must
+            have the same size.
 
     Returns:
         raw: images (N, H, W, C), with labels if the data set has them.
@@ -56,17 +62,20 @@ def read_tfds(name: str, data_dir: str | None = None) -> Raw:
         raise UserError(f"there is no folder {data_dir}; check --data-dir.")
     with _quiet():
         builder = _builder(tfds, name, data_dir)
-        image, label = _features(tfds, name, builder.info.features)
+        image, label = _features(tfds, name, builder.info.features, options.size)
         if not builder.is_prepared():
             _download(tfds, name, builder)
-        _check_memory(name, builder, image)
+        shape = builder.info.features[image].shape
+        shape = shape if options.size is None else (*options.size, shape[-1])
+        _check_memory(name, builder, shape)
         splits = {p: s for p, s in _SPLITS.items() if s in builder.info.splits}
         if "train" not in splits:
             raise UserError(
                 f"{name} has the splits {', '.join(builder.info.splits)}, but no train "
                 "split."
             )
-        parts = {p: _read(tfds, builder, s, image, label) for p, s in splits.items()}
+        keys = (image, label)
+        parts = {p: _read(tfds, builder, s, keys, options) for p, s in splits.items()}
     names = None if label is None else builder.info.features[label].names
     return Raw(
         name=name,
@@ -93,7 +102,9 @@ def _builder(tfds: Any, name: str, data_dir: str | None) -> Any:
         ) from None
 
 
-def _features(tfds: Any, name: str, features: Any) -> tuple[str, str | None]:
+def _features(
+    tfds: Any, name: str, features: Any, size: tuple[int, int] | None
+) -> tuple[str, str | None]:
     """Finds the image and the label among the features of an example."""
     kinds = (
         {key: features[key] for key in features} if hasattr(features, "keys") else {}
@@ -105,10 +116,9 @@ def _features(tfds: Any, name: str, features: Any) -> tuple[str, str | None]:
             "image; choose an image data set such as mnist."
         )
     image = "image" if "image" in images else images[0]
-    if None in kinds[image].shape:
+    if size is None and None in kinds[image].shape:
         raise UserError(
-            f"the images of {name} differ in size; save them as a folder of images and "
-            "add --set image_size=64."
+            f"the images of {name} differ in size; choose one, for example --size 64x64."
         )
     labels = [k for k, f in kinds.items() if isinstance(f, tfds.features.ClassLabel)]
     return image, ("label" if "label" in labels else labels[0] if labels else None)
@@ -144,8 +154,8 @@ def _network(timeout: float = 5.0) -> bool:
         return False
 
 
-def _check_memory(name: str, builder: Any, image: str) -> None:
-    pixels = int(np.prod(builder.info.features[image].shape))
+def _check_memory(name: str, builder: Any, shape: tuple[int, ...]) -> None:
+    pixels = int(np.prod(shape))
     examples = sum(s.num_examples for s in builder.info.splits.values())
     needed = 5 * pixels * examples  # as uint8, then as float32
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -158,14 +168,41 @@ def _check_memory(name: str, builder: Any, image: str) -> None:
 
 
 def _read(
-    tfds: Any, builder: Any, split: str, image: str, label: str | None
+    tfds: Any,
+    builder: Any,
+    split: str,
+    keys: tuple[str, str | None],
+    options: PictureOptions,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    dataset = builder.as_dataset(split=split, batch_size=4096, shuffle_files=False)
-    batches = list(tfds.as_numpy(dataset))
+    image, label = keys
+    dataset = builder.as_dataset(split=split, shuffle_files=False)
+    dataset = dataset.map(lambda example: {k: example[k] for k in keys if k})
+    if options.size is not None:
+        dataset = dataset.map(
+            lambda example: {**example, image: _scaled(example[image], options)},
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+    batches = list(tfds.as_numpy(dataset.batch(4096)))
     images = np.concatenate([batch[image] for batch in batches])
     if label is None:
         return images, None
     return images, np.concatenate([batch[label] for batch in batches])
+
+
+def _scaled(pixels: tf.Tensor, options: PictureOptions) -> tf.Tensor:
+    """Scales (H, W, C) bytes as `read_picture` does a file."""
+    assert options.size is not None
+    height, width = options.size
+    if options.resize == "crop":
+        rows, columns = tf.unstack(tf.shape(pixels)[:2])
+        most_rows = tf.math.floordiv(columns * height, width)
+        most_columns = tf.math.floordiv(rows * width, height)
+        pixels = tf.image.resize_with_crop_or_pad(
+            pixels, tf.minimum(rows, most_rows), tf.minimum(columns, most_columns)
+        )
+    resized = tf.image.resize(pixels, (height, width), "bicubic", antialias=True)
+    largest = pixels.dtype.max
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0, largest), pixels.dtype)
 
 
 @contextlib.contextmanager

@@ -5,11 +5,14 @@ import socket
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from kvae.core.errors import UserError
 from kvae.training.data.sources import load_data, read_tfds
 from kvae.training.data.sources import tfds_images as module
+from kvae.training.data.sources.picture import PictureOptions, read_picture
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:
@@ -75,3 +78,27 @@ def test_a_prepared_data_set_is_read(
     monkeypatch.setattr(module.os, "sysconf", lambda name: 8)
     with pytest.raises(UserError, match="tiny_shapes needs .* GiB in memory"):
         read_tfds("tiny_shapes", str(tmp_path))
+
+
+@pytest.mark.parametrize("resize", ["crop", "stretch"])
+@pytest.mark.parametrize("size", [(20, 20), (12, 30), (100, 90)])
+def test_images_are_scaled_as_those_of_files(
+    tmp_path: pathlib.Path, resize: str, size: tuple[int, int]
+) -> None:
+    """Independent form: Pillow's bicubic, which crops in fractions of a pixel."""
+    steps = np.linspace(0, 255, 60 * 80).reshape(60, 80)
+    pixels = np.stack([steps, steps[::-1], steps[:, ::-1]], -1).astype("uint8")
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    options = PictureOptions(size, resize)
+    expected = read_picture(tmp_path / "a.png", options).pixels
+    scaled = module._scaled(tf.constant(pixels), options).numpy()
+    assert scaled.shape == (*size, 3)
+    assert scaled.dtype == np.uint8
+    np.testing.assert_allclose(scaled.astype(int), expected.astype(int), atol=6)
+
+
+def test_a_size_reaches_the_images_of_tfds(tmp_path: pathlib.Path) -> None:
+    TinyShapes(data_dir=str(tmp_path)).download_and_prepare()
+    data = load_data("tiny_shapes", str(tmp_path), image_size="2x3")
+    assert data.shape == (2, 3, 1)
+    assert data.test.shape == (2, 2, 3, 1)

@@ -1,0 +1,147 @@
+"""A prior fitted to a run after its training: by a recipe, by the verb, and undone."""
+
+import csv
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import kvae
+from kvae.core.errors import UserError
+from kvae.training import Run, RunDirectory, load_data, load_recipe, open_run, train
+from kvae.training.run.fitted_prior import training_inputs
+from kvae.training.run.runner import fit_prior, resume, undo_fit_prior
+
+QUICK = ["epochs=2", "encoder.units=[8]", "decoder.units=[8]", "latent_dim=2"]
+MIXTURE = ["fit_prior.name=mixture", "fit_prior.num_components=4"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Trained without; the tests below change it in their order."""
+    config = load_recipe("digits", settings=[*QUICK, "fit_prior=", "prior="])
+    return train(config, tmp_path_factory.mktemp("runs") / "a")
+
+
+def test_the_verb_writes_the_model_with_a_mixture_and_keeps_the_other(run: Run) -> None:
+    """Independent form: `kvae.fit_prior` on the data as they are."""
+    spec = {"name": "mixture", "num_components": 4}
+    fitted = fit_prior(run.directory.path, spec)
+    opened = open_run(run.directory.path)
+    x = load_data("digits", validation=0.1).train
+    expected = kvae.fit_prior(run.vae, x, "mixture", num_components=4)
+    assert_allclose(opened.vae.sample(5, seed=1), expected.sample(5, seed=1), atol=1e-5)
+    assert_array_equal(
+        run.directory.load_trained().sample(5, seed=1), run.vae.sample(5, seed=1)
+    )
+    assert opened.config.fit_prior == spec
+    before, now = run.metrics["test"], fitted.metrics["test"]
+    assert opened.metrics["test_as_trained"] == before
+    bound = expected.elbo(run.data.test, num_samples=1, seed=0).mean()
+    assert now["elbo"]["value"] == pytest.approx(bound, abs=1e-3)
+    assert now["distortion"]["value"] == pytest.approx(before["distortion"]["value"])
+
+
+def test_another_prior_takes_its_place_and_undo_brings_the_first_back(run: Run) -> None:
+    path = run.directory.path
+    chosen = {"name": "flow_matching", "epochs": 1, "width": 8, "num_blocks": 1}
+    fit_prior(path, chosen)
+    assert isinstance(open_run(path).vae.prior, kvae.priors.FlowMatching)
+    undo_fit_prior(path)
+    opened = open_run(path)
+    assert_array_equal(opened.vae.sample(5, seed=1), run.vae.sample(5, seed=1))
+    assert opened.config == run.config
+    assert opened.metrics["test"] == run.metrics["test"]
+    assert set(opened.metrics) == {"test", "training"}
+    assert not run.directory.trained_file.exists()
+    with pytest.raises(UserError, match="there is nothing to undo"):
+        undo_fit_prior(path)
+
+
+@pytest.mark.slow
+def test_a_recipe_fits_it_again_when_its_run_is_trained_further(
+    tmp_path: pathlib.Path,
+) -> None:
+    """Bit for bit what a run with all epochs from the start ends with."""
+    settings = [*QUICK, *MIXTURE, "schedule=constant"]
+    whole = train(
+        load_recipe("digits", settings=[*settings, "epochs=3"]), tmp_path / "a"
+    )
+    train(load_recipe("digits", settings=settings), tmp_path / "b")
+    further = resume(tmp_path / "b", epochs=3)
+    assert_array_equal(further.vae.sample(5, seed=1), whole.vae.sample(5, seed=1))
+    assert further.metrics["test"] == whole.metrics["test"]
+    assert isinstance(open_run(tmp_path / "b").vae.prior, kvae.priors.GaussianMixture)
+    directory = RunDirectory(tmp_path / "b")
+    assert isinstance(directory.load_trained().prior, kvae.priors.StandardNormal)
+    with directory.history_file.open() as file:
+        assert len(list(csv.DictReader(file))) == 3
+
+
+@pytest.mark.slow
+def test_a_run_killed_while_it_is_fitted_resumes(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    config = load_recipe("digits", settings=[*QUICK, *MIXTURE])
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDirectory, "write_fitted", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, tmp_path / "a")
+    directory = RunDirectory(tmp_path / "a")
+    assert not directory.is_finished()
+    with pytest.raises(UserError, match="is not finished; resume it first"):
+        fit_prior(tmp_path / "a")
+    again = resume(tmp_path / "a")
+    assert isinstance(again.vae.prior, kvae.priors.GaussianMixture)
+    assert directory.is_finished()
+
+
+def test_pixels_that_training_draws_are_drawn_for_the_fit_too() -> None:
+    config = load_recipe("digits", settings=["binarize=dynamic"])
+    data = load_data("digits", validation=0.1)
+    x = training_inputs(data, config)["x"]
+    assert set(np.unique(x)) == {0.0, 1.0}
+    error = np.sqrt((data.train * (1 - data.train)).sum()) / data.train.size
+    assert abs(x.mean() - data.train.mean()) < 5 * error
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["fit_prior=mixtur"], "fit_prior knows flow_matching, mixture"),
+        (["fit_prior.name=mixture", "fit_prior.components=3"], "Did you mean num_comp"),
+        (["fit_prior.num_steps=3"], "fit_prior must say its name"),
+        (["fit_prior.name=flow_matching", "fit_prior.num_steps=0"], "num_steps"),
+        (["fit_prior.name=mixture", "fit_prior.num_components=2000"], "than the 1294"),
+        (["preset=hyperspherical_vae", "fit_prior=mixture"], "on the unit sphere"),
+        (["complete=left_half", "network=", "fit_prior=mixture"], "complete learns"),
+    ],
+)
+def test_a_prior_that_does_not_fit_is_refused_before_training(
+    tmp_path: pathlib.Path, settings: list[str], message: str
+) -> None:
+    base = ["encoder=", "decoder="] if "complete=left_half" in settings else QUICK
+    config = load_recipe("digits", settings=[*base, "fit_prior=", *settings])
+    with pytest.raises(UserError, match=message):
+        train(config, tmp_path / "a")
+    assert not (tmp_path / "a" / "history.csv").exists()
+
+
+@pytest.mark.slow
+def test_a_check_before_training_changes_no_number(tmp_path: pathlib.Path) -> None:
+    """The prior is made and thrown away; weights draw from the same generators."""
+    flow = ["fit_prior.name=flow_matching", "fit_prior.epochs=1", "fit_prior.width=8"]
+    runs = [
+        train(load_recipe("digits", settings=[*QUICK, *given]), tmp_path / name)
+        for name, given in (("with", flow), ("without", ["fit_prior="]))
+    ]
+    tests = [
+        json.loads(each.directory.metrics_file.read_text()).get(key)
+        for each, key in zip(runs, ("test_as_trained", "test"), strict=True)
+    ]
+    assert tests[0] == tests[1]

@@ -1,0 +1,108 @@
+"""What the verbs that draw from a run do, and the one that gives it another prior."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+from kvae.core.command import command_name
+from kvae.core.errors import UserError, user_errors
+from kvae.priors.fit_mixture import fit_mixture
+from kvae.training.commands.condition_argument import read_condition
+from kvae.training.commands.evaluate_runs import show_metrics
+from kvae.training.commands.output_paths import changed_data, new_file
+from kvae.training.config.toml import assign, parse_setting
+from kvae.training.run.fitted_prior import training_inputs
+from kvae.training.run.pictures import save_examples
+from kvae.training.run.run_directory import RunDirectory
+from kvae.training.run.runner import Run, open_run, undo_fit_prior
+from kvae.training.run.runner import fit_prior as fit_run_prior
+
+
+def fit_prior(
+    path: pathlib.Path,
+    data_dir: str | None = None,
+    prior: str | None = None,
+    epochs: int | None = None,
+    settings: list[str] | None = None,
+    undo: bool = False,
+) -> None:
+    """Fits a prior to the latents of a run's training data, and puts it into the run.
+
+    Args:
+        path: of the run.
+        data_dir: where TFDS keeps the training data now; None is where it was.
+        prior: as `kvae.fit_prior` names them; chosen by the shape of the latents if
+            None.
+        epochs: passes over the training data; as many as make 4000 steps if None.
+        settings: "key=value" arguments of the prior.
+        undo: go back to the prior of training.
+    """
+    if undo:
+        if prior or epochs or settings:
+            raise UserError("--undo fits no prior; leave the other options out.")
+        undo_fit_prior(path)
+        print(f"{path} has the prior again that it was trained with.")
+        return
+    options: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
+    for text in settings or []:
+        keys, value = parse_setting(text)
+        assign(options, keys, value)
+    if options and prior is None:
+        raise UserError(
+            "say which prior these options are of, for example --prior flow_matching."
+        )
+    spec = {"name": prior, **options} if options else prior
+    run = fit_run_prior(path, spec, changed_data(data_dir))
+    if "test" in run.metrics:
+        show_metrics(run.metrics["test"], run.data.name)
+    undone = f"{command_name()} fit-prior {path} --undo"
+    print(f"\n{path} has the new prior. To go back: {undone}")
+
+
+def sample(
+    path: pathlib.Path,
+    num: int = 64,
+    seed: int = 0,
+    temperature: float = 1.0,
+    mean: bool = True,
+    out: pathlib.Path | None = None,
+    condition: str | None = None,
+    fit_prior: int | None = None,
+    data_dir: str | None = None,
+) -> None:
+    """Draws new examples from a trained model.
+
+    Args:
+        path: of the run.
+        num: how many.
+        seed: of the draw.
+        temperature: of the prior.
+        mean: show means of p(x|z) instead of draws.
+        out: a .png or .npy file; in the run if None.
+        condition: a label by its number or name, or several separated by commas, one
+            per sample; or the numbers of a vector.
+        fit_prior: components of a mixture, fitted to the latents of the training data,
+            to draw from instead of the prior; None draws from the prior.
+        data_dir: where TFDS keeps the training data now; None if they have not moved.
+    """
+    directory = RunDirectory.open(path)
+    given = "" if condition is None else f"-of-{condition}"
+    given += "" if fit_prior is None else f"-fitted-{fit_prior}"
+    out = out or directory.path / f"samples-{num}{given}-seed-{seed}.png"
+    new_file(out)
+    vae = directory.load_model()
+    if fit_prior is not None:
+        vae = _with_fitted_prior(open_run(path, changed_data(data_dir)), fit_prior)
+    with user_errors():
+        wanted = read_condition(vae, directory, condition)
+        x = vae.sample(num, seed, wanted, temperature, mean)
+    save_examples(out, x, directory.pixel_range())
+    print(f"Saved {num} samples to {out}")
+
+
+def _with_fitted_prior(run: Run, components: int) -> Any:
+    """The model of a run with a mixture of normals in place of its prior."""
+    inputs = training_inputs(run.data, run.config)
+    with user_errors("--fit-prior"):
+        return run.vae.with_prior(fit_mixture(run.vae, inputs, components))

@@ -1,0 +1,177 @@
+"""The prior that a run is given after its training."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import rich.console
+
+import kvae
+from kvae.core.errors import UserError, user_errors
+from kvae.core.inputs import Inputs
+from kvae.model.fit_prior import fewest_of_a_label, new_prior
+from kvae.training.checkpoint.training_state import random_states, set_random_states
+from kvae.training.config.config import Config
+from kvae.training.data.pipeline import binarize_once
+from kvae.training.data.sources import DataSet, ExamplesOnDisk
+from kvae.training.run.measure import measure_test
+from kvae.training.run.prior_progress import PriorProgress
+from kvae.training.run.run_directory import RunDirectory
+
+_LOG = logging.getLogger("kvae")
+
+_OF_THE_FIT = ("epochs", "batch_size", "learning_rate")
+_AS_TRAINED = "test_as_trained"
+_MEASURED = (
+    64  # latents of a flow over time whose density takes no longer than training
+)
+
+
+def check_fitted_prior(vae: Any, config: Config, data: DataSet) -> None:
+    """Checks that `fit_prior` suits the model and the data, before the model is trained.
+
+    Args:
+        vae: built.
+        config: of the run.
+        data: of the run.
+
+    Raises:
+        MissingExtra: if the prior needs a package that is not installed.
+        UserError: with what fits.
+    """
+    if config.fit_prior is None:
+        return
+    if config.complete is not None:
+        raise UserError(
+            "complete learns p(z | what is visible) itself; leave fit_prior out, with "
+            "--set fit_prior=."
+        )
+    name, options = _split(config.fit_prior)
+    options = {key: v for key, v in options.items() if key not in _OF_THE_FIT}
+    states = random_states()  # the training that follows must not depend on it
+    with user_errors("fit_prior"):
+        new_prior(vae, name, config.seed, options)
+    set_random_states(states)
+    components = options.get("num_components", 1)
+    fewest = fewest_of_a_label(vae, training_inputs(data, config))
+    if components > fewest:
+        raise UserError(
+            f"fit_prior: num_components={components} is more than the {fewest} examples "
+            f"{'of the rarest label' if config.condition else 'for training'}; set "
+            "fit_prior=mixture, which chooses a number that fits."
+        )
+
+
+def fit_prior_of_run(
+    directory: RunDirectory,
+    config: Config,
+    vae: Any,
+    data: DataSet,
+    metrics: dict[str, Any],
+) -> tuple[Any, dict[str, Any]]:
+    """Fits the prior that a configuration names, and writes the model with it.
+
+    Args:
+        directory: of the run; model.keras becomes the model with the new prior, and the
+            model as it was trained is kept.
+        config: of the run, with `fit_prior`.
+        vae: as it was trained.
+        data: of the run.
+        metrics: of the run, with those of the test set.
+
+    Returns:
+        vae: with the new prior.
+        metrics: with numbers of this prior; those of before are `test_as_trained`.
+
+    Raises:
+        UserError: if the prior does not fit the model or the data.
+    """
+    name, options = _split(config.fit_prior)
+    began = time.monotonic()
+    console = None
+    if not _LOG.isEnabledFor(logging.INFO):
+        console = rich.console.Console(quiet=True)
+    progress = PriorProgress(name, console)
+    inputs = training_inputs(data, config)
+    try:
+        with user_errors("fit_prior"):
+            fitted = kvae.fit_prior(
+                vae, inputs, name, seed=config.seed, callbacks=[progress], **options
+            )
+    finally:
+        progress.close()
+    seconds = time.monotonic() - began
+    directory.write_fitted(fitted)
+    metrics = _as_trained(metrics)
+    metrics["training"] = {**metrics.get("training", {}), "fit_prior_seconds": seconds}
+    prior = type(fitted.prior).__name__
+    told = f"fit_prior: {prior} in place of {type(vae.prior).__name__}, fitted to the "
+    told += f"latents of {len(inputs['x'])} training examples in {seconds:.0f} s"
+    if prior == "FlowMatching" and fitted.latent_dim > _MEASURED:
+        _LOG.info(
+            "%s; its ELBO takes long with %d latents, and kvae evaluate measures it",
+            told,
+            fitted.latent_dim,
+        )
+        return fitted, metrics
+    test = measure_test(fitted, data, config)
+    before, now = (m["elbo"]["value"] for m in (metrics[_AS_TRAINED], test))
+    _LOG.info("%s; test ELBO %.2f, before %.2f nats", told, now, before)
+    return fitted, {"test": test, **metrics}
+
+
+def undo_fitted_prior(directory: RunDirectory, metrics: dict[str, Any]) -> None:
+    """Gives a run the prior back that it was trained with, and the numbers of it.
+
+    Raises:
+        UserError: if no other was fitted.
+    """
+    if not directory.trained_file.is_file():
+        raise UserError(
+            f"{directory.path} has the prior that it was trained with; there is nothing "
+            "to undo."
+        )
+    directory.undo_fitted()
+    before = metrics.get(_AS_TRAINED)
+    training = dict(metrics.get("training", {}))
+    training.pop("fit_prior_seconds", None)
+    kept = {} if before is None else {"test": before}
+    directory.write_metrics({**kept, "training": training})
+
+
+def training_inputs(data: DataSet, config: Config) -> dict[str, Any]:
+    """What a prior is fitted to: the training examples, or as many as fit in memory.
+
+    Pixels that training draws from probabilities are drawn once.
+    """
+    x = data.train
+    rows = x.sample_rows() if isinstance(x, ExamplesOnDisk) else slice(None)
+    inputs = Inputs.of(data.inputs("train", config.condition)).to_dict()
+    few = {name: values[rows] for name, values in inputs.items()}
+    if config.binarize == "dynamic":
+        few["x"] = binarize_once(few["x"], config.seed)
+    return few
+
+
+def _as_trained(metrics: dict[str, Any]) -> dict[str, Any]:
+    """The numbers that hold whatever prior was fitted."""
+    before = metrics[_AS_TRAINED if _AS_TRAINED in metrics else "test"]
+    return {_AS_TRAINED: before, "training": metrics.get("training", {})}
+
+
+def _split(spec: Any) -> tuple[str, dict[str, Any]]:
+    if isinstance(spec, str):
+        return spec, {}
+    name = spec.get("name")
+    if not isinstance(name, str):
+        raise UserError(
+            f'fit_prior must say its name, for example fit_prior = "mixture" or '
+            f'{{name = "flow_matching", epochs = 50}}; received {spec!r}.'
+        )
+    return name, {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in spec.items()
+        if key != "name"
+    }

@@ -1,0 +1,68 @@
+"""What a user sees while a prior is fitted."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import keras
+import rich.console
+import rich.progress
+
+_SECONDS = 20.0  # between two lines, where there is no terminal
+
+
+class PriorProgress(keras.callbacks.Callback):
+    """Shows a moving line with the time left, or without a terminal a line at times.
+
+    Args:
+        name: of the prior.
+        console: where to print; standard error if None.
+    """
+
+    def __init__(self, name: str, console: rich.console.Console | None = None) -> None:
+        super().__init__()
+        self.name = name
+        self.console = console or rich.console.Console(stderr=True, highlight=False)
+        self._bar: rich.progress.Progress | None = None
+        self._task: Any = None
+        self._began = self._printed = 0.0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Starts the clock, and on a terminal the moving line."""
+        self._began = self._printed = time.monotonic()
+        if not self.console.is_terminal:
+            return
+        self._bar = rich.progress.Progress(
+            rich.progress.TextColumn(f"fitting {self.name}"),
+            rich.progress.BarColumn(bar_width=16),
+            rich.progress.TextColumn("{task.fields[loss]}"),
+            rich.progress.TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task("", total=self.params["epochs"], loss="")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Moves the line, or prints one if the last was printed long ago."""
+        loss, now = f"loss {float((logs or {})['loss']):.3f}", time.monotonic()
+        done, total = epoch + 1, self.params["epochs"]
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, loss=loss)
+        elif now - self._printed >= _SECONDS:
+            self._printed = now
+            left = (now - self._began) / done * (total - done)
+            share = f"{100 * done // total:2d} %"
+            line = f"fitting {self.name}  {share}  {loss}  {left:.0f} s left"
+            self.console.print(line, soft_wrap=True)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Removes the moving line; `close` does the same after an error."""
+        self.close()
+
+    def close(self) -> None:
+        """Gives the terminal back."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
