@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import math
 import platform
 from typing import Any, NoReturn
 
@@ -115,6 +116,19 @@ def minutes(text: str) -> float:
     if value == 0:
         raise argparse.ArgumentTypeError("expected a number of minutes above 0")
     return value
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """Reads numbers with commas between them."""
+    try:
+        values = tuple(map(float, text.split(",")))
+    except ValueError:
+        values = (math.nan,)
+    if not all(map(math.isfinite, values)):
+        raise argparse.ArgumentTypeError(
+            f"expected numbers with commas between them; received {text!r}"
+        )
+    return values
 
 
 def _number(text: str, expected: str) -> float:

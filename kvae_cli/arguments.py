@@ -16,6 +16,7 @@ from kvae_cli.argument_types import (
     Parser,
     Version,
     minutes,
+    numbers,
     port,
     positive,
     seed,
@@ -107,6 +108,20 @@ def parser() -> argparse.ArgumentParser:
             "sample",
             "Draw new examples from a trained model.",
             "runs/mnist --num 100 --seed 1 --out more.png",
+        )
+    )
+    _add_interpolate(
+        verb(
+            "interpolate",
+            "Draw the pictures between two images.",
+            "runs/mnist --num 9 --out walk.png",
+        )
+    )
+    _add_attribute(
+        verb(
+            "attribute",
+            "Draw images with more and less of an attribute, which is a label of the data.",
+            "runs/mnist 7 --strengths=-1,0,1,2 --out sevens.png",
         )
     )
     _add_complete(
@@ -347,6 +362,53 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="draw from p(x|z) instead of taking its mean",
     )
+    parser.add_argument(
+        "--out", type=_PATH, help="a .png file, or .npy for the numbers"
+    )
+
+
+def _add_interpolate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="RUN", type=_PATH, help=_RUN)
+    parser.add_argument(
+        "images",
+        metavar="IMAGE",
+        type=_PATH,
+        nargs="*",
+        help="two image files (6 pairs of test examples)",
+    )
+    parser.add_argument(
+        "--num", type=positive, default=9, help="pictures per row, with both ends (9)"
+    )
+    parser.add_argument(
+        "--arc",
+        action="store_true",
+        help="follow an arc around the origin instead of a straight line",
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
+    parser.add_argument(
+        "--out", type=_PATH, help="a .png file, or .npy for the numbers"
+    )
+
+
+def _add_attribute(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="RUN", type=_PATH, help=_RUN)
+    parser.add_argument("name", metavar="LABEL", help="a label by its name or number")
+    parser.add_argument(
+        "images",
+        metavar="IMAGE",
+        type=_PATH,
+        nargs="*",
+        help="image files (6 test examples)",
+    )
+    parser.add_argument(
+        "--strengths",
+        type=numbers,
+        default=(-1.0, 0.0, 1.0, 2.0),
+        metavar="S,S,...",
+        help="how much of the attribute to add, a column each; 0 is the reconstruction "
+        "(-1,0,1,2)",
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
     parser.add_argument(
         "--out", type=_PATH, help="a .png file, or .npy for the numbers"
     )

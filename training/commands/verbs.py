@@ -22,6 +22,7 @@ from kvae.training.commands.encode_run import encode
 from kvae.training.commands.evaluate_runs import compare, evaluate, report, show_metrics
 from kvae.training.commands.output_paths import changed_data, new_file
 from kvae.training.commands.sample_run import fit_prior, sample
+from kvae.training.commands.walk_run import attribute, interpolate
 from kvae.training.config.config import Config, describe_keys
 from kvae.training.config.load_recipe import load_recipe, recipe_names
 from kvae.training.data.sources.source import is_run
@@ -253,6 +254,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "report": report,
     "compare": compare,
     "sample": sample,
+    "interpolate": interpolate,
+    "attribute": attribute,
     "complete": complete,
     "encode": encode,
     "export": export,
