@@ -58,7 +58,8 @@ class StudentT(Likelihood):
     ) -> None:
         super().__init__(data_shape, **kwargs)
         learned = df in ("learned", "per_dimension")
-        if not learned and not (is_number(df) and df > 1):
+        given: Any = df
+        if not learned and not (is_number(given) and given > 1):
             raise ValueError(
                 "StudentT expects df to be a number above 1, or 'learned' or "
                 f"'per_dimension'; received {df!r}. With df <= 1 there is no mean; for "

@@ -33,12 +33,11 @@ class OneHot(keras.layers.Layer):
     def __init__(self, classes: int | tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.classes = classes
-        if isinstance(classes, np.ndarray):
-            classes = classes.tolist()
-        if is_integer(classes) and classes > 0:
-            self.labels = tuple(range(check_size("classes", classes)))
-        elif isinstance(classes, (tuple, list)) and all(map(is_integer, classes)):
-            self.labels = tuple(map(int, classes))
+        given: Any = classes.tolist() if isinstance(classes, np.ndarray) else classes
+        if is_integer(given) and given > 0:
+            self.labels = tuple(range(check_size("classes", given)))
+        elif isinstance(given, (tuple, list)) and all(map(is_integer, given)):
+            self.labels = tuple(map(int, given))
         else:
             self.labels = ()
         if any(abs(label) >= 2**31 for label in self.labels):

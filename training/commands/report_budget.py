@@ -78,8 +78,9 @@ def evaluate_within(
         if left is not None and name in _LAST:
             hard = 0 if left <= 0 else hard
             if name == "gaps":
+                began_gaps = time.monotonic()
                 hard = _gaps_that_fit(vae, inputs, left)
-                left = 60 * minutes - (time.monotonic() - began)
+                left -= time.monotonic() - began_gaps
             if hard == 0:
                 _LOG.info("leaving out %s for lack of time; --full has them", name)
                 continue
