@@ -7,6 +7,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.tensor_arguments import tensor_arguments
 from kvae.core.types import Tensor
 
 SMALLEST = 11
@@ -17,6 +18,7 @@ _SIGMA = 1.5  # pixels, of the window
 _FLOOR = 1e-6  # the gradient of a power is not finite at 0
 
 
+@tensor_arguments
 def ms_ssim(a: Tensor, b: Tensor, max_value: float = 1.0) -> Tensor:
     """Computes how similar pictures are in structure, at several scales; 1 if equal.
 

@@ -54,6 +54,10 @@ class Adversarial(Wrapper):
     log 2 = 0.693 for the logistic loss of a blind discriminator), `pixel_generator_loss`,
     and `pixel_adaptive_weight`, or the same with `latent_`.
 
+    Unlike in VAE-GAN, only reconstructions are fake and not also decoded draws from p(z),
+    and distances in the discriminator's own features are not used; `Perceptual` inside
+    takes those of another network.
+
     The discriminator sees pictures less their mean and divided by their spread, one number
     each, which `adapt` measures. Missing entries of x are filled from the reconstruction.
 

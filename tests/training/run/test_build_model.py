@@ -1,8 +1,11 @@
 """Names in a recipe become parts."""
 
+import functools
 import inspect
+import sys
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -67,6 +70,29 @@ def test_a_table_inside_a_table_is_a_part() -> None:
     beta = {"name": "linear_warmup", "steps": 10, "end": 2.0}
     objective = make_part("objective", {"name": "elbo", "beta": beta}, CONTEXT)
     assert float(objective.beta(5)) == pytest.approx(1.0)
+
+
+def test_objectives_wrap_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `docs/presets.md` writes it, and the networks inside suit the data."""
+    features = sys.modules["kvae.networks.feature_distance"]  # not the function
+    train = functools.partial(features.train_features, steps=2)
+    monkeypatch.setattr(features, "train_features", train)
+    config = Config(
+        latent_dim=3,
+        objective={
+            "name": "adversarial",
+            "start_step": 2000,
+            "optimizer": "sgd",
+            "objective": {"name": "Perceptual", "distance": "features", "weight": 64},
+        },
+    )
+    vae = build_model(config, X)
+    assert vae.objective.start_step == 2000
+    assert isinstance(vae.objective.optimizer, keras.optimizers.SGD)
+    assert vae.objective._network.input_shape == (None, *X.shape[1:])
+    inner = vae.objective.objective
+    assert float(inner.weight) == 64
+    assert inner.distance.feature_model.input_shape == (None, *X.shape[1:])
 
 
 def test_networks_take_sizes_and_their_place_from_the_data() -> None:
