@@ -119,14 +119,14 @@ def minutes(text: str) -> float:
 
 
 def numbers(text: str) -> tuple[float, ...]:
-    """Reads numbers with commas between them."""
+    """Reads numbers separated by commas."""
     try:
         values = tuple(map(float, text.split(",")))
     except ValueError:
         values = (math.nan,)
     if not all(map(math.isfinite, values)):
         raise argparse.ArgumentTypeError(
-            f"expected numbers with commas between them; received {text!r}"
+            f"expected numbers separated by commas; received {text!r}"
         )
     return values
 

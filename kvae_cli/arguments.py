@@ -113,7 +113,7 @@ def parser() -> argparse.ArgumentParser:
     _add_interpolate(
         verb(
             "interpolate",
-            "Draw the pictures between two images.",
+            "Draw a row of pictures between two images.",
             "runs/mnist --num 9 --out walk.png",
         )
     )
@@ -196,7 +196,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         (
             "--latent-shape",
             shape,
-            "instead, the shape of one latent, height x width x channels: 16x16x4",
+            "shape of one latent, height x width x channels, such as 16x16x4",
         ),
         ("--epochs", int, "passes over the training set; with --resume, in total"),
         ("--batch-size", int, "examples per step"),
@@ -374,10 +374,13 @@ def _add_interpolate(parser: argparse.ArgumentParser) -> None:
         metavar="IMAGE",
         type=_PATH,
         nargs="*",
-        help="two image files (6 pairs of test examples)",
+        help="two image files (the default is 6 pairs of test examples)",
     )
     parser.add_argument(
-        "--num", type=positive, default=9, help="pictures per row, with both ends (9)"
+        "--num",
+        type=positive,
+        default=9,
+        help="pictures per row, including both ends (9)",
     )
     parser.add_argument(
         "--arc",
@@ -398,7 +401,7 @@ def _add_attribute(parser: argparse.ArgumentParser) -> None:
         metavar="IMAGE",
         type=_PATH,
         nargs="*",
-        help="image files (6 test examples)",
+        help="image files (the default is 6 test examples)",
     )
     parser.add_argument(
         "--strengths",

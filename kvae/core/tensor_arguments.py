@@ -1,4 +1,4 @@
-"""One sentence for arguments that TensorFlow cannot compute with."""
+"""Clear errors for arguments that TensorFlow can't compute with."""
 
 from __future__ import annotations
 

@@ -66,12 +66,12 @@ class InformationResult(Result):
 
     @property
     def verdict(self) -> str:
-        """Says whether the prior draws latents where those of the data are, in words."""
+        """Says in words whether the prior draws latents where those of the data are."""
         own = abs(self.mmd_of_two_prior_draws)
         numbers = f"their MMD is {self.mmd:.2g}; two draws of p(z) have {own:.2g}"
         if self.mmd <= max(_SMALL, _NOISE / self.num_latents):
             return (
-                f"The latents of the data, q(z), lie where p(z) draws ({numbers}), so "
+                f"The latents of the data, q(z), are where p(z) draws ({numbers}), so "
                 "samples come from latents that the decoder knows."
             )
         return (

@@ -1,4 +1,4 @@
-"""A prior fitted to what a trained model encodes, so that samples look like the data."""
+"""Fits a prior to the latents of a trained model, so that samples look like the data."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def fit_prior(
         better = kvae.fit_prior(vae, x_train)
         pictures = better.sample(64)
 
-    A standard normal leaves places where the decoder never was; a fitted prior puts its
-    samples where the data are. The networks stay as they are, so reconstructions do too,
-    and the ELBO of the copy is that with the new prior.
+    A standard normal draws latents that the decoder was never trained on; a fitted
+    prior draws latents where those of the data are. The networks and the
+    reconstructions don't change, and the ELBO of the copy is that with the new prior.
 
     Args:
         vae: a trained `kvae.VAE` whose latents are in R^D.
@@ -75,13 +75,13 @@ def fit_prior(
             `num_steps=8` of flow matching.
 
     Returns:
-        vae: built, not compiled; its objective estimates the KL where the new prior has
-            no closed form.
+        vae: built, not compiled; its objective estimates the KL if the new prior has no
+            closed form.
 
     Raises:
         ImportError: for the mixture, if scikit-learn is not installed.
         ValueError: if the prior is unknown or does not fit the latents, or the model is
-            given conditions other than labels.
+            conditioned on something other than labels.
 
     Source: the "ex-post density estimation" of Ghosh et al. 2020, arXiv:1903.12436.
     """
@@ -110,7 +110,7 @@ def fit_prior(
 
 
 def fewest_of_a_label(vae: Any, x: Any) -> int:
-    """Returns how many examples the rarest label has, or how many there are without.
+    """Returns how many examples the rarest label has, or the number of examples.
 
     Args:
         vae: with or without labels as condition.
@@ -163,7 +163,7 @@ def new_prior(
         raise ValueError(_expected(prior))
     if vae.condition is not None:
         raise ValueError(
-            f"{type(made).__name__} is p(z) and this model is given "
+            f"{type(made).__name__} is p(z), but this model is conditioned on "
             f'{vae.condition}. fit_prior(vae, x, "mixture") fits p(z|label).'
         )
     return made

@@ -43,7 +43,7 @@ def interpolate(
         b: where the path ends; the same shape as a.
         num: pictures per path, both ends included; at least 2.
         path: "straight" or "spherical". On a sphere every path is an arc.
-        condition: what q(z|x,c) and p(x|z,c) are given: one for all, or (N, ...). None if
+        condition: the c of q(z|x,c) and p(x|z,c): one for all, or (N, ...). None if
             the model takes no condition.
 
     Returns:
@@ -107,9 +107,9 @@ class AttributeVectors:
         Args:
             x: one example of shape data_shape, or (N, *data_shape).
             name: of the attribute.
-            strength: how much of it to add: a number, or S numbers for S pictures of each
-                example. 0 is the reconstruction, and negative numbers take away.
-            condition: what q(z|x,c) and p(x|z,c) are given; None if the model takes none.
+            strength: how much of it to add: a number, or S numbers for S pictures of
+                each example. 0 gives the reconstruction, and negative numbers subtract.
+            condition: the c of q(z|x,c) and p(x|z,c); None if the model takes none.
 
         Returns:
             x: of the shape of x, or with S strengths (S, *data_shape) for one example and
@@ -168,7 +168,7 @@ def attribute_vectors(
             (N,) with `names=["smile"]` is one attribute.
         names: of the A attributes; by default the labels, or the column numbers, or the
             columns of a data frame.
-        condition: (N, ...) what q(z|x,c) is given; None if the model takes none.
+        condition: (N, ...) the c of q(z|x,c); None if the model takes none.
 
     Returns:
         vectors: what `AttributeVectors` documents.
@@ -216,7 +216,7 @@ def decode_means(vae: Any, z: Any, condition: Any = None) -> np.ndarray:
     Args:
         vae: a built `kvae.VAE`.
         z: (N, D) latents, flat.
-        condition: (N, ...) what p(x|z,c) is given, checked; None without.
+        condition: (N, ...) the c of p(x|z,c), checked; None without.
     """
     inputs = Inputs(np.asarray(z, vae.maths_dtype), condition)
     run = vae.compiled_functions.get(functools.partial(_decode, vae))

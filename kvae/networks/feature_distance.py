@@ -160,8 +160,9 @@ def feature_distance(
 
     With labels the network learns to tell them apart. Without, each picture is turned by
     0, 90, 180, or 270 degrees (mirrored if it is not square), the channels of a picture in
-    color are put in one of their six orders, and the network learns to tell which turn and
-    order it was. One line says how well it does on pictures that it was not trained on.
+    color are put in one of their six orders, and the network learns to recognize the
+    turn and the order. One line says how well it does on pictures that it was not
+    trained on.
 
     Args:
         x: (N, H, W) or (N, H, W, C) training pictures, at least 20, of 8x8 pixels or more.

@@ -31,12 +31,12 @@ from kvae.reports.pictures import (
 
 _EXPLAINED = {
     "log_likelihood": "How probable the model finds unseen examples. Higher is better.",
-    "elbo": "The bound that training maximizes, unweighted, and what it pays for.",
-    "information": "What the rate buys: information about x, and mismatch with the prior.",
+    "elbo": "The bound that training maximizes, unweighted, and its two terms.",
+    "information": "What the rate pays for: information about x, or mismatch with p(z).",
     "latents": "Which latent dimensions the model uses.",
     "gaps": "What separates the bound from log p(x): the family of q, or the encoder.",
     "ais": "A second opinion on log p(x), by annealing.",
-    "samples": "Samples against data, in the features named below.",
+    "samples": "How samples compare with data, in the features named below.",
     "disentanglement": "Does each latent hold one factor of the data? 1 is perfect.",
 }
 _HEADINGS = {"elbo": "ELBO", "ais": "AIS"}
@@ -148,7 +148,7 @@ def _pictures(
     tiled = fake[: num - num % columns].reshape(-1, columns, *fake.shape[1:])
     page.picture(
         picture_png(image_grid(tiled, *limits)),
-        f"{num} samples, not chosen: z from the prior (seed {seed}), the mean of p(x|z).",
+        f"{num} samples, not selected: z from the prior (seed {seed}), the mean of p(x|z).",
     )
     found = results.get("information")
     if isinstance(found, InformationResult):

@@ -1,4 +1,4 @@
-"""What the verbs that draw from a run do, and the one that gives it another prior."""
+"""The verbs that draw from a run, and the one that fits another prior."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def fit_prior(
 
     Args:
         path: of the run.
-        data_dir: where TFDS keeps the training data now; None is where it was.
+        data_dir: where TFDS keeps the training data now; None if they have not moved.
         prior: as `kvae.fit_prior` names them; chosen by the shape of the latents if
             None.
         epochs: passes over the training data; as many as make 4000 steps if None.
@@ -40,9 +40,9 @@ def fit_prior(
     """
     if undo:
         if prior or epochs or settings:
-            raise UserError("--undo fits no prior; leave the other options out.")
+            raise UserError("--undo doesn't fit a prior; leave out the other options.")
         undo_fit_prior(path)
-        print(f"{path} has the prior again that it was trained with.")
+        print(f"{path} has its original prior again.")
         return
     options: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
     for text in settings or []:
@@ -50,7 +50,7 @@ def fit_prior(
         assign(options, keys, value)
     if options and prior is None:
         raise UserError(
-            "say which prior these options are of, for example --prior flow_matching."
+            "name the prior of these options, for example --prior flow_matching."
         )
     spec = {"name": prior, **options} if options else prior
     run = fit_run_prior(path, spec, changed_data(data_dir))
@@ -102,7 +102,7 @@ def sample(
 
 
 def _with_fitted_prior(run: Run, components: int) -> Any:
-    """The model of a run with a mixture of normals in place of its prior."""
+    """Returns the model of a run with a mixture of normals in place of its prior."""
     inputs = training_inputs(run.data, run.config)
     with user_errors("--fit-prior"):
         return run.vae.with_prior(fit_mixture(run.vae, inputs, components))

@@ -18,7 +18,7 @@ from kvae.training.run.pictures import is_image, save_grid
 from kvae.training.run.run_directory import RunDirectory
 from kvae.training.run.runner import load_run_data
 
-_ROWS = 6  # of test examples, where no images are given
+_ROWS = 6  # of test examples, if no images are given
 
 
 def interpolate(
@@ -83,9 +83,9 @@ def attribute(
     data = load_run_data(_config(directory, data_dir))
     if data.train_labels is None:
         raise UserError(
-            f"{data.name} has no labels, so nothing says which examples have the "
-            "attribute. Put images into one folder per class, or add train_labels to the "
-            ".npz file."
+            f"{data.name} has no labels, so it is not known which examples have the "
+            "attribute. Put images into one folder per class, or add train_labels to "
+            "the .npz file."
         )
     names = list(data.label_names or map(str, np.unique(data.train_labels)))
     if name not in names:
@@ -126,7 +126,7 @@ def _test_examples(
 ) -> np.ndarray:
     test = load_run_data(_config(directory, data_dir)).test
     if len(test) < 2:
-        raise UserError("the run has fewer than two test examples; give two images.")
+        raise UserError("the run has fewer than two test examples; add two images.")
     return np.asarray(test[: min(num, len(test) // 2 * 2)])
 
 

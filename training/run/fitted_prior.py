@@ -1,4 +1,4 @@
-"""The prior that a run is given after its training."""
+"""Fits a prior to a run after training."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def check_fitted_prior(vae: Any, config: Config, data: DataSet) -> None:
         return
     if config.complete is not None:
         raise UserError(
-            "complete learns p(z | what is visible) itself; leave fit_prior out, with "
-            "--set fit_prior=."
+            "complete learns p(z | visible) itself; leave out fit_prior, with --set "
+            "fit_prior=."
         )
     name, options = _split(config.fit_prior)
     options = {key: v for key, v in options.items() if key not in _OF_THE_FIT}
@@ -123,15 +123,15 @@ def fit_prior_of_run(
 
 
 def undo_fitted_prior(directory: RunDirectory, metrics: dict[str, Any]) -> None:
-    """Gives a run the prior back that it was trained with, and the numbers of it.
+    """Restores the prior that a run was trained with, and its numbers.
 
     Raises:
-        UserError: if no other was fitted.
+        UserError: if no other prior was fitted.
     """
     if not directory.trained_file.is_file():
         raise UserError(
-            f"{directory.path} has the prior that it was trained with; there is nothing "
-            "to undo."
+            f"{directory.path} still has the prior that it was trained with; there is "
+            "nothing to undo."
         )
     directory.undo_fitted()
     before = metrics.get(_AS_TRAINED)
@@ -142,7 +142,7 @@ def undo_fitted_prior(directory: RunDirectory, metrics: dict[str, Any]) -> None:
 
 
 def training_inputs(data: DataSet, config: Config) -> dict[str, Any]:
-    """What a prior is fitted to: the training examples, or as many as fit in memory.
+    """Returns the training examples for the fit, or as many as fit into memory.
 
     Pixels that training draws from probabilities are drawn once.
     """
@@ -156,7 +156,7 @@ def training_inputs(data: DataSet, config: Config) -> dict[str, Any]:
 
 
 def _as_trained(metrics: dict[str, Any]) -> dict[str, Any]:
-    """The numbers that hold whatever prior was fitted."""
+    """Returns the numbers that don't depend on the prior."""
     before = metrics[_AS_TRAINED if _AS_TRAINED in metrics else "test"]
     return {_AS_TRAINED: before, "training": metrics.get("training", {})}
 
@@ -167,7 +167,7 @@ def _split(spec: Any) -> tuple[str, dict[str, Any]]:
     name = spec.get("name")
     if not isinstance(name, str):
         raise UserError(
-            f'fit_prior must say its name, for example fit_prior = "mixture" or '
+            'fit_prior must have a name, for example fit_prior = "mixture" or '
             f'{{name = "flow_matching", epochs = 50}}; received {spec!r}.'
         )
     return name, {

@@ -1,4 +1,4 @@
-"""What a user sees while a prior is fitted."""
+"""The progress that a user sees while a prior is fitted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SECONDS = 20.0  # between two lines, where there is no terminal
 
 
 class PriorProgress(keras.callbacks.Callback):
-    """Shows a moving line with the time left, or without a terminal a line at times.
+    """Shows a moving line with the time left, or occasional lines without a terminal.
 
     Args:
         name: of the prior.
@@ -62,7 +62,7 @@ class PriorProgress(keras.callbacks.Callback):
         self.close()
 
     def close(self) -> None:
-        """Gives the terminal back."""
+        """Releases the terminal."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

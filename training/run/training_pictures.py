@@ -1,4 +1,4 @@
-"""Pictures of what a model draws while it trains."""
+"""Draws pictures while a model trains."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kvae.core.errors import UserError
 from kvae.training.config.interval import Interval
 from kvae.training.run.pictures import is_image, save_pictures
 
-# What `tf.summary.image` writes; it needs TensorBoard, which only shows it.
+# The format of `tf.summary.image`, without needing TensorBoard, which only shows it.
 _IMAGES = tf.compat.v1.SummaryMetadata(
     plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="images")
 )
@@ -32,14 +32,14 @@ class TrainingPictures(keras.callbacks.Callback):
     prior stays the same, the same latents. Training doesn't depend on them.
 
     Args:
-        folder: where to; it is made when there is something to put into it.
+        folder: to write to; created with the first picture.
         x: (N, *data_shape) images that the model isn't trained on, or a dict of "x" and
             "condition"; the first 32 are reconstructed.
         every: how often: "5 minutes", "500 steps", "2 epochs" or "never".
         seed: of the samples.
-        pixel_range: what is drawn black and white.
+        pixel_range: the values of black and white.
         log_dir: of `keras.callbacks.TensorBoard`, which then shows the pictures too, at
-            the epoch they are from; None: none.
+            their epochs; or None.
 
     Raises:
         UserError: if x are not images, or `every` is not an interval.
@@ -84,13 +84,13 @@ class TrainingPictures(keras.callbacks.Callback):
         self._epoch = epoch
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Draws what the batches before have come to, if it is time."""
+        """Draws the result of the batches so far, if it is time."""
         if batch:
             self._steps += self.model.steps_per_execution
         self._draw_if_due()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Draws what the epoch has come to, if it is time."""
+        """Draws the result of the epoch, if it is time."""
         self._epochs += 1
         self._steps += self.model.steps_per_execution
         self._draw_if_due()
@@ -111,7 +111,7 @@ class TrainingPictures(keras.callbacks.Callback):
         self._drawn_at = (self._epochs, self._steps, time.monotonic())
 
     def _log(self, paths: list[pathlib.Path], name: str) -> None:
-        """Hands pictures to TensorBoard as they are on disk."""
+        """Passes pictures to TensorBoard as they are on disk."""
         if self._writer is None:  # beside what Keras' callback writes of training
             folder = pathlib.Path(self.log_dir or "").expanduser() / "train"
             self._writer = tf.summary.create_file_writer(str(folder))

@@ -68,7 +68,7 @@ def test_an_attribute_is_a_label_of_the_training_data(run, tmp_path):
         ("interpolate {run} a.png b.png", "there is no image a.png"),
         ("interpolate {run} --num 1", "num must be at least 2"),
         ("attribute {run} eleven", "has no label 'eleven'"),
-        ("attribute {run} 7 --strengths=1,x", "numbers with commas between them"),
+        ("attribute {run} 7 --strengths=1,x", "numbers separated by commas"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(run, words, sentence, capsys):
