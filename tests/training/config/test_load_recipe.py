@@ -22,7 +22,8 @@ SHAPES = {
     "emoji64.npz": (64, 64, 3),
 }
 DATA = {name.removesuffix(".npz"): name for name in SHAPES}
-DATA |= {"iwae": "mnist", "vampprior": "mnist"}
+SHAPES["pictures"] = (64, 64, 3)
+DATA |= {"iwae": "mnist", "vampprior": "mnist", "autoencoder_kl": "pictures"}
 
 
 def test_the_recipes_are_there() -> None:
