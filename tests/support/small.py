@@ -7,7 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -81,6 +81,21 @@ def weights(model: keras.Model) -> list[np.ndarray]:
 def largest_difference(left: keras.Model, right: keras.Model) -> float:
     pairs = zip(weights(left), weights(right), strict=True)
     return max(float(np.abs(a - b).max()) for a, b in pairs)
+
+
+def rewinder(model: keras.Model) -> Callable[[], None]:
+    """Returns what puts a model and its optimizer back as they are now.
+
+    Its compiled programs stay: a test that trains again does not compile again.
+    """
+    model.optimizer.build(model.trainable_variables)
+    kept = [(v, np.array(v)) for v in [*model.variables, *model.optimizer.variables]]
+
+    def rewind() -> None:
+        for variable, value in kept:
+            variable.assign(value)
+
+    return rewind
 
 
 @contextlib.contextmanager

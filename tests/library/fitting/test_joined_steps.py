@@ -24,6 +24,21 @@ def alone(**compile):
     return joined(1, **compile)
 
 
+@pytest.fixture(scope="module")
+def compiled():
+    """A model that takes its steps alone, and one that joins four."""
+    models = alone(), joined()
+    return [(model, small.rewinder(model)) for model in models]
+
+
+@pytest.fixture
+def pair(compiled):
+    """The two as they began; their XLA programs, which take seconds, are there."""
+    for _, rewind in compiled:
+        rewind()
+    return [model for model, _ in compiled]
+
+
 def batches(*sizes):
     """A data set of batches of these sizes."""
     ends = np.cumsum(sizes)
@@ -54,13 +69,13 @@ def same(one, other, **fit):
         [5],
     ],
 )
-def test_whatever_the_batches_are(sizes):
+def test_whatever_the_batches_are(pair, sizes):
     steps = []
-    model = joined()
+    one, model = pair
     at_end = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: steps.append(int(model.step.value))
     )
-    same(alone(), model, x=batches(*sizes), epochs=2)
+    same(one, model, x=batches(*sizes), epochs=2)
     model.fit(batches(*sizes), callbacks=[at_end], shuffle=False, verbose=0)
     assert steps[-1] == 3 * len(sizes)
     assert len(steps) == -(-len(sizes) // 4)  # calls, of four steps
@@ -91,9 +106,9 @@ def test_whatever_the_optimizer_does(options):
     same(alone(**again()), joined(**again()), x=X, batch_size=7, epochs=3)
 
 
-def test_sample_weights_go_along():
+def test_sample_weights_go_along(pair):
     weight = np.linspace(0.0, 2.0, len(X)).astype("float32")
-    same(alone(), joined(), x=X, sample_weight=weight, batch_size=6, epochs=2)
+    same(*pair, x=X, sample_weight=weight, batch_size=6, epochs=2)
 
 
 def test_a_schedule_of_the_objective_moves_within_a_program():
@@ -149,8 +164,7 @@ def test_a_train_step_of_ones_own_reports_what_it_wants():
     assert model.fit(X, verbose=0).history["mine"] == [7.0]
 
 
-def test_other_iterators_and_single_batches_work():
-    model = joined()
+def test_other_iterators_and_single_batches_work(pair):
 
     class Rows(keras.utils.PyDataset):
         def __len__(self):
@@ -159,10 +173,10 @@ def test_other_iterators_and_single_batches_work():
         def __getitem__(self, index):
             return (X[10 * index : 10 * index + 10],)
 
-    same(alone(), model, x=Rows(), epochs=1)
-    assert np.isfinite(model.train_on_batch(X[:5])).all()
+    same(*pair, x=Rows(), epochs=1)
+    assert np.isfinite(pair[1].train_on_batch(X[:5])).all()
 
 
-def test_an_epoch_of_steps_from_endless_data():
+def test_an_epoch_of_steps_from_endless_data(pair):
     endless = batches(*[5] * 10).repeat()
-    same(alone(), joined(), x=endless, steps_per_epoch=8, epochs=3)
+    same(*pair, x=endless, steps_per_epoch=8, epochs=3)

@@ -95,10 +95,11 @@ CASES: dict[str, tuple[dict[str, Any], list[Any]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_arrays_go_on_bit_for_bit(tmp_path: pathlib.Path, case: str) -> None:
     compile, makers = CASES[case]
+    vae = make(**{k: v() if callable(v) else v for k, v in compile.items()})
+    rewind = small.rewinder(vae)  # a model of its own for each run would compile again
 
-    def run(folder: str, *more: Any, every: str = "never") -> tuple[kvae.VAE, Any]:
-        made = {k: v() if callable(v) else v for k, v in compile.items()}
-        vae = make(**made)
+    def run(folder: str, *more: Any, every: str = "never") -> tuple[list[Any], Any]:
+        rewind()
         callbacks = [
             *more,
             *(m() for m in makers),
@@ -113,14 +114,15 @@ def test_arrays_go_on_bit_for_bit(tmp_path: pathlib.Path, case: str) -> None:
             verbose=0,
             callbacks=callbacks,
         )
-        return vae, history
+        return everything(vae), history
 
     whole, history = run("whole")
     with pytest.raises(RuntimeError, match="killed"):
         run("cut", Killed(1, 6), every="3 steps")
     np.random.seed(7)  # the process that resumes has another state
     resumed, again = run("cut", every="1 minute")
-    check_same(whole, resumed)
+    for a, b in zip(whole, resumed, strict=True):
+        assert a.tobytes() == b.tobytes()
     assert again.history == history.history
     assert again.epoch == history.epoch
     assert len(list((tmp_path / "cut" / "checkpoints").glob("*.npz"))) == 2
