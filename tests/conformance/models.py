@@ -111,12 +111,16 @@ def randomize(model: kvae.VAE, scale: float = 0.3, seed: int = 0) -> None:
 
 
 @functools.cache
-def _randomized(kind: str, name: str) -> Case:
-    case = compose(**{kind: {str(s): s for s in SPECIMENS[kind]}[name]})
+def _randomized(kind: str, name: str, accurate: bool) -> Case:
+    specimen = {str(s): s for s in SPECIMENS[kind]}[name]
+    if accurate:
+        config = specimen.config | specimen.accurate
+        specimen = dataclasses.replace(specimen, config=config)
+    case = compose(**{kind: specimen})
     randomize(case.model)
     return case
 
 
-def randomized(kind: str, specimen: Specimen) -> Case:
+def randomized(kind: str, specimen: Specimen, accurate: bool = False) -> Case:
     """A model around one specimen with random weights; made once, so do not change it."""
-    return _randomized(kind, str(specimen))
+    return _randomized(kind, str(specimen), accurate and bool(specimen.accurate))

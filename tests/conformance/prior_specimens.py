@@ -45,12 +45,13 @@ SPECIMENS = [
         ps.FlowMatching,
         {
             "latent_dim": 3,
-            "num_steps": 24,
+            "num_steps": 2,
             "width": 8,
             "num_blocks": 1,
-            "density_steps": 24,
+            "density_steps": 2,
         },
         exact_kl=False,
+        accurate={"num_steps": 24, "density_steps": 24},
     ),
     Specimen(ps.Hierarchical, {"latent_dims": (2, 1), "units": (8,)}, exact_kl=False),
 ]

@@ -25,6 +25,8 @@ class Specimen:
             the condition.
         space: where the latents live.
         condition_shape: of one condition, for a part that cannot do without one.
+        accurate: arguments that take an approximation so far that the laws of densities
+            hold within their errors; whatever trains does so with a coarse one too.
         deterministic: whether an objective trains no density: its rate and ELBO are NaN
             and it leaves the posterior's spread alone.
         label: tells two specimens of one class apart.
@@ -40,6 +42,7 @@ class Specimen:
     independent: bool = False
     space: str = "R^D"
     condition_shape: tuple[int, ...] | None = None
+    accurate: dict[str, Any] = dataclasses.field(default_factory=dict)
     deterministic: bool = False
     label: str = ""
 

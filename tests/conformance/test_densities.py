@@ -58,7 +58,7 @@ def test_draws_of_a_posterior_follow_its_density(specimen):
 
 @each("prior")
 def test_draws_of_a_prior_follow_its_density(specimen):
-    case = randomized("prior", specimen)
+    case = randomized("prior", specimen, accurate=True)
     prior = case.model.prior
     params = prior(repeated(case).condition)
     z = prior.sample(params, normals(MANY, prior.noise_dim))
@@ -124,7 +124,7 @@ def pairs():
 
 @pytest.mark.parametrize(("kind", "specimen"), list(pairs()))
 def test_the_rate_is_not_negative_and_its_estimates_agree(kind, specimen):
-    case = randomized(kind, specimen)
+    case = randomized(kind, specimen, accurate=True)
     noise = Noise(tf.constant([3, 4]))
     draw = case.model.draw(repeated(case), noise, 1, training=False)
     sampled = (draw.log_posterior - draw.log_prior)[0].numpy().astype("float64")
