@@ -105,7 +105,7 @@ def test_a_real_process_is_quiet_and_exits_with_2(tmp_path: pathlib.Path) -> Non
     ("arguments", "sentence"),
     [
         ("", "the following arguments are required: VERB"),
-        ("train --epochs 3", "say what to train on: a recipe (digits, "),
+        ("train --epochs 3", "say what to train on: a recipe ("),
         ("train --epochs x", "argument --epochs: invalid int value: 'x'"),
         (
             "train digits --latent-dim 0",
@@ -114,7 +114,7 @@ def test_a_real_process_is_quiet_and_exits_with_2(tmp_path: pathlib.Path) -> Non
         ("train digits --latent-shape 16x16", "one latent, such as 16x16x4; received"),
         ("fit-prior none", "there is no run none"),
         ("fit-prior none --epochs 3", "name the prior of these options"),
-        ("fit-prior none --undo --epochs 3", "--undo fits no prior"),
+        ("fit-prior none --undo --epochs 3", "--undo doesn't fit a prior"),
         ("train digits --set epoch=3", "no key 'epoch'. Did you mean epochs?"),
         ("train digits --set epochs", "--set takes key=value"),
         ("train --data none.npy", "there is no file none.npy"),

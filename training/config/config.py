@@ -78,8 +78,8 @@ def _latents(value: Any) -> str | None:
     if all(_whole(1)(each) is None for each in (value if many else [value])):
         return None
     return (
-        "an integer, at least 1, below 2**31, or the shape of one latent: height, "
-        "width, and channels, such as [16, 16, 4]"
+        "an integer from 1 to 2**31 - 1, or the shape of one latent: height, width, "
+        "and channels, such as [16, 16, 4]"
     )
 
 

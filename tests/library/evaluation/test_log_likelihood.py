@@ -167,5 +167,7 @@ def test_wrong_arguments_are_refused(vae, x):
         log_likelihood(vae, x, 5, positions=[1, 2])
     with pytest.raises(ValueError, match="takes examples of shape"):
         log_likelihood(vae, x[:, :3], 5)
-    with pytest.raises(TypeError, match="evaluation takes a kvae.VAE; received Dense"):
+    with pytest.raises(
+        TypeError, match="this function takes a kvae.VAE; received Dense"
+    ):
         log_likelihood(keras.layers.Dense(2), x, 5)

@@ -128,5 +128,5 @@ def test_off_grid_images_are_refused(part):
 
 @pytest.mark.parametrize("argument", [{"levels": 1}, {"low": 1.0}])
 def test_a_grid_without_levels_is_refused(argument):
-    with pytest.raises(ValueError, match="DiscretizedLogistic expects .*received"):
+    with pytest.raises(ValueError, match="DiscretizedLogistic .*received"):
         DiscretizedLogistic((1,), **argument)

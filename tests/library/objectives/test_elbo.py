@@ -87,7 +87,7 @@ def test_a_scheduled_beta_cannot_be_assigned():
     [
         ({"beta": -1.0}, "beta >= 0, or a schedule.*received -1.0"),
         ({"beta": "warm"}, "beta >= 0, or a schedule.*received 'warm'"),
-        ({"num_samples": 0}, "positive integer; received 0"),
+        ({"num_samples": 0}, "an integer from 1 to .*received 0"),
         ({"kl": "mc"}, "exact.*received 'mc'"),
     ],
 )

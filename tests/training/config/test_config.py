@@ -19,7 +19,7 @@ def test_an_unknown_key_suggests_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("latent_dim", 0, "at least 1, below 2**31, or the shape of one latent"),
+        ("latent_dim", 0, "an integer from 1 to 2**31 - 1, or the shape of one latent"),
         ("latent_dim", 2.5, "latent_dim must be an integer"),
         ("latent_dim", [16, 16], "shape of one latent: height, width, and channels"),
         ("latent_dim", [16, 0, 4], "such as [16, 16, 4]; received [16, 0, 4]"),
