@@ -1,4 +1,4 @@
-"""What is printed: no control characters, for names of files and labels may hold any."""
+"""Output without control characters, which names of files and labels may contain."""
 
 from __future__ import annotations
 

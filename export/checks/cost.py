@@ -1,4 +1,4 @@
-"""What a precision costs, in the model's own unit, nats."""
+"""The cost of a precision, in the model's own unit, nats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From an export to its page: the model's files, what the page must know, the server."""
+"""Builds the page of an export: the model's files, the facts about it, the server."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _DRAWN = {"key": [7, 0], "num": 64, "dim": 32}  # compared by the page before it
 
 @dataclasses.dataclass(frozen=True)
 class Explorer:
-    """What the page of one export is made of.
+    """The contents of the page of one export.
 
     Attributes:
         about: what the page must know of the model, as JSON types.

@@ -54,7 +54,7 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Yields a path next to `path` to write to, and renames it if the block succeeds.
 
     If the process is killed or the disk fills up, the previous file is unchanged.
-    `remove_litter` removes what a killed process left half written.
+    `remove_litter` removes the half-written files of a killed process.
 
     Args:
         path: the file to make or replace.
@@ -194,7 +194,7 @@ def being_written(path: pathlib.Path) -> Iterator[None]:
 
 
 def remove_litter(folder: pathlib.Path, name: str = "") -> None:
-    """Removes what killed processes left half written.
+    """Removes the half-written files of killed processes.
 
     Args:
         folder: where they wrote. If it can't be read or written, nothing happens.

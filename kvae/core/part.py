@@ -1,4 +1,4 @@
-"""What every part of a model has in common."""
+"""The base of every part of a model."""
 
 from __future__ import annotations
 

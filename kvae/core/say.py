@@ -1,4 +1,4 @@
-"""What the library tells its user, in one place."""
+"""The messages of the library to its users, in one place."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What `fit` needs beside the model: arguments, replicas, execution, metrics."""
+"""What `fit` needs besides the model: arguments, replicas, execution, metrics."""

@@ -1,4 +1,4 @@
-"""What Keras' callbacks need to know of a VAE: what to print, and which way is better."""
+"""What Keras' callbacks need to know about a VAE: what to print, and what is better."""
 
 from __future__ import annotations
 

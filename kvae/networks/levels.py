@@ -1,4 +1,4 @@
-"""What prior and posterior of a deep latent model agree on."""
+"""The levels on which prior and posterior of a deep latent model agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a vector to the parameters of a normal."""
+"""A network from a vector to the parameters of a normal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From features to one parameter per data entry."""
+"""A linear map from features to one parameter per data entry."""
 
 from __future__ import annotations
 

@@ -252,7 +252,7 @@ class Adversarial(Wrapper):
     def _pairs(
         self, model: Any, inputs: Inputs, draw: Draw, noise: Noise
     ) -> tuple[Tensor, Tensor]:
-        """What is real and what is fake, each (K, B, ...) as the discriminator sees it."""
+        """Returns the real and the fake inputs of the discriminator, each (K, B, ...)."""
         if self.on == "latents":
             normals = normals_beside(noise, _PRIOR, draw.z, model.prior.noise_dim)
             real = model.prior.sample(draw.prior, normals)

@@ -50,7 +50,7 @@ def image_grid(images: np.ndarray, low: float = 0.0, high: float = 1.0) -> np.nd
 
 
 def value_range(images: np.ndarray) -> tuple[float, float]:
-    """What to show as black and as white: 0 and 1, or else the least and largest value."""
+    """Returns the values of black and white: 0 and 1, or the smallest and largest value."""
     known = images[np.isfinite(images)]
     if not known.size or (known.min() >= 0 and known.max() <= 1):
         return 0.0, 1.0

@@ -1,4 +1,4 @@
-"""What the verb encode does: a model and a data source by name, shards on disk."""
+"""The verb encode: from a model and a data source, by name, to shards on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the verbs interpolate and attribute do: rows of pictures from a run's latents."""
+"""The verbs interpolate and attribute: rows of pictures from a run's latents."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _LOG = logging.getLogger("kvae")
 
 @dataclasses.dataclass(frozen=True)
 class PixelScale:
-    """What is known of the pixels that a model was trained on.
+    """The known scale of the pixels that a model was trained on.
 
     Attributes:
         pixel_max: the divisor of all numbers, if the run sets one, or None.

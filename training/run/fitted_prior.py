@@ -83,7 +83,7 @@ def fit_prior_of_run(
 
     Returns:
         vae: with the new prior.
-        metrics: with numbers of this prior; those of before are `test_as_trained`.
+        metrics: with the numbers of this prior; the old ones are `test_as_trained`.
 
     Raises:
         UserError: if the prior does not fit the model or the data.

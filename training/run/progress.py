@@ -1,4 +1,4 @@
-"""What a user sees while a model trains."""
+"""The progress that a user sees while a model trains."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class RunDirectory:
 
     @property
     def pictures(self) -> pathlib.Path:
-        """What the model drew while it was trained."""
+        """The pictures that the model drew during training."""
         return self.path / "pictures"
 
     @property
@@ -222,7 +222,7 @@ class RunDirectory:
 
     def write_model(self, vae: Any) -> None:
         """Writes model.keras, as training has left it."""
-        self.trained_file.unlink(missing_ok=True)  # of before it was trained further
+        self.trained_file.unlink(missing_ok=True)  # from before further training
         with replacing(self.model_file) as beside:
             vae.save(beside)
 
