@@ -14,7 +14,13 @@ from kvae_cli import main
 
 pytestmark = pytest.mark.slow
 
-QUICK = ["validation=100", "encoder.units=[16]", "decoder.units=[16]", "fit_prior="]
+QUICK = [
+    "validation=100",
+    "latent_dim=8",
+    "encoder.units=[16]",
+    "decoder.units=[16]",
+    "fit_prior=",
+]
 
 
 @pytest.fixture(scope="module")

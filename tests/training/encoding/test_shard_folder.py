@@ -142,7 +142,7 @@ def test_facts_are_what_json_makes_of_them(
     encode_shards(vae, x, tmp_path / "out", shard_size=100, facts=facts)
     assert contents(folder.path) == before
     for name in ("model", "data", "versions"):
-        with pytest.raises(UserError, match=f"other names .* received {name}"):
+        with pytest.raises(UserError, match=f"not use the names .* received {name}"):
             encode_shards(vae, x, tmp_path / "no", facts={name: "mine"})
     for value in (np.int64(3), float("nan"), tmp_path):
         with pytest.raises(UserError, match="facts must be JSON types"):

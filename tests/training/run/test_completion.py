@@ -102,8 +102,8 @@ def test_mistakes_are_told_in_a_sentence(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["network=mlp"], "leave network out"),
-        (["mask=random"], "leave mask out"),
+        (["network=mlp"], "leave out network"),
+        (["mask=random"], "leave out mask"),
         (["encoder.name=mlp"], "only filters and units"),
         (["complete=lefthalf"], "one of left_half"),
     ],
