@@ -48,7 +48,9 @@ class Adversarial(Wrapper):
     It is computed from each batch (of one replica) and held constant under the gradient.
     On latents, and with `adaptive=False`, a = 1.
 
-    Before `start_step` nothing is added, and the discriminator doesn't learn. `rate`,
+    Before `start_step` nothing is added, and the discriminator doesn't learn. Start when
+    reconstructions are right but blurred: the adaptive weight makes much of whatever the
+    discriminator says, and at first that is noise. `rate`,
     `distortion`, and `elbo` are those of the wrapped objective: the adversarial term is
     not part of a bound. Metrics are `pixel_discriminator_loss` (1 for the hinge and
     log 2 = 0.693 for the logistic loss of a blind discriminator), `pixel_generator_loss`,
@@ -60,6 +62,7 @@ class Adversarial(Wrapper):
 
     The discriminator sees pictures less their mean and divided by their spread, one number
     each, which `adapt` measures. Missing entries of x are filled from the reconstruction.
+    It doesn't see the condition of a conditional model.
 
     Args:
         objective: the objective to which the term is added; the plain `ELBO` if None.
