@@ -1,5 +1,6 @@
 """The option --all, and the guard of the source tree."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -9,6 +10,14 @@ pytest_plugins = ["support.tree_guard"]
 
 # `./run tests` tells kvae to call itself `./run kvae`; messages are tested without.
 os.environ.pop("KVAE_COMMAND", None)
+
+
+@pytest.fixture(autouse=True)
+def _log_as_imported() -> None:
+    """Undoes what the command line did to kvae's logger in tests before this one."""
+    logger = logging.getLogger("kvae")
+    logger.handlers, logger.propagate = [], True
+    logger.setLevel(logging.NOTSET)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
