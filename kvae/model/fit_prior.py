@@ -233,7 +233,14 @@ class _PriorFit(keras.Model):
         self._sample = posterior.sample  # bound, so that the posterior is not tracked
         self._noise_dim = posterior.noise_dim
         self._seed = seed
+        # Without it, Keras reports the mean of the compiled loss, and nothing is compiled.
+        self._loss = keras.metrics.Mean(name="loss")
         self.built = True
+
+    @property
+    def metrics(self) -> list[Any]:
+        """What an epoch is reported by."""
+        return [self._loss]
 
     def draw(self, params: dict[str, Tensor], step: Any) -> Tensor:
         """Draws one z for each example: (B, D)."""
@@ -252,4 +259,5 @@ class _PriorFit(keras.Model):
             loss = self.prior.fit_loss(z, seed)
         variables = self.prior.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
-        return {"loss": loss}
+        self._loss.update_state(loss)
+        return {"loss": self._loss.result()}
