@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,13 @@ class Signature:
     function: Callable[..., dict[str, Tensor]]
     inputs: tuple[tf.TensorSpec, ...]
     batch: int | None = None
+
+    @functools.cached_property
+    def graph(self) -> Any:
+        """The `tf.function`, traced once for all the files that hold it."""
+        graph = tf.function(self.function, input_signature=self.inputs, autograph=False)
+        graph.get_concrete_function()
+        return graph
 
 
 def offered(model: Any) -> tuple[str, ...]:

@@ -25,6 +25,9 @@ _NOT_IN_INT8 = ("generate", "score", "complete")
 """In integers, a seed would give other latents, nats would have 256 levels, and visible
 entries would be rounded."""
 
+_Contents = dict[tuple[tuple[str, ...], str, int | None], bytes]
+"""Files by endpoints, precision and batch size."""
+
 
 class LiteRT(Target):
     """Files of only LiteRT built-in operations: decoders, and whole models on request."""
@@ -41,8 +44,9 @@ class LiteRT(Target):
         (task.stage / "litert").mkdir()
         whole: tuple[str, ...] = ()
         refused: dict[str, str] = {}
+        known: _Contents = {}
         if task.choices.whole_model:
-            whole, refused = _convertible(task.endpoints)
+            whole, refused = _convertible(task.endpoints, known)
         files = []
         for precision in task.choices.precisions:
             left_out = _NOT_IN_INT8 if precision == "int8" else ()
@@ -51,8 +55,14 @@ class LiteRT(Target):
                 for stem, names in (("decoder", ("decode",)), ("model", most)):
                     if names:
                         path = f"litert/{_file_name(stem, precision, batch)}"
-                        file = self._write(task, path, names, precision, batch)
-                        files.append(file)
+                        content = known.get((names, precision, batch))
+                        if content is None:
+                            content = _content(
+                                task.endpoints, names, precision, batch, task.x
+                            )
+                        files.append(
+                            self._write(task, path, names, precision, batch, content)
+                        )
         return Converted(files, refused)
 
     def limits(self, precision: str) -> dict[str, float]:
@@ -70,10 +80,9 @@ class LiteRT(Target):
         names: tuple[str, ...],
         precision: str,
         batch: int | None,
+        content: bytes,
     ) -> dict[str, Any]:
         """Writes one file with its card, and returns its entry in the manifest."""
-        content = convert(task.endpoints, names, precision, batch, task.x)
-        check_runs(task.endpoints, names, content, batch)
         chosen = task.endpoints.choose(names, "device", batch)
         file = self.entry(path, chosen, precision)
         trial = task.stage / "trial.tflite"
@@ -141,9 +150,7 @@ def litert(
         raise ValueError(f"a LiteRT file is named *.tflite; received {str(path)!r}.")
     path = check_new(path)
     endpoints = Signatures(as_float32(vae))
-    content = convert(endpoints, signatures, precision, batch, x)
-    check_runs(endpoints, signatures, content, batch)
-    write_new(path, content)
+    write_new(path, _content(endpoints, signatures, precision, batch, x))
     return path
 
 
@@ -171,26 +178,37 @@ def _check_choices(
 
 
 def _convertible(
-    endpoints: Signatures,
+    endpoints: Signatures, known: _Contents
 ) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Returns the endpoints that LiteRT can run, and why it can't run the others."""
+    """Returns the endpoints that LiteRT can run, and why it can't run the others.
+
+    Adds the contents of the files that it had to convert to those known.
+    """
     every = offered(endpoints.model)
     try:
-        _try(endpoints, every)
+        known[every, "float32", None] = _content(endpoints, every)
     except ExportRefused:
         refused = {}
         for name in every:
             try:
-                _try(endpoints, (name,))
+                known[(name,), "float32", None] = _content(endpoints, (name,))
             except ExportRefused as error:
                 refused[name] = str(error)
         return tuple(name for name in every if name not in refused), refused
     return every, {}
 
 
-def _try(endpoints: Signatures, names: tuple[str, ...]) -> None:
-    content = convert(endpoints, names, "float32")
-    check_runs(endpoints, names, content, None)
+def _content(
+    endpoints: Signatures,
+    names: tuple[str, ...],
+    precision: str = "float32",
+    batch: int | None = None,
+    x: Any = None,
+) -> bytes:
+    """Converts endpoints to the content of a file that runs."""
+    content = convert(endpoints, names, precision, batch, x)
+    check_runs(endpoints, names, content, batch)
+    return content
 
 
 def _file_name(stem: str, precision: str, batch: int | None) -> str:

@@ -99,11 +99,8 @@ def write_archive(endpoints: list[Signature], path: Path) -> None:
     module = tf.Module()
     functions = {}
     for endpoint in endpoints:
-        function = tf.function(
-            endpoint.function, input_signature=endpoint.inputs, autograph=False
-        )
-        functions[endpoint.name] = function.get_concrete_function()
-        setattr(module, endpoint.name, function)
+        functions[endpoint.name] = endpoint.graph.get_concrete_function()
+        setattr(module, endpoint.name, endpoint.graph)
     variables = {v.ref(): v for f in functions.values() for v in f.variables}
     module.weights = list(variables.values())
     functions["serving_default"] = functions[endpoints[0].name]
