@@ -24,7 +24,17 @@ def fit(limit, **compile):
     return model, before, history
 
 
-@pytest.mark.parametrize("how", [{}, {"jit_compile": True, "steps_per_execution": 4}])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param({}, id="alone"),
+        pytest.param(
+            {"jit_compile": True, "steps_per_execution": 3},
+            id="joined",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
 def test_a_low_limit_leaves_everything_out_and_a_high_one_nothing(how):
     model, before, history = fit(1e-9, **how)
     assert history["skipped_steps"] == [6, 6]
