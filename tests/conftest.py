@@ -1,5 +1,6 @@
 """The option --all, and the guard of the source tree."""
 
+import gc
 import logging
 import os
 from pathlib import Path
@@ -24,6 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all", action="store_true", help="also run the tests marked slow"
     )
+
+
+def pytest_collection_finish() -> None:
+    """Keeps the collector from visiting, again and again, what the imports made."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(
