@@ -22,6 +22,8 @@ PUBLISHED = [
 ]
 
 
+pytestmark = pytest.mark.slow  # tests/library/noise has the law in eager mode
+
 TARGETS = ["eager", "SavedModel", "LiteRT", "LiteRT float16", "LiteRT int8"]
 
 

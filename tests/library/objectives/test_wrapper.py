@@ -28,7 +28,13 @@ def nested():
     return MMD(Perceptual(correlation, net, LinearWarmup(3)), LinearWarmup(4))
 
 
-@pytest.mark.parametrize("make", [nested, lambda: IWAE(3, "dreg")])
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(nested, id="nested", marks=pytest.mark.slow),
+        pytest.param(lambda: IWAE(3, "dreg"), id="IWAE"),
+    ],
+)
 def test_one_compiled_step_equals_the_eager_one_but_for_the_noise(
     small_vae, binary, make
 ):

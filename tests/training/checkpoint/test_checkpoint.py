@@ -92,7 +92,10 @@ CASES: dict[str, tuple[dict[str, Any], list[Any]]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case",
+    [c if not CASES[c][0] else pytest.param(c, marks=pytest.mark.slow) for c in CASES],
+)
 def test_arrays_go_on_bit_for_bit(tmp_path: pathlib.Path, case: str) -> None:
     compile, makers = CASES[case]
     vae = make(**{k: v() if callable(v) else v for k, v in compile.items()})

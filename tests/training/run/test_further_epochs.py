@@ -47,6 +47,7 @@ def test_more_epochs_give_the_weights_of_a_run_that_had_them_from_the_start(
         resume(tmp_path / "b", epochs=3)
 
 
+@pytest.mark.slow
 def test_the_cosine_is_that_of_all_epochs(
     tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -61,6 +62,7 @@ def test_the_cosine_is_that_of_all_epochs(
     np.testing.assert_allclose(rates[2:], [expected, 1e-5], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_is_resumed_first(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

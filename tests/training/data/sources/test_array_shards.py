@@ -225,6 +225,7 @@ def test_a_file_that_shrinks_ends_reading_with_its_name(folder: pathlib.Path) ->
     assert "has been shortened" in str(data.train.failures[0])
 
 
+@pytest.mark.slow
 def test_a_process_ends_while_batches_are_read_ahead(folder: pathlib.Path) -> None:
     """Without care the iterator waits for reads, and they for an interpreter gone."""
     code = (
