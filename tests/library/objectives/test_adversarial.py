@@ -182,8 +182,7 @@ def test_before_the_start_it_is_the_wrapped_objective(small_vae, binary):
 @pytest.mark.parametrize(
     "how",
     [
-        {"max_gradient_norm": 1e9},
-        {"steps_per_execution": 4},
+        {"max_gradient_norm": 1e9, "steps_per_execution": 4},
         pytest.param({"jit_compile": True}, marks=pytest.mark.slow),
         pytest.param(
             {"jit_compile": True, "steps_per_execution": 4}, marks=pytest.mark.slow
