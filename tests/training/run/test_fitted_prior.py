@@ -135,7 +135,7 @@ def test_a_prior_that_does_not_fit_is_refused_before_training(
 @pytest.mark.slow
 def test_a_check_before_training_changes_no_number(tmp_path: pathlib.Path) -> None:
     """The prior is made and thrown away; weights draw from the same generators."""
-    flow = ["fit_prior.name=flow_matching", "fit_prior.epochs=1", "fit_prior.width=8"]
+    flow = ['fit_prior={name="flow_matching", epochs=1, width=8, num_blocks=1}']
     runs = [
         train(load_recipe("digits", settings=[*QUICK, *given]), tmp_path / name)
         for name, given in (("with", flow), ("without", ["fit_prior="]))
