@@ -32,6 +32,8 @@ _MAKERS: dict[str, Any] = {
 }
 _FROM_THE_MODEL = {"vae", "x", "latent_dim", "seed", "kwargs"}  # of their arguments
 _STEPS = 4000  # of the optimizer, where the number of epochs is left open
+_BATCH = 256
+_BATCH_OF_MAPS = 64  # a convolution of a map costs hundreds of times as much
 _FIT = 0x0F17
 
 
@@ -41,7 +43,7 @@ def fit_prior(
     prior: str | Prior = "mixture",
     *,
     epochs: int | None = None,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     learning_rate: float = 1e-3,
     seed: int = 0,
     verbose: Any = 0,
@@ -65,7 +67,7 @@ def fit_prior(
             "masked_autoregressive_flow", or a prior of your own, which is trained by its
             `fit_loss`.
         epochs: passes over x; as many as make 4000 steps if None.
-        batch_size: examples per step.
+        batch_size: examples per step; None takes 256, or 64 for latents that are maps.
         learning_rate: of Adam at the start; it falls to 0 along a half cosine, and
             weights are averaged.
         seed: of weights, draws and order.
@@ -93,6 +95,8 @@ def fit_prior(
         given = {"num_components": min(50, most), **options}
         fitted = fit_mixture(vae, x, seed=seed, **given)
     else:
+        if batch_size is None:
+            batch_size = _BATCH if len(vae.latent_shape) == 1 else _BATCH_OF_MAPS
         check_count("batch_size", batch_size)
         _train(
             vae,

@@ -15,6 +15,12 @@ from kvae.priors.flow import FlowPrior
 
 _EXACT = 64  # dimensions up to which the trace of the Jacobian is computed exactly
 _PROBES = 8  # random directions that estimate it above
+_MANY_PLACES = 16 * 16
+
+
+def _channels(shape: tuple[int, ...]) -> int:
+    """Channels of the largest maps by default."""
+    return 64 if shape[0] * shape[1] <= _MANY_PLACES else 32
 
 
 @keras.saving.register_keras_serializable(package="kvae")
@@ -35,7 +41,8 @@ class FlowMatching(FlowPrior):
         latent_dim: D, the number of latent dimensions, or the shape of one latent.
         num_steps: of a sample.
         width: units of the velocity's layers for latents that are vectors; channels of
-            the largest maps for latents (h, w, c). None takes 256 units or 64 channels.
+            the largest maps for latents (h, w, c). None takes 256 units, or 64 channels
+            for maps of up to 16x16 places and 32 for larger ones.
         num_blocks: residual blocks of the velocity, or of each of its levels. None takes
             3 for vectors and 1 for maps.
         density_steps: midpoint steps of `log_prob`.
@@ -60,7 +67,7 @@ class FlowMatching(FlowPrior):
     ) -> None:
         shape = check_latent_shape("FlowMatching", latent_dim)
         network: Any = VelocityNetwork if len(shape) == 1 else VelocityUNet
-        usual = (256, 3) if len(shape) == 1 else (64, 1)
+        usual = (256, 3) if len(shape) == 1 else (_channels(shape), 1)
         width = usual[0] if width is None else width
         num_blocks = usual[1] if num_blocks is None else num_blocks
         check_size("num_blocks", num_blocks, most=MOST_LAYERS)

@@ -80,4 +80,8 @@ def test_arguments_out_of_range_are_refused():
     with pytest.raises(ValueError, match="density_steps must be an integer from 1"):
         FlowMatching(2, density_steps=0)
     assert FlowMatching((2, 2, 3)).latent_dim == 12
+    assert (FlowMatching((16, 16, 1)).width, FlowMatching((32, 32, 1)).width) == (
+        64,
+        32,
+    )
     assert issubclass(FlowMatching, kvae.priors.RealNVP.__base__)
