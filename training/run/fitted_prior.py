@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from typing import Any
@@ -12,6 +13,7 @@ import kvae
 from kvae.core.errors import UserError, user_errors
 from kvae.core.inputs import Inputs
 from kvae.model.fit_prior import fewest_of_a_label, new_prior
+from kvae.priors import StandardNormal
 from kvae.training.checkpoint.training_state import random_states, set_random_states
 from kvae.training.config.config import Config
 from kvae.training.data.pipeline import binarize_once
@@ -27,6 +29,31 @@ _AS_TRAINED = "test_as_trained"
 _MEASURED = (
     64  # latents of a flow over time whose density takes no longer than training
 )
+
+
+def choose_fitted_prior(vae: Any, config: Config) -> Config:
+    """Chooses flow matching for latents that `for_data` made maps, and says so.
+
+    Draws of N(0, I) do not look like the latents of such a model, so without a fitted
+    prior the run's samples would be textures.
+
+    Args:
+        vae: built.
+        config: of the run.
+
+    Returns:
+        config: with `fit_prior`, unless it or `latent_dim` was set.
+    """
+    free = config.latent_dim is None and config.fit_prior is None
+    plain = vae.condition is None and type(vae.prior) is StandardNormal
+    if not (free and plain and len(vae.latent_shape) > 1):
+        return config
+    _LOG.info(
+        "fit_prior: flow_matching after training, because latents of shape %s do not "
+        "follow N(0, I). To decide yourself, set latent_dim.",
+        vae.latent_shape,
+    )
+    return dataclasses.replace(config, fit_prior="flow_matching")
 
 
 def check_fitted_prior(vae: Any, config: Config, data: DataSet) -> None:

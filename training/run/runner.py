@@ -23,6 +23,7 @@ from kvae.training.run.completion import save_completions
 from kvae.training.run.fit_run import choose_execution, conditions_of, fit
 from kvae.training.run.fitted_prior import (
     check_fitted_prior,
+    choose_fitted_prior,
     fit_prior_of_run,
     undo_fitted_prior,
 )
@@ -150,6 +151,8 @@ def _train(
     conditions = conditions_of(data, config)
     with strategy.scope():
         vae = build_model(config, data.train, conditions["train"])
+    if new:
+        config = choose_fitted_prior(vae, config)
     check_fitted_prior(vae, config, data)
     if new:
         config = choose_execution(vae, config, len(data.train))

@@ -1,6 +1,7 @@
 """A prior fitted to a run after its training: by a recipe, by the verb, and undone."""
 
 import csv
+import dataclasses
 import json
 import pathlib
 
@@ -11,7 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 import kvae
 from kvae.core.errors import UserError
 from kvae.training import Run, RunDirectory, load_data, load_recipe, open_run, train
-from kvae.training.run.fitted_prior import training_inputs
+from kvae.training.config.config import Config
+from kvae.training.run.fitted_prior import choose_fitted_prior, training_inputs
 from kvae.training.run.runner import fit_prior, resume, undo_fit_prior
 
 QUICK = ["epochs=2", "encoder.units=[8]", "decoder.units=[8]", "latent_dim=2"]
@@ -116,7 +118,7 @@ def test_pixels_that_training_draws_are_drawn_for_the_fit_too() -> None:
         (["fit_prior=mixtur"], "fit_prior knows flow_matching, mixture"),
         (["fit_prior.name=mixture", "fit_prior.components=3"], "Did you mean num_comp"),
         (["fit_prior.num_steps=3"], "fit_prior must have a name"),
-        (["fit_prior.name=flow_matching", "fit_prior.num_steps=0"], "num_steps"),
+        (['fit_prior={name="flow_matching", num_steps=0}'], "num_steps to be"),
         (["fit_prior.name=mixture", "fit_prior.num_components=2000"], "than the 1294"),
         (["preset=hyperspherical_vae", "fit_prior=mixture"], "on the unit sphere"),
         (["complete=left_half", "network=", "fit_prior=mixture"], "complete learns"),
@@ -145,3 +147,15 @@ def test_a_check_before_training_changes_no_number(tmp_path: pathlib.Path) -> No
         for each, key in zip(runs, ("test_as_trained", "test"), strict=True)
     ]
     assert tests[0] == tests[1]
+
+
+def test_maps_that_were_chosen_from_the_data_get_flow_matching() -> None:
+    x = np.random.default_rng(0).random((4, 32, 32, 3), "float32")
+    vae = kvae.VAE.for_data(x)
+    config = Config(data="pictures")
+    assert choose_fitted_prior(vae, config).fit_prior == "flow_matching"
+    for decided in ({"latent_dim": [8, 8, 4]}, {"fit_prior": "real_nvp"}):
+        given = dataclasses.replace(config, **decided)
+        assert choose_fitted_prior(vae, given) is given
+    vector = kvae.VAE.for_data(x, latent_dim=4)
+    assert choose_fitted_prior(vector, config) is config
