@@ -118,7 +118,10 @@ def test_pixels_that_training_draws_are_drawn_for_the_fit_too() -> None:
         (["fit_prior=mixtur"], "fit_prior knows flow_matching, mixture"),
         (["fit_prior.name=mixture", "fit_prior.components=3"], "Did you mean num_comp"),
         (["fit_prior.num_steps=3"], "fit_prior must have a name"),
-        (['fit_prior={name="flow_matching", num_steps=0}'], "num_steps must be an integer"),
+        (
+            ['fit_prior={name="flow_matching", num_steps=0}'],
+            "num_steps must be an integer",
+        ),
         (["fit_prior.name=mixture", "fit_prior.num_components=2000"], "than the 1294"),
         (["preset=hyperspherical_vae", "fit_prior=mixture"], "on the unit sphere"),
         (["complete=left_half", "network=", "fit_prior=mixture"], "complete learns"),
