@@ -17,6 +17,9 @@ import numpy as np
 
 import kvae
 from kvae.core.atomic import check_new, staged
+from kvae.core.inputs import Inputs
+from kvae.evaluation.examples import first_rows
+from kvae.evaluation.latents import latent_usage
 from kvae.export.checks import verification
 from kvae.export.checks.parity_cases import ROWS, record
 from kvae.export.checks.report import ExportReport
@@ -32,6 +35,8 @@ from kvae.export.signatures import Signatures
 from kvae.export.targets import TARGETS
 from kvae.export.targets.float32_copy import as_float32
 from kvae.export.targets.target import Choices, Target, Task
+
+_RATED = 1000  # examples that the rate of each latent is the mean of
 
 
 def export(
@@ -108,7 +113,7 @@ def export(
     with staged(directory) as stage:
         np.savez_compressed(stage / "parity.npz", **cases)  # type: ignore[arg-type]
         shutil.copyfile(verification.__file__, stage / "verify.py")
-        about = _about(vae)
+        about = _about(vae) | {"rate_per_latent": _rate_per_latent(vae, x)}
         task = Task(endpoints, stage, about, x, choices)
         files: list[dict[str, Any]] = []
         refused: dict[str, str] = {}
@@ -178,6 +183,20 @@ def _about(vae: Any) -> dict[str, Any]:
             **{name: metadata.version(name) for name in packages},
         },
     }
+
+
+def _rate_per_latent(vae: Any, x: Any) -> list[float] | None:
+    """Mean KL(q(z[d]|x) || p(z[d])) of each latent, nats; None where it isn't known."""
+    if x is None:
+        return None
+    try:
+        few = first_rows(Inputs.of(x), _RATED)
+        rate = latent_usage(vae, few).rate_per_dimension
+    except ValueError:  # too few examples
+        return None
+    if rate is None or not np.isfinite(rate).all():
+        return None
+    return [float(value) for value in rate]
 
 
 def _manifest(

@@ -202,10 +202,11 @@ def _about(
     drawn = counter_normal(tf.constant(_DRAWN["key"]), tf.range(_DRAWN["num"]), 1, 32)
     parts = [model[part] for part in ("posterior", "prior", "likelihood")]
     return {
-        "name": directory.resolve().name,
+        "name": _name(directory),
         "facts": f"{model['latent_dim']} latent dimensions, {', '.join(parts)}",
         "note": note or "Everything is computed in this browser.",
         "latent_dim": model["latent_dim"],
+        **_order(model),
         "latent_shape": model.get("latent_shape", [model["latent_dim"]]),
         "data_shape": model["data_shape"],
         "num": NUM,
@@ -214,6 +215,22 @@ def _about(
         "range": _value_range(directory),
         "drawn": {**_DRAWN, "values": drawn.numpy().ravel().tolist()},
     }
+
+
+def _name(directory: Path) -> str:
+    """The name of an export, or of the run that it is in."""
+    path = directory.resolve()
+    in_run = path.name == "export" and (path.parent / "config.toml").is_file()
+    return path.parent.name if in_run else path.name
+
+
+def _order(model: dict[str, Any]) -> dict[str, Any]:
+    """The latents, those that carry the most nats first, and what each carries."""
+    rates = model.get("rate_per_latent")  # exports of earlier versions have none
+    if not isinstance(rates, list) or len(rates) != model["latent_dim"]:
+        return {"order": list(range(model["latent_dim"])), "rates": None}
+    order = sorted(range(len(rates)), key=lambda d: -rates[d])
+    return {"order": order, "rates": rates}
 
 
 def _condition(manifest: dict[str, Any]) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import tensorflow as tf
 
 from kvae.completion.candidates import candidates, fill_hidden, pick, resample
 from kvae.completion.inputs import check_possible, map_candidates, masked_inputs
-from kvae.core.checks import check_count
+from kvae.core.checks import check_count, check_together
 from kvae.core.inputs import Inputs
 from kvae.core.types import Tensor
 from kvae.noise import Noise
@@ -88,9 +89,12 @@ def complete(
     num = check_count("num", num)
     num_candidates = check_count("num_candidates", num_candidates)
     inputs = masked_inputs(vae, x, mask, seed)
+    rows = max(num, 1 if is_completing(vae) else num_candidates)
+    entries = math.prod(vae.data_shape)
+    check_together("num", num, len(inputs.x) * entries, "Draw fewer at a time.")
+    check_together("num_candidates", rows, entries, "Draw fewer.")
     drawn = map_candidates(
-        vae, _completions, inputs, num_candidates, seed, batch_size,
-        rows=max(num, 1 if is_completing(vae) else num_candidates),
+        vae, _completions, inputs, num_candidates, seed, batch_size, rows=rows,
         num=num, mean=bool(mean),
     )  # fmt: skip
     check_possible(drawn["log_weights"])

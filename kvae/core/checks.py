@@ -158,6 +158,14 @@ def check_layer(name: str, value: Any) -> None:
         )
 
 
+def check_together(name: str, count: int, each: int, advice: str) -> None:
+    """Raises ValueError if `count` times `each` numbers at once are more than 2**31."""
+    if count * each > MOST:
+        raise ValueError(
+            f"{name}={count} needs {4 * count * each / 1e9:,.0f} GB at once. {advice}"
+        )
+
+
 def check_seed(seed: Any) -> int:
     """Returns the seed as int, or raises ValueError if it is out of range."""
     if not is_count(seed, 0):

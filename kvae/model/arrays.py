@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+import math
 from typing import Any
 
 import keras
@@ -18,7 +19,13 @@ import tensorflow as tf
 from kvae.completion import Completions, complete
 from kvae.core.arrays import is_arrays
 from kvae.core.batches import CompiledFunctions, map_batches
-from kvae.core.checks import check_count, check_latents, check_seed, check_temperature
+from kvae.core.checks import (
+    check_count,
+    check_latents,
+    check_seed,
+    check_temperature,
+    check_together,
+)
 from kvae.core.inputs import Inputs
 from kvae.core.types import Tensor
 from kvae.fitting.arguments import unpack_batch
@@ -141,6 +148,9 @@ class ArrayMethods(keras.Model):
         wanted = num is None and condition is not None
         if not wanted:
             num = check_count("num", num)
+            check_together(
+                "num", num, math.prod(self.data_shape), "Draw fewer at a time."
+            )
         condition = self._condition_for(condition, num)
         inputs = Inputs(np.arange(num or len(condition), dtype="int32"), condition)
         spread = tf.constant(check_temperature(temperature), self.maths_dtype)
@@ -178,7 +188,12 @@ class ArrayMethods(keras.Model):
             elbo: (N,) nats per example.
         """
         # A tensor, so that one graph serves any number.
-        num_samples = tf.constant(check_count("num_samples", num_samples))
+        check_count("num_samples", num_samples)
+        rows = _rows_at_once(x, check_count("batch_size", batch_size))
+        each = rows * math.prod(self.data_shape)
+        advice = "kvae.evaluation.elbo takes any number, some at a time."
+        check_together("num_samples", num_samples, each, advice)
+        num_samples = tf.constant(num_samples)
         return self.map_arrays(_elbo, x, batch_size, _key(seed), num_samples)
 
     # === How they run ===
@@ -245,6 +260,12 @@ class ArrayMethods(keras.Model):
 
     def _compiled(self, function: Any) -> Any:
         return self.compiled_functions.get(functools.partial(function, self))
+
+
+def _rows_at_once(x: Any, batch_size: int) -> int:
+    data = x.get("x") if isinstance(x, dict) else x
+    shape = getattr(data, "shape", None)
+    return min(int(shape[0]), batch_size) if shape and shape[0] else 1
 
 
 def _holds_tensors(x: Any) -> bool:

@@ -47,6 +47,7 @@ async function look(name) {
     const state = globalThis.kvae?.state;
     return {
       status: document.getElementById("status").textContent,
+      order: globalThis.kvae?.order ?? [],
       z: Array.from(state?.z ?? []),
       latents: Array.from(state?.latents ?? []),
       means: (state?.means ?? []).map((mean) => Array.from(mean)),

@@ -21,8 +21,10 @@ import pytest
 
 import kvae
 import kvae.export
-from kvae.export.checks.verification import litert_runner, sha256
+from kvae.evaluation.latents import latent_usage
+from kvae.export.checks.verification import litert_runner, read_manifest, sha256
 from kvae.export.explore import Explorer, open_export
+from kvae.export.explore import explorer as explorer_module
 from kvae.export.explore import server as server_module
 from kvae.export.explore.litertjs import PACKAGES, find_packages
 from kvae.export.explore.server import PageServer
@@ -206,9 +208,29 @@ def test_the_page_is_told_of_the_model(server: PageServer, vae: Any) -> None:
     assert about["data_shape"] == [8, 8, 1]
     assert (about["latents"], about["condition"]) == ("page", None)
     assert about["range"] == [0, 1]
+    assert about["name"] == "digits"
     assert (
         len(about["drawn"]["values"]) == about["drawn"]["num"] * about["drawn"]["dim"]
     )
+
+
+def test_the_latents_that_carry_most_come_first(
+    explorer: Explorer, exported: Any, vae: Any, digits: np.ndarray
+) -> None:
+    rate = latent_usage(vae, digits).rate_per_dimension
+    np.testing.assert_allclose(explorer.about["rates"], rate, rtol=1e-4)
+    assert explorer.about["order"] == np.argsort(-rate).tolist()
+    earlier = read_manifest(exported[0])["model"]
+    del earlier["rate_per_latent"]
+    assert explorer_module._order(earlier) == {"order": [0, 1, 2, 3, 4], "rates": None}
+
+
+def test_the_page_of_a_run_has_the_name_of_the_run(tmp_path: Path) -> None:
+    (tmp_path / "mnist" / "export").mkdir(parents=True)
+    assert explorer_module._name(tmp_path / "mnist" / "export") == "export"
+    (tmp_path / "mnist" / "config.toml").touch()
+    assert explorer_module._name(tmp_path / "mnist" / "export") == "mnist"
+    assert explorer_module._name(tmp_path / "mnist") == "mnist"
 
 
 def test_the_decoder_is_static_and_computes_what_keras_does(

@@ -156,13 +156,15 @@ def test_controls_move_the_code_and_its_picture(seen: Any, vae: Any) -> None:
     latents = np.reshape(seen["seeded"]["latents"], (16, -1))
     z = latents[3].copy()
     np.testing.assert_array_equal(seen["chosen"]["z"], z)
-    z[0] = 1.5
+    order = seen["chosen"]["order"]  # of the sliders, and of the axes of the map
+    z[order[0]] = 1.5
     np.testing.assert_array_equal(seen["slid"]["z"], z)
     # The map reaches from -span to span; the finger stopped at (3/4, 1/4) of it.
-    across, up = seen["dragged"]["z"][:2]
+    across, up = (seen["dragged"]["z"][d] for d in order[:2])
     assert across == pytest.approx(up, abs=0.05)
     assert across == pytest.approx(1.5, abs=0.05)
-    np.testing.assert_array_equal(seen["dragged"]["z"][2:], z[2:])
+    kept = order[2:]
+    np.testing.assert_array_equal(np.array(seen["dragged"]["z"])[kept], z[kept])
     for name in ("chosen", "slid", "dragged"):
         view = seen[name]
         code = np.array(view["z"], np.float32)[None]
@@ -178,8 +180,9 @@ def test_the_map_shows_the_decoded_codes(seen: Any, vae: Any) -> None:
     cells = 9
     places = 3.0 * ((2 * np.arange(cells) + 1) / cells - 1)
     z = np.tile(np.array(view["z"], np.float32), (cells, cells, 1))
-    z[..., 0] = places[None, :]
-    z[..., 1] = -places[:, None]
+    across, up = view["order"][:2]
+    z[..., across] = places[None, :]
+    z[..., up] = -places[:, None]
     mean = decode(vae, z.reshape(cells**2, -1))["mean"].numpy()
     gray = pixels(mean).reshape(cells, cells, 8, 8, 4)[..., 1]
     shown = np.array(view["map"]).reshape(630, 630)
@@ -191,7 +194,7 @@ def test_the_map_shows_the_decoded_codes(seen: Any, vae: Any) -> None:
     at = center.astype(int)
     got = shown[at[:, None, :, None], at[None, :, None, :]]
     # The marker of the chosen code hides what is under it.
-    x, y = 315 * (1 + view["z"][0] / 3), 315 * (1 - view["z"][1] / 3)
+    x, y = 315 * (1 + view["z"][across] / 3), 315 * (1 - view["z"][up] / 3)
     row, column = at[:, None, :, None], at[None, :, None, :]
     seen_there = np.hypot(column - x, row - y) > 25
     assert seen_there.mean() > 0.98

@@ -110,6 +110,8 @@ function drawMap() {
 // === What is chosen ===
 
 const axis = (id) => Number(find(id).value);
+const label = (d) =>
+  about.rates === null ? `z${d}` : `z${d} (${about.rates[d].toFixed(1)} nats)`;
 const row = (i) =>
   state.latents.slice(i * about.latent_dim, (i + 1) * about.latent_dim);
 
@@ -122,7 +124,8 @@ function choose(i) {
 // The code has changed: sliders, marker and picture follow; so does the map, unless only
 // its own two dimensions moved.
 function moved(map) {
-  [...find("sliders").children].forEach((field, d) => {
+  [...find("sliders").children].forEach((field, i) => {
+    const d = about.order[i];
     field.lastChild.value = state.z[d];
     field.querySelector("output").value = state.z[d].toFixed(2);
   });
@@ -150,7 +153,7 @@ function makeControls() {
     button.addEventListener("click", () => choose(i));
     find("grid").append(button);
   }
-  for (let d = 0; d < Math.min(dim, SLIDERS); d++) {
+  for (const d of about.order.slice(0, SLIDERS)) {
     const field = document.createElement("label");
     const slider = document.createElement("input");
     Object.assign(slider, { type: "range", step: "any" });
@@ -160,15 +163,15 @@ function makeControls() {
       set(d, Number(slider.value));
       moved(d !== axis("across") && d !== axis("up"));
     });
-    field.append(`z${d} `, document.createElement("output"), slider);
+    field.append(`${label(d)} `, document.createElement("output"), slider);
     find("sliders").append(field);
   }
   const left = dim - SLIDERS;
   find("rest").textContent =
     left > 0 ? `The other ${left} dimensions keep the values of the chosen sample.` : "";
-  for (const [id, first] of [["across", 0], ["up", Math.min(1, dim - 1)]]) {
-    for (let d = 0; d < dim; d++) find(id).append(new Option(`z${d}`, d));
-    find(id).value = first;
+  for (const [id, place] of [["across", 0], ["up", Math.min(1, dim - 1)]]) {
+    for (const d of about.order) find(id).append(new Option(label(d), d));
+    find(id).value = about.order[place];
     find(id).addEventListener("change", () => moved(true));
   }
   find("origin").addEventListener("click", () => {
@@ -247,7 +250,7 @@ async function start() {
   moved(true);
   find("status").textContent = about.note;
   // For the console, and for tests: the numbers behind the pictures.
-  globalThis.kvae = { state, isBusy: () => busy };
+  globalThis.kvae = { state, order: about.order, isBusy: () => busy };
   await drawForEver();
 }
 
