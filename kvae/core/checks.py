@@ -178,9 +178,8 @@ def check_seed(seed: Any) -> int:
 def check_number(name: str, value: Any, least: float) -> float:
     """Returns a number as float, or raises ValueError if it is out of range."""
     if not is_number(value) or value < least:
-        raise ValueError(
-            f"{name} must be a finite number of at least {least:g}; received {value!r}."
-        )
+        low = f" of at least {least:g}" if math.isfinite(least) else ""
+        raise ValueError(f"{name} must be a finite number{low}; received {value!r}.")
     return float(value)
 
 

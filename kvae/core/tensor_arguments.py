@@ -16,7 +16,7 @@ def tensor_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Decorates a pure function of tensors: wrong arguments raise ValueError.
 
     TensorFlow itself would raise one of its own errors, which name an operation inside,
-    or fail on a list that has no dtype. Its ValueError and TypeError stay as they are.
+    or fail on a list that has no dtype. A ValueError stays as it is.
 
     Args:
         function: of tensors and numbers.
@@ -32,6 +32,7 @@ def tensor_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
             IndexError,
             KeyError,
             ArithmeticError,
+            TypeError,
         ) as error:
             given = [*args, *kwargs.values()]
             raise ValueError(

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.completion import candidates, map_candidates, masked_inputs
-from kvae.core.checks import check_count, check_seed
+from kvae.core.checks import check_count, check_seed, check_vae
 from kvae.core.inputs import Inputs
 from kvae.core.types import Tensor
 from kvae.evaluation.log_likelihood import log_likelihood, relative_variance
@@ -91,6 +91,7 @@ def conditional_log_likelihood(
     """
     num_samples = check_count("num_samples", num_samples)
     seed = check_seed(seed)
+    check_vae(vae)
     full = np.asarray(x)
     mask = masked_inputs(vae, full, mask, seed, allow_empty=True).mask
     if candidates_only:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kvae.core.checks import check_count
+from kvae.core.checks import check_count, check_vae
 from kvae.core.inputs import Inputs
 from kvae.evaluation.annealed_importance import annealed_importance_sampling
 from kvae.evaluation.elbo import elbo
@@ -96,6 +96,8 @@ def suitable(
     Returns:
         names: as `evaluate` runs them if `only` is None.
     """
+    check_vae(vae)
+    inputs = prepare(vae, inputs)
     plain = inputs.condition is None
     suits = {
         "information": (plain or not vae.prior.conditional) and len(inputs.x) >= 2,

@@ -41,7 +41,10 @@ def check_pair(
     a: np.ndarray, b: np.ndarray, least: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns two feature arrays as float64, or raises ValueError if they do not fit."""
-    a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
+    try:
+        a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
+    except OverflowError as error:  # of an integer above 1e308
+        raise ValueError(f"features must be numbers: {error}.") from error
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise ValueError(
             "features must be two arrays (N, F) and (M, F); received "

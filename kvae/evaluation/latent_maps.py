@@ -49,6 +49,7 @@ def latent_map(vae: Any, x: Any, *, seed: int = 0) -> LatentMap:
     Raises:
         ValueError: if the data do not fit or the latent space is a line.
     """
+    check_vae(vae)
     if vae.latent_dim < 2:
         raise ValueError(
             "a map needs at least 2 latent dimensions; the model has 1. Use "

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kvae.core.checks import check_size
 from kvae.evaluation.factors import check_factors
 
 
@@ -38,7 +39,9 @@ def mutual_information_gap(
     latents, factors, _ = check_factors(latents, factors)
     if latents.shape[1] < 2:
         raise ValueError("the gap compares two latents; the representation has one.")
-    if num_bins is None:
+    if num_bins is not None:
+        check_size("num_bins", num_bins, 2)
+    else:
         num_bins = max(20, int(factors.max()) + 1)
     table = mutual_information_table(latents, factors, num_bins)  # (D, F)
     entropies = np.array([_entropy(np.bincount(column)) for column in factors.T])

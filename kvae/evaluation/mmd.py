@@ -31,6 +31,7 @@ def maximum_mean_discrepancy(a: np.ndarray, b: np.ndarray) -> float:
     Source: Gretton et al. 2012, "A kernel two-sample test"; the kernel is that of
         Tolstikhin et al. 2018, arXiv:1711.01558.
     """
+    a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
     if (
         a.ndim != 2
         or b.ndim != 2
@@ -41,7 +42,6 @@ def maximum_mean_discrepancy(a: np.ndarray, b: np.ndarray) -> float:
             "the discrepancy takes two arrays (N, D) and (M, D) of at least 2 rows; "
             f"received {a.shape} and {b.shape}."
         )
-    a, b = a.astype("float64"), b.astype("float64")
     constants = 2.0 * a.shape[1] * np.array(_SCALES)
     inside = [
         (_kernel_sum(s, s, constants) - len(s) * len(_SCALES)) / (len(s) * (len(s) - 1))

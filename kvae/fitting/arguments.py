@@ -107,6 +107,15 @@ def prepare_data(model: Any, arguments: dict[str, Any]) -> dict[str, Any]:
             "class_weight needs targets, and a VAE has none; received "
             f"{given['class_weight']!r}. Pass sample_weight, one number per example."
         )
+    wrong = [
+        callback
+        for callback in keras.tree.flatten(given.get("callbacks") or [])
+        if not hasattr(callback, "set_model")
+    ]
+    if wrong:
+        raise ValueError(
+            f"callbacks must be a list of Keras callbacks; received {wrong[0]!r}."
+        )
     for name, least in _COUNTS.items():
         if given.get(name) is not None:
             check_count(name, given[name], least)

@@ -16,6 +16,7 @@ from kvae.core.spread import Spread
 from kvae.likelihoods import Bernoulli, Likelihood, NegativeBinomial, Normal
 from kvae.model.conditions import list_classes
 from kvae.model.default_networks import choose_latents, choose_networks
+from kvae.model.part_kinds import check_kinds
 from kvae.networks import OneHot, Standardize
 from kvae.networks.call import takes_one_tensor
 from kvae.posteriors import DiagonalNormal
@@ -79,6 +80,9 @@ def choose_parts(
     """
     x = np.asarray(x)
     _check_array(x, data_kind)
+    # An encoder may be a function here; a model checks it once it is made.
+    early = set(given) & {"posterior", "likelihood", "prior", "objective"}
+    check_kinds({name: given[name] for name in sorted(early)})
     shape = x.shape[1:]
     made = [name for name in ("encoder", "decoder") if name not in given]
     if data_kind is None and (made or len(shape) == 1):

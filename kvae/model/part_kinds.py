@@ -54,13 +54,13 @@ def check_kinds(parts: dict[str, Any]) -> None:
     """Raises if a part is not of its kind.
 
     Args:
-        parts: one for each name of `KINDS`.
+        parts: by their names in `KINDS`.
 
     Raises:
         TypeError: with the part and its kind.
     """
-    for name, kind in KINDS.items():
-        part = parts[name]
+    for name, part in parts.items():
+        kind = KINDS[name]
         if isinstance(part, kind) or (part is None and name in OPTIONAL):
             continue
         raise TypeError(

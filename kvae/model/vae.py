@@ -487,6 +487,13 @@ class VAE(ArrayMethods):
             )
         if "steps_per_execution" in kwargs:
             check_count("steps_per_execution", kwargs["steps_per_execution"])
+        if not isinstance(optimizer, (str, dict, keras.optimizers.Optimizer)) or (
+            isinstance(optimizer, dict) and "class_name" not in optimizer
+        ):
+            raise ValueError(
+                "optimizer must be a Keras optimizer or its name, such as "
+                f'"adam"; received {optimizer!r}.'
+            )
         super().compile(optimizer=optimizer, **kwargs)
         check_compile_arguments(self.distribute_strategy, self.optimizer, kwargs)
         limit = max_gradient_norm

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kvae.core.batches import map_batches
-from kvae.core.checks import check_count
+from kvae.core.checks import check_count, check_vae
 from kvae.core.inputs import Inputs
 from kvae.core.types import Tensor
 
@@ -57,7 +57,7 @@ def interpolate(
     """
     if check_count("num", num) < 2:
         raise ValueError(f"num must be at least 2, for both ends; received {num}.")
-    if path not in _PATHS:
+    if not isinstance(path, str) or path not in _PATHS:
         raise ValueError(f"path must be one of {', '.join(_PATHS)}; received {path!r}.")
     starts, alone = _examples(vae, a)
     ends, _ = _examples(vae, b)
@@ -180,6 +180,7 @@ def attribute_vectors(
     Source: the latent arithmetic of Larsen et al. 2016, arXiv:1512.09300, and Hou et al.
         2017, arXiv:1610.00291.
     """
+    check_vae(vae)
     if vae.posterior.space != "R^D":
         raise ValueError(
             f"attribute vectors are differences of latents in R^D; the latents of this "
@@ -241,6 +242,7 @@ def _decode_each(vae: Any, z: np.ndarray, condition: Any) -> np.ndarray:
 
 def _examples(vae: Any, x: Any) -> tuple[np.ndarray, bool]:
     """Returns x as (N, *data_shape), and whether it was one example."""
+    check_vae(vae)
     x, shape = np.asarray(x), tuple(vae.data_shape)
     if x.shape == shape:
         return x[None], True
@@ -287,6 +289,8 @@ def _arc(z_a: np.ndarray, z_b: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 def _attributes(labels: np.ndarray, names: Any) -> tuple[np.ndarray, tuple[str, ...]]:
     """Reads labels as (N, A) of booleans and the names of the columns."""
+    if names is not None and not np.iterable(names):
+        raise TypeError(f"names must be a list of names; received {names!r}.")
     given = None if names is None else tuple(map(str, names))
     if labels.ndim == 1 and given is not None and len(given) == 1:
         labels = labels[:, None]

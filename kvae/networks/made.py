@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kvae.core.checks import MOST_LAYERS, check_size, check_sizes
+from kvae.core.checks import MOST_LAYERS, check_number, check_size, check_sizes
 from kvae.core.types import Tensor
 from kvae.networks.masked_dense import MaskedDense
 
@@ -52,6 +52,7 @@ class MADE(keras.layers.Layer):
         self.units = check_sizes("units", units, "Try (64, 64).")
         self.num_outputs = check_size("num_outputs", num_outputs, most=MOST_LAYERS)
         check_size("context_dim", context_dim, 0)
+        check_number("output_gain", output_gain, 0)
         self.context_dim = context_dim
         self.activation = activation
         self.output_gain = output_gain

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kvae.core.checks import is_integer
+from kvae.core.checks import check_number, is_integer
 from kvae.core.types import Tensor
 
 
@@ -40,7 +40,7 @@ class MaskedDense(keras.layers.Layer):
         self.in_degrees = _degrees("in_degrees", in_degrees)
         self.out_degrees = _degrees("out_degrees", out_degrees)
         self.strict = strict
-        self.gain = gain
+        self.gain = check_number("gain", gain, 0)
         compare = np.less if strict else np.less_equal
         self._mask = compare.outer(self.in_degrees, self.out_degrees)
         self._kernel = self.add_weight(

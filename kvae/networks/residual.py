@@ -316,7 +316,8 @@ def _condition(
     activation: Any,
 ) -> tuple[Any, Any] | None:
     """The input named "condition" and flat features of it, or None."""
-    if classes is not None or shape is None or len(shape) not in (2, 3):
+    pair_or_more = isinstance(shape, (tuple, list)) and len(shape) in (2, 3)
+    if classes is not None or shape is None or not pair_or_more:
         return condition_input(shape, classes)
     plan = _Plan.of(shape, None, None, 0, False)
     narrow = tuple(min(width, _CONDITION_WIDTH) for width in plan.widths)

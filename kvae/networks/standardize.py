@@ -32,6 +32,10 @@ class Standardize(keras.layers.Layer):
     def __init__(self, log1p: bool | list[bool] = False, **kwargs: Any) -> None:
         # Keras would cast raw data to a half precision before they are near 0.
         super().__init__(**{"autocast": False, **kwargs})
+        if not isinstance(log1p, (bool, list, tuple)):
+            raise ValueError(
+                f"log1p must be a boolean, or a list of booleans; received {log1p!r}."
+            )
         self.log1p = log1p if isinstance(log1p, bool) else tuple(map(bool, log1p))
 
     def build(self, x_shape: tuple[int | None, ...]) -> None:

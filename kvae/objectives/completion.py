@@ -107,7 +107,7 @@ class Completion(Wrapper):
 
 def is_completing(model: Any) -> bool:
     """Returns whether a model was trained for p(hidden | visible)."""
-    objective = model.objective
+    objective = getattr(model, "objective", None)
     while isinstance(objective, Wrapper) and not isinstance(objective, Completion):
         objective = objective.objective
     return isinstance(objective, Completion)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kvae.core.checks import is_number
 from kvae.model.vae import VAE
 from kvae.objectives import ELBO, MMD, BetaTC, FactorVAE
 
@@ -29,6 +30,10 @@ def info_vae(
 
     Source: Zhao, Song, Ermon 2017, arXiv:1706.02262.
     """
+    if not is_number(alpha) or not is_number(weight):
+        raise ValueError(
+            f"alpha and weight must be numbers; received {alpha!r} and {weight!r}."
+        )
     if alpha > 1 or alpha + weight < 1:
         raise ValueError(
             "info_vae expects alpha <= 1 and alpha + weight >= 1, because otherwise it "

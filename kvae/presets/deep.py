@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from kvae import posteriors, priors
+from kvae.core.checks import check_size
 from kvae.model.defaults import choose_parts
 from kvae.model.vae import VAE
 from kvae.networks import TakeFirst
@@ -31,7 +32,7 @@ def ladder_vae(
 
     Source: Sonderby et al. 2016, arXiv:1602.02282.
     """
-    levels = (latent_dim, top_dim)
+    levels = (latent_dim, check_size("top_dim", top_dim))
     decoder = parts.pop("decoder", None)
     if decoder is None:
         given: dict[str, Any] = {

@@ -9,6 +9,7 @@ import numpy as np
 
 from kvae import networks, priors
 from kvae.core.arrays import read_examples
+from kvae.core.checks import check_sizes
 from kvae.core.spread import Spread
 from kvae.likelihoods import StudentT
 from kvae.masks import MaskFamily, as_family, visible_shape
@@ -59,6 +60,7 @@ def completing_vae(
             "completing_vae expects at least one number each; received "
             f"filters={filters!r}, units={units!r}. Try filters=(32, 64), units=(256,)."
         )
+    filters = check_sizes("filters", filters, "Try (32, 64).")
     shape = np.shape(x)[1:]
     as_family(masks).num_uniforms(shape)  # raises for a shape that it can't mask
     seen = visible_shape(shape)

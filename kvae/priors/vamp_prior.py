@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.core.checks import check_data_shape, check_size
+from kvae.core.checks import check_data_shape, check_size, is_number
 from kvae.core.inputs import Inputs
 from kvae.core.types import Params, Tensor
 from kvae.maths import choose_component
@@ -212,12 +212,13 @@ class VampPrior(Prior):
 def _checked(bounds: Any) -> tuple[float, float] | str | None:
     if bounds is None or (isinstance(bounds, str) and bounds == "data"):
         return bounds
-    if isinstance(bounds, str) or len(bounds) != 2 or not bounds[0] < bounds[1]:
+    pair = tuple(bounds) if isinstance(bounds, (tuple, list)) else ()
+    if len(pair) != 2 or not all(map(is_number, pair)) or not pair[0] < pair[1]:
         raise ValueError(
             'VampPrior expects bounds=(low, high) with low < high, "data" or None; '
             f"received {bounds!r}."
         )
-    return (bounds[0], bounds[1])
+    return (pair[0], pair[1])
 
 
 def _constraint(bounds: Any) -> Any:

@@ -42,7 +42,7 @@ class Page:
     """
 
     def __init__(self, title: str) -> None:
-        self.title = title
+        self.title = str(title)
         self._parts: list[str] = []
 
     def facts(self, numbers: list[tuple[str, str]], metadata: dict[str, Any]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import Any
 
 import numpy as np
 
+from kvae.core.checks import check_number
 from kvae.core.extras import require
 from kvae.core.inputs import Inputs
 
@@ -38,6 +40,10 @@ def image_grid(images: np.ndarray, low: float = 0.0, high: float = 1.0) -> np.nd
             "image_grid takes rows and columns of images, (R, C, H, W), "
             f"(R, C, H, W, 1) or (R, C, H, W, 3); received shape {images.shape}."
         )
+    low, high = (
+        check_number("low", low, -math.inf),
+        check_number("high", high, -math.inf),
+    )
     rows, columns, height, width, _ = images.shape
     shown = np.clip((images - low) / max(high - low, 1e-12), 0.0, 1.0)
     shown = np.broadcast_to(shown, (*shown.shape[:-1], 3))

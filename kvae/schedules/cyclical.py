@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kvae.core.checks import is_count, is_number
+from kvae.core.checks import check_number, is_count, is_number
 from kvae.core.types import Tensor
 
 
@@ -54,8 +55,8 @@ class Cyclical(keras.optimizers.schedules.LearningRateSchedule):
         self.steps = steps
         self.cycles = cycles
         self.ramp = ramp
-        self.start = start
-        self.end = end
+        self.start = check_number("start", start, -math.inf)
+        self.end = check_number("end", end, -math.inf)
 
     def __call__(self, step: Tensor) -> Tensor:
         """Returns the value at a step, a scalar float32."""

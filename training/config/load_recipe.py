@@ -42,8 +42,17 @@ def load_recipe(
     Raises:
         UserError: for an unknown recipe or key, with the nearest, or a wrong value.
     """
-    values = {} if recipe is None else read_toml(_find(recipe))
-    parsed = [(text, *parse_setting(text)) for text in settings or []]
+    if recipe is not None and not isinstance(recipe, (str, pathlib.Path)):
+        raise UserError(f"a recipe is a name or a path; received {recipe!r}.")
+    if changes is not None and not isinstance(changes, dict):
+        raise UserError(f"changes must be a dict of keys; received {changes!r}.")
+    texts = [] if settings is None else settings
+    if not isinstance(texts, (list, tuple)) or not all(
+        isinstance(t, str) for t in texts
+    ):
+        raise UserError(f"settings must be a list of key=value; received {settings!r}.")
+    values = {} if recipe is None else read_toml(_find(str(recipe)))
+    parsed = [(text, *parse_setting(text)) for text in texts]
     given = {key for key, value in (changes or {}).items() if value is not None}
     given |= {path[0] for _, path, _ in parsed}
     if "preset" in given:

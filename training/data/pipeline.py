@@ -7,6 +7,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.checks import check_seed
 from kvae.core.types import Tensor
 from kvae.training.data.sources.examples_on_disk import ExamplesOnDisk
 
@@ -129,6 +130,9 @@ def binarize_once(x: np.ndarray, seed: int = TEST_BINARIZATION_SEED) -> np.ndarr
     Returns:
         binary: (N, *shape) float32, zeros and ones.
     """
-    generator = np.random.Generator(np.random.PCG64(seed))
+    x = np.asarray(x)
+    if x.dtype.kind not in "fiub":
+        raise ValueError(f"x must hold numbers in [0, 1]; received dtype={x.dtype}.")
+    generator = np.random.Generator(np.random.PCG64(check_seed(seed)))
     uniform = generator.random(x.shape, dtype=np.float32)
     return (uniform < x).astype("float32")

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.core.batches import CompiledFunctions, map_batches
+from kvae.core.checks import check_count, check_seed, check_vae
 from kvae.core.errors import user_errors
 from kvae.core.inputs import Inputs
 from kvae.core.types import Tensor
@@ -37,6 +38,9 @@ def measure(vae: Any, x: Any, num_samples: int = 1, seed: int = 0) -> dict[str, 
     Raises:
         ValueError: if x does not fit the model.
     """
+    check_vae(vae)
+    check_count("num_samples", num_samples)
+    check_seed(seed)
     inputs = vae.check_inputs(x)
     functions = CompiledFunctions()
     score = functions.get(functools.partial(_score, vae, num_samples))

@@ -51,7 +51,7 @@ _REFUSED = {
 }
 
 
-def load_model_file(path: pathlib.Path) -> Any:
+def load_model_file(path: pathlib.Path | str) -> Any:
     """Loads a model that `kvae train` wrote.
 
     Before Keras sees the file, every class that it names is checked: only Keras' own
@@ -68,6 +68,7 @@ def load_model_file(path: pathlib.Path) -> Any:
         UserError: if the file is missing, damaged, or holds anything else.
         OSError: if the system refuses to read it.
     """
+    path = pathlib.Path(path)
     if not path.is_file():
         raise UserError(f"there is no model file {path}; check the path.")
     config = _read_config(path)
