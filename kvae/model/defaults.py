@@ -240,6 +240,12 @@ def _check_array(x: np.ndarray, data_kind: str | None) -> None:
     least, most = {"vectors": (2, 99), "images": (3, 4), "series": (2, 3)}.get(
         data_kind or "", (2, 4)
     )
+    if x.ndim == 0 and x.dtype.kind == "U":
+        raise ValueError(
+            f"for_data takes arrays; received the text {str(x)!r}. If it is a file or a "
+            f"folder, read it with kvae.training.load_data({str(x)!r}).train, or train on "
+            "it with kvae train --data."
+        )
     if x.dtype.kind not in "fiub" or not least <= x.ndim <= most or x.size == 0:
         told = "" if data_kind is None else f", data_kind={data_kind!r}"
         raise ValueError(

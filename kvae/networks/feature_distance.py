@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kvae.core.checks import check_count, check_seed
+from kvae.core.checks import check_count, check_data_shape, check_layer, check_seed
 from kvae.core.say import say
 from kvae.core.types import Tensor
 from kvae.networks.distance import Distance
@@ -357,6 +357,20 @@ def application_features(
     Raises:
         ValueError: if the network has no such layers, or channels do not fit.
     """
+    if not isinstance(network, keras.Model):
+        raise TypeError(f"network must be a Keras model; received {network!r}.")
+    given = isinstance(layers, (tuple, list)) and len(layers) > 0
+    if layers is not None and not (given and all(isinstance(n, str) for n in layers)):
+        raise ValueError(
+            f"layers must be a tuple of names of layers, or None; received {layers!r}."
+        )
+    check_layer("preprocess", preprocess)
+    data_shape = check_data_shape("application_features", data_shape)
+    if len(data_shape) not in (2, 3):
+        raise ValueError(
+            "application_features expects data_shape (H, W) or (H, W, C); received "
+            f"{data_shape}."
+        )
     maps = _maps(network, layers)
     body = keras.Model(network.input, maps, name=network.name)
     height, width, channels = network.input.shape[1:]

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from kvae.export.explore.explorer import Explorer
 from kvae.training import load_recipe
 from kvae.training import train as train_run
-from kvae.training.commands import encode_run, evaluate_runs, verbs
+from kvae.training.commands import encode_run, evaluate_runs, sample_run, verbs
 from kvae_cli import main
 from kvae_cli.arguments import parser
 
@@ -87,7 +87,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
             (verbs, "train_run"),
             (verbs, "resume_run"),
             (verbs, "export_model"),
-            (verbs, "fit_mixture"),
+            (sample_run, "fit_mixture"),
+            (sample_run, "fit_run_prior"),
+            (sample_run, "undo_fit_prior"),
             (evaluate_runs, "evaluate_run"),
             (evaluate_runs, "measure_test"),
             (evaluate_runs, "report_run"),
@@ -115,6 +117,7 @@ SETTINGS: dict[str, Any] = {
     "derandomize": True,
     "database": None,
     "suppress_health_check": list(HealthCheck),
+    "phases": [Phase.generate],
 }
 
 

@@ -44,6 +44,7 @@ X = small.binary(40)
 _RNG = np.random.default_rng(0)
 _PAIR = _RNG.normal(size=(40, 3)), _RNG.normal(size=(40, 3))
 _FLOATS = np.full((3, 2), 0.5, "float32")
+_PICTURES = _RNG.random((40, 12, 12, 1)).astype("float32")
 _IMAGE = {"data_shape": (8, 8, 1)}
 _FEW = {
     "num_samples": 2, "num_chains": 2, "num_steps": 10, "num_leapfrog": 1,
@@ -51,6 +52,12 @@ _FEW = {
     "epochs": 1, "num_hard": 2,
 }  # fmt: skip
 """What keeps a call short, where a callable has it."""
+
+
+def picture_network() -> Any:
+    return keras.Sequential(
+        [keras.Input((12, 12, 1)), keras.layers.Conv2D(3, 3, name="first")]
+    )
 
 
 def features() -> Any:
@@ -121,7 +128,13 @@ def _special(vae: kvae.VAE) -> dict[str, dict[str, Any]]:
         "interpolate": {"a": X[:1], "b": X[1:2]},
         "impute": {"mask": np.ones_like(X)},
         "complete": {"mask": np.ones_like(X)},
-        "Perceptual": {"feature_model": features()},
+        "Perceptual": {"distance": features()},
+        "ms_ssim": {"a": _PICTURES, "b": _PICTURES},
+        "feature_distance": {"x": _PICTURES, "steps": 1},
+        "application_features": {
+            "network": picture_network(),
+            "data_shape": (12, 12, 1),
+        },
         "completing_vae": {"masks": "random"},
         "evaluate": {"only": ("elbo",)},
         "fit": {"x": X, "verbose": 0},
@@ -149,7 +162,7 @@ def callables(
             elif parameter.name in _FEW and short != "Config":
                 good[parameter.name] = _FEW[parameter.name]
             elif parameter.default is parameter.empty:
-                good[parameter.name] = values[parameter.name]
+                good[parameter.name] = values.get(parameter.name)
         yield name, call, {**good, **{k: v for k, v in own.items() if k not in good}}
 
 

@@ -1,10 +1,12 @@
 """Numbers at the door: what a graph of 32 bits would take for another is refused."""
 
 import math
+import resource
 
 import numpy as np
 import pytest
 
+import kvae
 from kvae.core.checks import (
     check_count,
     check_latents,
@@ -85,3 +87,30 @@ def test_entries_are_checked_in_the_precision_of_the_model():
     with pytest.raises(ValueError, match="NaN or infinite, the first in example 0"):
         check_finite(np.float16([[np.inf, 1]]))
     check_finite(np.float16([[60000, 1]]))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: kvae.posteriors.DiagonalNormal(2**31 - 1),
+        lambda: kvae.posteriors.DiagonalNormal((2**10, 2**11)),
+        lambda: kvae.posteriors.FullNormal(1500),
+        lambda: kvae.posteriors.InverseAutoregressiveFlow(2, 2**31 - 1),
+        lambda: kvae.priors.GaussianMixture(2, 2**31 - 1),
+        lambda: kvae.priors.VampPrior(2, (2**31 - 1,)),
+        lambda: kvae.priors.RealNVP(2, num_steps=2**31 - 1),
+        lambda: kvae.likelihoods.Normal((2**14, 2**15), "per_dimension"),
+        lambda: kvae.likelihoods.Categorical((4,), 2**31 - 1),
+        lambda: kvae.networks.mlp((4,), (2**31 - 1,)),
+        lambda: kvae.networks.conv_encoder((8, 8), (2**31 - 1,)),
+        lambda: kvae.networks.residual_decoder(2**31 - 1, (8, 8)),
+        lambda: kvae.networks.OneHot(2**31 - 1),
+        lambda: kvae.VAE.for_data(np.eye(6), 2**31 - 1),
+    ],
+)
+def test_what_no_machine_holds_is_refused_before_memory_is_taken(make):
+    """Each would take 4 GB or far more; the peak of memory hardly moves."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match=r"from [01] to|at most"):
+        make()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KiB

@@ -370,3 +370,13 @@ def test_one_line_says_it_all_and_keras_silences_it(capsys):
         assert capsys.readouterr().out == ""
     finally:
         keras.config.enable_interactive_logging()
+
+
+def test_names_in_place_of_parts_and_data_are_answered_with_what_to_write():
+    x = np.random.default_rng(0).normal(size=(40, 5)).astype("float32")
+    with pytest.raises(TypeError, match=r"here kvae\.likelihoods\.Normal\(\.\.\.\)"):
+        kvae.VAE.for_data(x, 2, likelihood="normal")
+    with pytest.raises(TypeError, match=r"posterior must be .* received 'diagonal'"):
+        kvae.VAE.for_data(x, 2, posterior="diagonal")
+    with pytest.raises(ValueError, match=r"load_data\('photos/'\)\.train"):
+        kvae.VAE.for_data("photos/")
