@@ -51,6 +51,10 @@ def ms_ssim(a: Tensor, b: Tensor, max_value: float = 1.0) -> Tensor:
     Source: Wang, Simoncelli, Bovik 2003, "Multiscale structural similarity for image
         quality assessment", equations 1 to 7.
     """
+    if len(a.shape) != 4:
+        raise ValueError(
+            f"MS-SSIM takes pictures (B, H, W, C); received shape {tuple(a.shape)}."
+        )
     height, width, channels = a.shape[1:]
     side = min(height, width)
     if side < SMALLEST:

@@ -11,7 +11,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kvae.core.checks import check_count, check_data_shape, check_layer, check_seed
+from kvae.core.checks import (
+    check_count,
+    check_data_shape,
+    check_layer,
+    check_seed,
+    check_sizes,
+)
 from kvae.core.say import say
 from kvae.core.types import Tensor
 from kvae.networks.distance import Distance
@@ -180,7 +186,9 @@ def feature_distance(
     Source: turns: Gidaris, Singh, Komodakis 2018, arXiv:1803.07728.
     """
     x = np.asarray(x)
-    network = feature_network(x.shape[1:], filters, seed=seed)
+    filters = check_sizes("filters", filters, "Try (32, 64).")
+    check_count("steps", steps)
+    network = feature_network(x.shape[1:], filters, seed=check_seed(seed))
     train_features(network, x, labels, steps=steps, seed=seed)
     return FeatureDistance(network)
 
@@ -357,8 +365,11 @@ def application_features(
     Raises:
         ValueError: if the network has no such layers, or channels do not fit.
     """
-    if not isinstance(network, keras.Model):
-        raise TypeError(f"network must be a Keras model; received {network!r}.")
+    if not isinstance(network, keras.Model) or not hasattr(network, "input"):
+        raise TypeError(
+            "network must be a functional Keras model, of keras.Model(inputs, outputs); "
+            f"received {network!r}."
+        )
     given = isinstance(layers, (tuple, list)) and len(layers) > 0
     if layers is not None and not (given and all(isinstance(n, str) for n in layers)):
         raise ValueError(

@@ -122,7 +122,7 @@ SETTINGS: dict[str, Any] = {
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=60, **SETTINGS)
+@settings(max_examples=40, **SETTINGS)
 @given(words=command_lines())
 def test_some_commands(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     check(words, capsys)

@@ -137,8 +137,8 @@ def answer(name: str, call: Any, arguments: dict[str, Any]) -> str:
 @pytest.fixture(scope="module", autouse=True)
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Where a path that is taken may be written; and without Keras' progress."""
-    before = pathlib.Path.cwd()
-    os.chdir(tmp_path_factory.mktemp("any"))
+    before, here = pathlib.Path.cwd(), tmp_path_factory.mktemp("any")
+    os.chdir(here)
     keras.config.disable_interactive_logging()
     yield
     keras.config.enable_interactive_logging()
@@ -147,7 +147,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.mark.filterwarnings("ignore")
 @settings(
-    max_examples=60,
+    max_examples=20,
     deadline=None,
     derandomize=True,
     database=None,

@@ -19,6 +19,7 @@ TOOLS = {
     ".pytest_cache",
     ".mypy_cache",
     ".ruff_cache",
+    ".hypothesis",
     "__pycache__",
     "build",
     "dist",
