@@ -1,4 +1,7 @@
-"""A distance in the features of a network, trained on the same data or given."""
+"""A distance in the features of a network, trained on the same data or given.
+
+The distance, the network behind it, and its training are on one page.
+"""
 
 from __future__ import annotations
 
