@@ -36,7 +36,7 @@ from kvae.export.targets import TARGETS
 from kvae.export.targets.float32_copy import as_float32
 from kvae.export.targets.target import Choices, Target, Task
 
-_RATED = 1000  # examples that the rate of each latent is the mean of
+_RATED = 1000  # examples that the usage of each latent is measured on
 
 
 def export(
@@ -113,7 +113,7 @@ def export(
     with staged(directory) as stage:
         np.savez_compressed(stage / "parity.npz", **cases)  # type: ignore[arg-type]
         shutil.copyfile(verification.__file__, stage / "verify.py")
-        about = _about(vae) | {"rate_per_latent": _rate_per_latent(vae, x)}
+        about = _about(vae) | _usage(vae, x)
         task = Task(endpoints, stage, about, x, choices)
         files: list[dict[str, Any]] = []
         refused: dict[str, str] = {}
@@ -185,18 +185,24 @@ def _about(vae: Any) -> dict[str, Any]:
     }
 
 
-def _rate_per_latent(vae: Any, x: Any) -> list[float] | None:
-    """Mean KL(q(z[d]|x) || p(z[d])) of each latent, nats; None where it isn't known."""
+def _usage(vae: Any, x: Any) -> dict[str, list[float] | None]:
+    """What each latent carries, for pages that show those that matter first.
+
+    The mean KL(q(z[d]|x) || p(z[d])), nats, where the prior is factorized; and the variance
+    over x of the mean of q(z[d]|x). None where it isn't known.
+    """
+    names = ("rate_per_latent", "variance_per_latent")
     if x is None:
-        return None
+        return dict.fromkeys(names)
     try:
-        few = first_rows(Inputs.of(x), _RATED)
-        rate = latent_usage(vae, few).rate_per_dimension
+        found = latent_usage(vae, first_rows(Inputs.of(x), _RATED))
     except ValueError:  # too few examples
-        return None
-    if rate is None or not np.isfinite(rate).all():
-        return None
-    return [float(value) for value in rate]
+        return dict.fromkeys(names)
+    values = (found.rate_per_dimension, found.mean_variance)
+    return {
+        name: None if value is None or not np.isfinite(value).all() else value.tolist()
+        for name, value in zip(names, values, strict=True)
+    }
 
 
 def _manifest(

@@ -225,12 +225,12 @@ def _name(directory: Path) -> str:
 
 
 def _order(model: dict[str, Any]) -> dict[str, Any]:
-    """The latents, those that carry the most nats first, and what each carries."""
-    rates = model.get("rate_per_latent")  # exports of earlier versions have none
-    if not isinstance(rates, list) or len(rates) != model["latent_dim"]:
-        return {"order": list(range(model["latent_dim"])), "rates": None}
-    order = sorted(range(len(rates)), key=lambda d: -rates[d])
-    return {"order": order, "rates": rates}
+    """The latents, those that carry the most first, and the nats of each if known."""
+    latents = range(model["latent_dim"])
+    # Exports of earlier versions have neither; a mixture as prior has no rate per latent.
+    rates, variances = model.get("rate_per_latent"), model.get("variance_per_latent")
+    sizes = rates or variances or [0.0] * len(latents)
+    return {"order": sorted(latents, key=lambda d: -sizes[d]), "rates": rates}
 
 
 def _condition(manifest: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""The page of an export: what is served, to whom, and what its files compute."""
+"""The page of an export, in one file: what is served, to whom, what its files compute."""
 
 from __future__ import annotations
 
@@ -207,8 +207,7 @@ def test_the_page_is_told_of_the_model(server: PageServer, vae: Any) -> None:
     assert about["latent_dim"] == vae.latent_dim
     assert about["data_shape"] == [8, 8, 1]
     assert (about["latents"], about["condition"]) == ("page", None)
-    assert about["range"] == [0, 1]
-    assert about["name"] == "digits"
+    assert (about["range"], about["name"]) == ([0, 1], "digits")
     assert (
         len(about["drawn"]["values"]) == about["drawn"]["num"] * about["drawn"]["dim"]
     )
@@ -217,20 +216,24 @@ def test_the_page_is_told_of_the_model(server: PageServer, vae: Any) -> None:
 def test_the_latents_that_carry_most_come_first(
     explorer: Explorer, exported: Any, vae: Any, digits: np.ndarray
 ) -> None:
-    rate = latent_usage(vae, digits).rate_per_dimension
+    usage = latent_usage(vae, digits)
+    rate = usage.rate_per_dimension
     np.testing.assert_allclose(explorer.about["rates"], rate, rtol=1e-4)
     assert explorer.about["order"] == np.argsort(-rate).tolist()
     earlier = read_manifest(exported[0])["model"]
     del earlier["rate_per_latent"]
-    assert explorer_module._order(earlier) == {"order": [0, 1, 2, 3, 4], "rates": None}
+    order = np.argsort(-usage.mean_variance)
+    assert explorer_module._order(earlier)["order"] == order.tolist()
+    del earlier["variance_per_latent"]
+    assert explorer_module._order(earlier)["order"] == [0, 1, 2, 3, 4]
 
 
 def test_the_page_of_a_run_has_the_name_of_the_run(tmp_path: Path) -> None:
-    (tmp_path / "mnist" / "export").mkdir(parents=True)
-    assert explorer_module._name(tmp_path / "mnist" / "export") == "export"
-    (tmp_path / "mnist" / "config.toml").touch()
-    assert explorer_module._name(tmp_path / "mnist" / "export") == "mnist"
-    assert explorer_module._name(tmp_path / "mnist") == "mnist"
+    path = tmp_path / "mnist" / "export"
+    path.mkdir(parents=True)
+    assert explorer_module._name(path) == "export"
+    (path.parent / "config.toml").touch()
+    assert explorer_module._name(path) == "mnist"
 
 
 def test_the_decoder_is_static_and_computes_what_keras_does(
