@@ -102,7 +102,7 @@ def complete(
     completed = np.where(visible, inputs.x[:, None], drawn["x"])
     log_weights = drawn["log_weights"]
     if diverse:
-        order = np.stack([farthest_first(drawn_here) for drawn_here in completed])
+        order = np.stack([farthest_first(draws) for draws in completed])
         each = np.arange(len(order))[:, None]
         completed, log_weights = completed[each, order], log_weights[each, order]
     return Completions(completed, log_weights, drawn["ess"])
