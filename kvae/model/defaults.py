@@ -127,7 +127,7 @@ def choose_parts(
         reasons |= _note_of_raw(x)
     if len(latents) > 1 and "prior" not in parts:
         reasons["prior"] = (
-            "StandardNormal, which sample() needs replaced after training by "
+            "StandardNormal prior for training; before sampling, fit one to the latents: "
             "kvae.fit_prior(vae, x, 'flow_matching')"
         )
     if made and condition is not None:

@@ -31,7 +31,7 @@ _MAKERS: dict[str, Any] = {
     "masked_autoregressive_flow": MaskedAutoregressiveFlow,
 }
 _FROM_THE_MODEL = {"vae", "x", "latent_dim", "seed", "kwargs"}  # of their arguments
-_STEPS = 4000  # of the optimizer, where the number of epochs is left open
+STEPS = 4000  # of the optimizer, where the number of epochs is left open
 _BATCH = 256
 _BATCH_OF_MAPS = 64  # a convolution of a map costs hundreds of times as much
 _FIT = 0x0F17
@@ -95,8 +95,7 @@ def fit_prior(
         given = {"num_components": min(50, most), **options}
         fitted = fit_mixture(vae, x, seed=seed, **given)
     else:
-        if batch_size is None:
-            batch_size = _BATCH if len(vae.latent_shape) == 1 else _BATCH_OF_MAPS
+        batch_size = batch_of_fit(vae) if batch_size is None else batch_size
         check_count("batch_size", batch_size)
         _train(
             vae,
@@ -111,6 +110,16 @@ def fit_prior(
         )
     asks_for_closed_form = getattr(innermost(vae.objective), "kl", None) == "exact"
     return vae.with_prior(fitted, ELBO(kl="sampled") if asks_for_closed_form else None)
+
+
+def batch_of_fit(vae: Any) -> int:
+    """Returns how many examples a step of the fit takes, where this is left open."""
+    return _BATCH if len(vae.latent_shape) == 1 else _BATCH_OF_MAPS
+
+
+def epochs_of_fit(examples: int, batch_size: int, steps: int = STEPS) -> int:
+    """Returns the passes over the examples that make about so many steps, at least 1."""
+    return max(1, round(steps / -(-examples // batch_size)))
 
 
 def fewest_of_a_label(vae: Any, x: Any) -> int:
@@ -206,7 +215,7 @@ def _train(
     params = vae.map_arrays(posterior_params, x)
     count = len(next(iter(params.values())))
     steps = -(-count // batch_size)
-    epochs = max(1, round(_STEPS / steps)) if epochs is None else epochs
+    epochs = epochs_of_fit(count, batch_size) if epochs is None else epochs
     fit = _PriorFit(prior, vae.posterior, seed)
     prior.start_fit(fit.draw(params, 0))
     total = epochs * steps

@@ -10,9 +10,16 @@ from typing import Any
 import rich.console
 
 import kvae
+from kvae.core.command import command_name
 from kvae.core.errors import UserError, user_errors
 from kvae.core.inputs import Inputs
-from kvae.model.fit_prior import fewest_of_a_label, new_prior
+from kvae.model.fit_prior import (
+    STEPS,
+    batch_of_fit,
+    epochs_of_fit,
+    fewest_of_a_label,
+    new_prior,
+)
 from kvae.priors import StandardNormal
 from kvae.training.checkpoint.training_state import random_states, set_random_states
 from kvae.training.config.config import Config
@@ -49,9 +56,10 @@ def choose_fitted_prior(vae: Any, config: Config) -> Config:
     if not (free and plain and len(vae.latent_shape) > 1):
         return config
     _LOG.info(
-        "fit_prior: flow_matching after training, because latents of shape %s do not "
-        "follow N(0, I). To decide yourself, set latent_dim.",
+        "fit_prior: this run fits flow_matching after training, because latents of shape "
+        "%s do not follow N(0, I); to train without it, set --latent-shape %s",
         vae.latent_shape,
+        "x".join(map(str, vae.latent_shape)),
     )
     return dataclasses.replace(config, fit_prior="flow_matching")
 
@@ -97,6 +105,7 @@ def fit_prior_of_run(
     vae: Any,
     data: DataSet,
     metrics: dict[str, Any],
+    trial_steps: int | None = None,
 ) -> tuple[Any, dict[str, Any]]:
     """Fits the prior that a configuration names, and writes the model with it.
 
@@ -107,6 +116,8 @@ def fit_prior_of_run(
         vae: as it was trained.
         data: of the run.
         metrics: of the run, with those of the test set.
+        trial_steps: of a training that was only a trial; the fit takes twice as many, if
+            the configuration leaves its length open.
 
     Returns:
         vae: with the new prior.
@@ -122,6 +133,20 @@ def fit_prior_of_run(
         console = rich.console.Console(quiet=True)
     progress = PriorProgress(name, console)
     inputs = training_inputs(data, config)
+    if (
+        trial_steps
+        and name != "mixture"
+        and not {"epochs", "batch_size"} & set(options)
+    ):
+        options = {**options, "epochs": _trial_epochs(vae, inputs, trial_steps)}
+        _LOG.info(
+            "fit_prior: about %d steps, twice as many as this short training; for %d, "
+            "run %s fit-prior %s",
+            2 * trial_steps,
+            STEPS,
+            command_name(),
+            directory.path,
+        )
     try:
         with user_errors("fit_prior"):
             fitted = kvae.fit_prior(
@@ -180,6 +205,10 @@ def training_inputs(data: DataSet, config: Config) -> dict[str, Any]:
     if config.binarize == "dynamic":
         few["x"] = binarize_once(few["x"], config.seed)
     return few
+
+
+def _trial_epochs(vae: Any, inputs: dict[str, Any], trial_steps: int) -> int:
+    return epochs_of_fit(len(inputs["x"]), batch_of_fit(vae), 2 * trial_steps)
 
 
 def _as_trained(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -53,13 +53,16 @@ def choose_batch_size(config: Config, examples: int) -> Config:
     return dataclasses.replace(config, batch_size=size)
 
 
-def advice_on_few_steps(config: Config, examples: int, epochs: int) -> str | None:
+def advice_on_few_steps(
+    config: Config, examples: int, epochs: int, resume: str = ""
+) -> str | None:
     """Advises what to set if a run has too few steps.
 
     Args:
         config: of the run.
         examples: N, of the training set.
         epochs: how many are trained or planned.
+        resume: the command that resumes the run, once it is trained.
 
     Returns:
         advice: such as "950 steps in 50 epochs are few ...: --epochs 110"; None if there
@@ -69,7 +72,10 @@ def advice_on_few_steps(config: Config, examples: int, epochs: int) -> str | Non
     if steps * epochs >= FEW:
         return None
     enough = 10 * math.ceil(FEW / steps / 10)
-    return (
+    few = (
         f"{steps * epochs} steps in {epochs} epoch{'s' if epochs > 1 else ''} are few: the "
-        f"ELBO usually rises for {FEW} steps or more (--epochs {enough})"
+        f"ELBO usually rises for {FEW} steps or more"
     )
+    if resume:
+        return f"{few}; extend the run with: {resume} --epochs {enough}"
+    return f"{few} (--epochs {enough})"

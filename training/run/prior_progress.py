@@ -26,11 +26,11 @@ class PriorProgress(keras.callbacks.Callback):
         self.console = console or rich.console.Console(stderr=True, highlight=False)
         self._bar: rich.progress.Progress | None = None
         self._task: Any = None
-        self._began = self._printed = 0.0
+        self._printed = self._measured = 0.0
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts the clock, and on a terminal the moving line."""
-        self._began = self._printed = time.monotonic()
+        self._printed = time.monotonic()
         if not self.console.is_terminal:
             return
         self._bar = rich.progress.Progress(
@@ -48,13 +48,16 @@ class PriorProgress(keras.callbacks.Callback):
         """Moves the line, or prints one if the last was printed long ago."""
         loss, now = f"loss {float((logs or {})['loss']):.3f}", time.monotonic()
         done, total = epoch + 1, self.params["epochs"]
+        if done == 1:  # it took the compilation too, so it says nothing of the others
+            self._measured = now
         if self._bar is not None:
             self._bar.update(self._task, completed=done, loss=loss)
         elif now - self._printed >= _SECONDS:
             self._printed = now
-            left = (now - self._began) / done * (total - done)
-            share = f"{100 * done // total:2d} %"
-            line = f"fitting {self.name}  {share}  {loss}  {left:.0f} s left"
+            line = f"fitting {self.name}  {100 * done // total:2d} %  {loss}"
+            if done > 1:
+                each = (now - self._measured) / (done - 1)
+                line += f"  about {_duration(each * (total - done))} left"
             self.console.print(line, soft_wrap=True)
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -66,3 +69,10 @@ class PriorProgress(keras.callbacks.Callback):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -16,7 +16,7 @@ from kvae.core.extras import require
 from kvae.training.checkpoint.run_lock import run_lock
 from kvae.training.checkpoint.workers import Workers
 from kvae.training.config.config import Config
-from kvae.training.data.pipeline import binarize_once
+from kvae.training.data.pipeline import binarize_once, steps_per_epoch
 from kvae.training.data.sources import DataSet, load_data, located
 from kvae.training.run.build_model import build_model
 from kvae.training.run.completion import save_completions
@@ -175,17 +175,21 @@ def _train(
             "parameters": vae.count_params(),
         },
     }
+    resume = f"{command_name()} train --resume {directory.path}"
+    advice = advice_on_few_steps(config, len(data.train), len(history), resume)
+    advice = advice if len(history) == config.epochs else None  # not stopped early
     if config.fit_prior is not None:
-        vae, metrics = fit_prior_of_run(directory, config, vae, data, metrics)
+        steps = len(history) * steps_per_epoch(len(data.train), config.batch_size)
+        vae, metrics = fit_prior_of_run(
+            directory, config, vae, data, metrics, steps if advice else None
+        )
     directory.write_metrics(metrics)
     save_curves(directory.path / "curves.png", history)
     _save_pictures(directory, config, vae, data)
     directory.finish()
     workers.wait()
-    advice = advice_on_few_steps(config, len(data.train), len(history))
-    if advice and len(history) == config.epochs:  # not stopped early
-        resume = f"{command_name()} train --resume {directory.path}"
-        _LOG.warning("%s; extend the run with: %s", advice, resume)
+    if advice:
+        _LOG.warning("%s", advice)
     return Run(directory, config, vae, data, metrics)
 
 

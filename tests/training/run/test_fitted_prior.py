@@ -13,7 +13,11 @@ import kvae
 from kvae.core.errors import UserError
 from kvae.training import Run, RunDirectory, load_data, load_recipe, open_run, train
 from kvae.training.config.config import Config
-from kvae.training.run.fitted_prior import choose_fitted_prior, training_inputs
+from kvae.training.run.fitted_prior import (
+    choose_fitted_prior,
+    fit_prior_of_run,
+    training_inputs,
+)
 from kvae.training.run.runner import fit_prior, resume, undo_fit_prior
 
 QUICK = ["epochs=2", "encoder.units=[8]", "decoder.units=[8]", "latent_dim=2"]
@@ -60,6 +64,27 @@ def test_another_prior_takes_its_place_and_undo_brings_the_first_back(run: Run) 
     assert not run.directory.trained_file.exists()
     with pytest.raises(UserError, match="there is nothing to undo"):
         undo_fit_prior(path)
+
+
+def test_the_prior_of_a_trial_is_fitted_no_longer_than_twice_its_training(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1294 examples make 6 steps of 256: 10 passes in 60 steps, but as told if told."""
+    given: list[object] = []
+
+    def stopped(*_: object, **options: object) -> None:
+        given.append(options.get("epochs"))
+        raise ValueError("stopped")
+
+    monkeypatch.setattr(kvae, "fit_prior", stopped)
+    told = {"name": "real_nvp", "epochs": 3}
+    for spec, steps in [("real_nvp", 30), ("real_nvp", None), (told, 30)]:
+        config = dataclasses.replace(run.config, fit_prior=spec)
+        with pytest.raises(UserError, match="stopped"):
+            fit_prior_of_run(
+                run.directory, config, run.vae, run.data, run.metrics, steps
+            )
+    assert given == [10, None, 3]
 
 
 @pytest.mark.slow

@@ -41,4 +41,9 @@ def test_what_to_set_is_enough(examples: int, epochs: int) -> None:
     assert advice.startswith(f"{steps * epochs} steps in {epochs} epoch")
     enough = int(advice.split("--epochs ")[1].rstrip(")"))
     assert steps * enough >= FEW
+    after = advice_on_few_steps(Config(), examples, epochs, "kvae train --resume a")
+    assert after is not None
+    assert after.endswith(
+        f"extend the run with: kvae train --resume a --epochs {enough}"
+    )
     assert advice_on_few_steps(Config(), examples, enough) is None

@@ -33,6 +33,7 @@ _PARTS = {
     "test": ("test", "testing"),
     "validation": ("validation", "valid", "val"),
 }
+_FEW_SIZES = 4  # of images, which a message lists one by one
 _READERS = 4  # files that are decoded at the same time
 _MEMORY_SHARE = 0.5  # share of this machine's memory for the images as float32
 
@@ -203,9 +204,10 @@ def _read_all(
     if failed and not options.skip_unreadable:
         rest = len(failed) - 1
         more = f" The same is true of {rest} more of {total} files." if rest else ""
+        them = "them" if rest else "it"
         raise UserError(
-            f"{failed[0][1]}{more} Repair or remove them, or add --skip-unreadable to "
-            "skip them."
+            f"{failed[0][1]}{more} Repair or remove {them}, or add --skip-unreadable to "
+            f"skip {them}."
         )
     if failed:
         notes.append(_skipped(path, [file for file, _ in failed]))
@@ -237,14 +239,21 @@ def _check_sizes(
     sizes = collections.Counter(picture.size for picture in pictures)
     if options.size is not None or len(sizes) == 1:
         return
-    least, most = min(sizes, key=np.prod), max(sizes, key=np.prod)
-    (common, count), *_ = sizes.most_common(1)
+    if len(sizes) <= _FEW_SIZES:
+        counts = [f"{_size(size)} ({count})" for size, count in sizes.most_common()]
+        found = f"{len(sizes)} sizes: {', '.join(counts)}"
+    else:
+        heights, widths = zip(*sizes, strict=True)
+        (common, count), *_ = sizes.most_common(1)
+        found = (
+            f"{len(sizes)} sizes: heights from {min(heights)} to {max(heights)} and "
+            f"widths from {min(widths)} to {max(widths)}, most often {_size(common)} "
+            f"({count} of {len(pictures)})"
+        )
     raise UserError(
-        f"the images of {path} have {len(sizes)} sizes, from {_size(least)} to "
-        f"{_size(most)} pixels (height x width), but a model takes one size. Choose "
-        "it, for example --size 64x64; --resize crop crops what is too long, --resize "
-        f"stretch changes the proportions. Most frequent is {_size(common)}, {count} "
-        f"of {len(pictures)}."
+        f"the images of {path} have {found}. Sizes are height x width in pixels. A model "
+        "takes one size: choose it, for example --size 64x64. --resize crop crops what is "
+        "too long; --resize stretch changes the proportions."
     )
 
 

@@ -58,7 +58,7 @@ def test_sizes_that_differ_name_the_way_out(tmp_path: pathlib.Path) -> None:
     write(tmp_path / "a.png", (4, 4))
     sides = np.repeat(np.array([[9, 0, 0, 200, 200, 99]], np.uint8), 4, axis=0)
     Image.fromarray(sides).save(tmp_path / "b.png")
-    with pytest.raises(UserError, match=r"2 sizes, from 4x4 to 4x6 .*--size 64x64"):
+    with pytest.raises(UserError, match=r"4x4 \(1\), 4x6 \(1\)\. .*--size 64x64"):
         read_image_folder(tmp_path)
     cropped = read_image_folder(tmp_path, PictureOptions((4, 4)))
     np.testing.assert_array_equal(cropped.train[1, 0, :, 0], [0, 0, 200, 200])
