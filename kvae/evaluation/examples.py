@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -103,10 +104,13 @@ def within(items: Iterable[_T], seconds: float | None) -> Iterator[_T]:
     if seconds is not None:
         seconds = check_number("seconds", seconds, 0)
     began = time.monotonic()
-    for number, item in enumerate(items):
-        if seconds is not None and number >= 2 and time.monotonic() - began > seconds:
+    rest = iter(items)
+    yield from itertools.islice(rest, 2)
+    while seconds is None or time.monotonic() - began <= seconds:
+        try:  # only now: making an item is what takes the time
+            yield next(rest)
+        except StopIteration:
             return
-        yield item
 
 
 def example_draws(

@@ -7,6 +7,7 @@ from scipy.stats import multivariate_normal
 
 from kvae import VAE, likelihoods, networks, posteriors
 from kvae.evaluation import log_likelihood
+from kvae.evaluation.examples import within
 from kvae.evaluation.log_likelihood import importance_estimate
 
 
@@ -171,3 +172,19 @@ def test_wrong_arguments_are_refused(vae, x):
         TypeError, match="this function takes a kvae.VAE; received Dense"
     ):
         log_likelihood(keras.layers.Dense(2), x, 5)
+
+
+def test_nothing_is_begun_after_the_time_is_up():
+    """Two examples are always done, and a third is not computed to be thrown away."""
+    begun = []
+
+    def work():
+        for number in range(5):
+            begun.append(number)
+            yield number
+
+    assert list(within(work(), 0)) == [0, 1] == begun
+    begun.clear()
+    assert list(within(work(), None)) == [0, 1, 2, 3, 4] == begun
+    assert list(within(work(), 3600)) == [0, 1, 2, 3, 4]
+    assert list(within([7], 0)) == [7]
