@@ -54,8 +54,9 @@ class Perceptual(Wrapper):
     Raises:
         TypeError: if `distance` is not one of these.
         ValueError: if a weight is out of range, or, when the VAE is built, if the
-            distance takes another shape or the wrapped objective is
-            `IWAE(gradient="dreg")`.
+            distance takes another shape, the wrapped objective is
+            `IWAE(gradient="dreg")`, or `data_weight` is 0 and an objective inside
+            trains a discriminator.
 
     Source: Hou et al. 2017, "Deep feature consistent variational autoencoder",
         arXiv:1610.00291; Zhang et al. 2018, LPIPS, arXiv:1801.03924; Wang, Simoncelli,
@@ -104,6 +105,11 @@ class Perceptual(Wrapper):
         """Checks that the distance takes the model's examples."""
         super().attach(model)
         refuse_dreg(self)
+        if not self.data_weight and self.own_optimizers():
+            raise ValueError(
+                "data_weight=0 removes the term of the discriminator inside, which would "
+                "not learn. Put it outside: Adversarial(Perceptual(..., data_weight=0))."
+            )
         self.distance.prepare(model.data_shape)
 
     def adapt(self, x: Any, seed: int = 0) -> None:

@@ -9,7 +9,7 @@ import tensorflow as tf
 import kvae
 from kvae.core.inputs import Inputs
 from kvae.noise import Noise
-from kvae.objectives import ELBO, IWAE, MMD, Perceptual
+from kvae.objectives import ELBO, IWAE, MMD, Adversarial, Perceptual
 
 # The package has a function of the module's name.
 training = sys.modules["kvae.networks.feature_distance"]
@@ -130,3 +130,13 @@ def test_an_objective_that_scales_the_decoders_gradient_is_refused(small_vae):
         with pytest.raises(ValueError, match='cannot wrap IWAE.gradient="dreg"'):
             small_vae(Perceptual(objective, feature_model()))
     small_vae(Perceptual(IWAE(3, "stl"), feature_model()))
+
+
+def test_a_discriminator_inside_that_would_not_learn_is_refused(small_vae):
+    """With weight 0 its gradient is 0, and its metrics would look like a draw."""
+    options = {"adaptive": False, "loss": "logistic"}
+    inside = Perceptual(Adversarial(**options), feature_model(), data_weight=0)
+    with pytest.raises(ValueError, match=r"Put it outside: Adversarial\(Perceptual"):
+        small_vae(inside)
+    small_vae(Perceptual(Adversarial(**options), feature_model(), data_weight=0.5))
+    small_vae(Adversarial(Perceptual(None, feature_model(), data_weight=0), **options))
