@@ -19,7 +19,6 @@ _FLOOR = 1e-6  # the gradient of a power is not finite at 0
 
 
 @tensor_arguments
-@tensor_arguments
 def ms_ssim(a: Tensor, b: Tensor, max_value: float = 1.0) -> Tensor:
     """Computes how similar pictures are in structure, at several scales; 1 if equal.
 
