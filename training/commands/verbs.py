@@ -113,7 +113,7 @@ def complete(
 
     Args:
         path: of the run.
-        images: files of the size that the model takes.
+        images: files, scaled if the run scales images.
         mask: the name of a family, or an image that is white where it is visible; the
             run's own masks if None.
         num: completions of each image.
@@ -138,7 +138,7 @@ def complete(
             "complete doesn't support. In Python: "
             f'vae.complete({{"x": x, "condition": c}}, mask).'
         )
-    x = read_images(images, vae.data_shape, pixel_range)
+    x = read_images(images, vae.data_shape, pixel_range, directory.read_config())
     if mask is not None:
         wanted = read_mask(mask, len(x), vae.data_shape)
     with user_errors():

@@ -33,7 +33,7 @@ def interpolate(
 
     Args:
         path: of the run.
-        images: two files of the size that the model takes; if empty, 6 pairs of test
+        images: two files, scaled if the run scales images; if empty, 6 pairs of test
             examples, a row each.
         num: pictures per row, both ends included.
         arc: follow an arc instead of a straight line.
@@ -49,7 +49,7 @@ def interpolate(
     curve = "spherical" if arc else "straight"
     out = new_file(out or directory.path / f"interpolated-{curve}-{num}.png")
     if images:
-        ends = read_images(images, vae.data_shape, directory.pixel_range())
+        ends = _read(images, vae, directory)
     else:
         ends = _test_examples(directory, data_dir, 2 * _ROWS)
     with user_errors():
@@ -57,7 +57,7 @@ def interpolate(
             vae, ends[: len(ends) // 2], ends[len(ends) // 2 :], num, path=curve
         )
     _save(out, rows, directory)
-    print(f"Saved {len(rows)} rows of {num} pictures to {out}")
+    print(f"Saved {_rows(rows)} to {out}")
 
 
 def attribute(
@@ -73,7 +73,7 @@ def attribute(
     Args:
         path: of the run.
         name: a label by its name or number.
-        images: files of the size that the model takes; if empty, 6 test examples.
+        images: files, scaled if the run scales images; if empty, 6 test examples.
         strengths: how much of the attribute to add, a column each.
         out: a .png or .npy file; in the run if None.
         data_dir: where TFDS keeps the data now; None if it has not moved.
@@ -96,14 +96,15 @@ def attribute(
         rows = x.sample_rows()
         x, labels = x[rows], labels[rows]
     if images:
-        shown = read_images(images, vae.data_shape, directory.pixel_range())
+        shown = _read(images, vae, directory)
     else:
         shown = np.asarray(data.test[:_ROWS])
     with user_errors():
         found = kvae.attribute_vectors(vae, x, labels == value, names=[name])
         pictures = found.apply(shown, name, list(strengths))
     _save(out, pictures, directory)
-    print(f"Saved {len(pictures)} rows of {len(strengths)} pictures to {out}")
+    columns = ", ".join(f"{strength:g}" for strength in strengths)
+    print(f"Saved {_rows(pictures)} to {out}; strength of {name} by column: {columns}")
 
 
 def _open(path: pathlib.Path) -> tuple[RunDirectory, Any]:
@@ -128,6 +129,16 @@ def _test_examples(
     if len(test) < 2:
         raise UserError("the run has fewer than two test examples; add two images.")
     return np.asarray(test[: min(num, len(test) // 2 * 2)])
+
+
+def _rows(pictures: np.ndarray) -> str:
+    rows, columns = pictures.shape[:2]
+    return f"{rows} row{'s' if rows > 1 else ''} of {columns} pictures"
+
+
+def _read(images: list[pathlib.Path], vae: Any, directory: RunDirectory) -> np.ndarray:
+    shape, pixel_range = vae.data_shape, directory.pixel_range()
+    return read_images(images, shape, pixel_range, directory.read_config())
 
 
 def _save(out: pathlib.Path, rows: np.ndarray, directory: RunDirectory) -> None:

@@ -11,7 +11,12 @@ from kvae import VAE, masks, presets
 from kvae.core.errors import UserError, user_errors
 from kvae.training.config.config import Config
 from kvae.training.data.sources import DataSet
-from kvae.training.data.sources.picture import read_picture, with_channels
+from kvae.training.data.sources.picture import (
+    AS_THEY_ARE,
+    PictureOptions,
+    read_picture,
+    with_channels,
+)
 from kvae.training.run.pictures import save_grid
 
 _TEST_SEED = 0  # of the test masks, the same in every run, so that runs can be compared
@@ -114,6 +119,7 @@ def read_images(
     paths: list[pathlib.Path],
     data_shape: tuple[int, ...],
     pixel_range: tuple[float, float] = (0.0, 1.0),
+    config: Config | None = None,
 ) -> np.ndarray:
     """Reads image files as examples of a model.
 
@@ -121,6 +127,7 @@ def read_images(
         paths: of the files.
         data_shape: (H, W), (H, W, 1) or (H, W, 3).
         pixel_range: the values of black and white.
+        config: of the run; if it scales images, these are scaled in the same way.
 
     Returns:
         x: (N, *data_shape) float32.
@@ -129,11 +136,14 @@ def read_images(
         UserError: if a file is missing, is not an image, or has another size.
     """
     height, width, channels = (*data_shape, 1)[:3]
+    options = AS_THEY_ARE
+    if config is not None and config.image_size is not None:
+        options = PictureOptions((height, width), config.resize)
     arrays = []
     for path in paths:
         if not path.is_file():
             raise UserError(f"there is no image {path}; check the path.")
-        pixels = read_picture(path).pixels
+        pixels = read_picture(path, options).pixels
         if pixels.shape[:2] != (height, width):
             raise UserError(
                 f"the model takes images of {height}x{width} pixels (height x width); "

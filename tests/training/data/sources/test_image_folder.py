@@ -9,6 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from kvae.core.errors import UserError
+from kvae.training.config.config import Config
 from kvae.training.config.picture_size import size_of
 from kvae.training.data.sources import load_data, read_image_folder
 from kvae.training.data.sources.picture import PictureOptions, read_picture
@@ -255,3 +256,17 @@ def test_sizes_are_height_and_width(value: object, size: tuple[int, int]) -> Non
 def test_other_sizes_are_refused(value: object) -> None:
     with pytest.raises(UserError, match="height and a width in pixels, such as 64x48"):
         size_of(value)
+
+
+def test_images_are_scaled_if_those_of_the_run_are(tmp_path: pathlib.Path) -> None:
+    """The middle square, black on the left and 200 on the right, at half the size."""
+    pixels = np.zeros((16, 24), "uint8")
+    pixels[:, 12:] = 200
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    scaled = Config(image_size="8x8")
+    x = read_images([tmp_path / "wide.png"], (8, 8, 1), config=scaled)
+    assert x.shape == (1, 8, 8, 1)
+    np.testing.assert_allclose(x[0, :, :2], 0)
+    np.testing.assert_allclose(x[0, :, -2:], 200 / 255, rtol=1e-6)
+    with pytest.raises(UserError, match="images of 8x8 pixels .* has 16x24"):
+        read_images([tmp_path / "wide.png"], (8, 8, 1), config=Config())
