@@ -188,10 +188,11 @@ def first_test_inputs(run: Run, num_examples: int | None) -> Inputs:
 
 def _facts(run: Run, path: pathlib.Path) -> dict[str, Any]:
     training = run.metrics.get("training", {})
+    test = run.metrics.get("test") or run.metrics.get("test_as_trained") or {}
     made = {
         "data": run.data.name,
         "test examples": len(run.data.test),
-        "pixels": run.metrics.get("test", {}).get("pixels", "as they are"),
+        "pixels": test.get("pixels", "as they are"),
         "epochs": training.get("epochs", "?"),
         "training": f"{training['seconds']:.0f} s" if "seconds" in training else "?",
         "parameters": f"{run.vae.count_params():,}",

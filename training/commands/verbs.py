@@ -53,7 +53,7 @@ def quickstart(
     """
     with _resumable(out):
         run = train_run(load_recipe("digits", settings=settings), out)
-    show_metrics(_test_of(run), run.data.name)
+    _show(run)
     _export(run, out / "export", verbose)
     command = command_name()
     print(f"\nRun saved to {out}. Look at {out / 'samples.png'}. Next, try:")
@@ -292,15 +292,18 @@ def _resumable(path: pathlib.Path) -> Iterator[None]:
         raise
 
 
-def _test_of(run: Run) -> dict[str, Any]:
-    """The numbers of a run's model, or of the one that was trained if they take long."""
-    found: dict[str, Any] = run.metrics.get("test") or run.metrics["test_as_trained"]
-    return found
+def _show(run: Run) -> None:
+    """Prints the numbers of a run, or those before the fit of a prior if they take long."""
+    if "test" in run.metrics:
+        show_metrics(run.metrics["test"], run.data.name)
+    else:
+        name = f"{run.data.name}, with the prior of training"
+        show_metrics(run.metrics["test_as_trained"], name)
 
 
 def _tell(run: Run) -> None:
     if run.metrics:  # else another worker tells
-        show_metrics(_test_of(run), run.data.name)
+        _show(run)
         print(f"\nRun saved to {run.directory.path}")
         if len(run.vae.latent_shape) > 1 and run.config.fit_prior is None:
             command = f"{command_name()} fit-prior {run.directory.path}"

@@ -155,7 +155,6 @@ def fit_prior_of_run(
     finally:
         progress.close()
     seconds = time.monotonic() - began
-    directory.write_fitted(fitted)
     metrics = _as_trained(metrics)
     metrics["training"] = {**metrics.get("training", {}), "fit_prior_seconds": seconds}
     prior = type(fitted.prior).__name__
@@ -167,8 +166,11 @@ def fit_prior_of_run(
             told,
             fitted.latent_dim,
         )
+        directory.write_fitted(fitted)
         return fitted, metrics
+    # Measured before it is written: what is interrupted leaves a model with its numbers.
     test = measure_test(fitted, data, config)
+    directory.write_fitted(fitted)
     before, now = (m["elbo"]["value"] for m in (metrics[_AS_TRAINED], test))
     _LOG.info("%s; test ELBO %.2f, before %.2f nats", told, now, before)
     return fitted, {"test": test, **metrics}

@@ -12,7 +12,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 import kvae
 from kvae.core.errors import UserError
 from kvae.training import Run, RunDirectory, load_data, load_recipe, open_run, train
+from kvae.training.commands import run_reports, verbs
 from kvae.training.config.config import Config
+from kvae.training.run import fitted_prior
 from kvae.training.run.fitted_prior import (
     choose_fitted_prior,
     fit_prior_of_run,
@@ -85,6 +87,38 @@ def test_the_prior_of_a_trial_is_fitted_no_longer_than_twice_its_training(
                 run.directory, config, run.vae, run.data, run.metrics, steps
             )
     assert given == [10, None, 3]
+
+
+def test_a_fit_that_is_interrupted_leaves_a_model_with_its_own_numbers(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ELBO of a flow takes long, so users interrupt it."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    path = run.directory.path
+    monkeypatch.setattr(fitted_prior, "measure_test", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit_prior(path, {"name": "mixture", "num_components": 4})
+    opened = open_run(path)
+    assert type(opened.vae.prior) is type(run.vae.prior)
+    assert opened.metrics["test"] == run.metrics["test"]
+    assert opened.config == run.config
+
+
+def test_numbers_of_the_prior_of_training_are_named(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They stand in for those of a flow whose ELBO takes long."""
+    before = {**run.metrics["test"], "pixels": "binarized once, fixed seed"}
+    later = dataclasses.replace(run, metrics={"test_as_trained": before})
+    verbs._show(later)
+    assert ", with the prior of training: " in capsys.readouterr().out
+    verbs._show(run)
+    assert "prior of training" not in capsys.readouterr().out
+    facts = run_reports._facts(later, run.directory.path)
+    assert facts["pixels"] == before["pixels"]
 
 
 @pytest.mark.slow
