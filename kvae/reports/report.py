@@ -88,7 +88,7 @@ def report(
     if results is None:
         results = evaluate(vae, inputs, labels=labels, seed=seed)
     page = Page(title)
-    page.facts(_headline(results), metadata)
+    page.facts(_headline(results, len(inputs.x)), metadata)
     _unusual(page, vae, inputs, results)
     _pictures(page, vae, inputs, seed, results)
     _latents(page, vae, inputs, results, labels)
@@ -104,7 +104,7 @@ def report(
     return html
 
 
-def _headline(results: dict[str, Result]) -> list[tuple[str, str]]:
+def _headline(results: dict[str, Result], num: int) -> list[tuple[str, str]]:
     found = []
     wanted = (
         ("log_likelihood", "log_likelihood", "log p(x), nats"),
@@ -118,6 +118,9 @@ def _headline(results: dict[str, Result]) -> list[tuple[str, str]]:
         value = getattr(results.get(result), field, None)
         if value is not None:
             number = f"{value:.3f}" if isinstance(value, float) else str(value)
+            count = getattr(results[result], "num_examples", num)
+            if count < num:  # which the other numbers beside it are not of
+                shown = f"{shown}, first {count} examples"
             if field == "active_units":
                 number += f" of {getattr(results[result], 'latent_dim', '?')}"
             found.append((shown, number))
@@ -183,12 +186,15 @@ def _latents(
 ) -> None:
     page.section("Latents")
     usage = results.get("latents")
-    order = np.arange(vae.latent_dim)
+    order, ordered = np.arange(vae.latent_dim), ""
     if isinstance(usage, LatentUsage):
         rate, variance = usage.rate_per_dimension, usage.mean_variance
         size = variance if rate is None else rate
         order = np.argsort(size)[::-1]
-        label = "variance of the mean" if rate is None else "rate, nats"
+        what, unit = (
+            ("variance of the mean", "") if rate is None else ("rate", ", nats")
+        )
+        label, ordered = what + unit, f", the latent with the largest {what} on top"
         least = usage.threshold * vae.prior.unit_variance
         page.picture(bars_png(size, label, variance > least), usage.verdict)
     if vae.latent_dim >= 2:
@@ -213,8 +219,7 @@ def _latents(
     page.picture(
         picture_png(image_grid(shown, *value_range(shown))),
         f"Traversals: each row moves one latent of the first example from {steps[0]:g} to "
-        f"{steps[-1]:g}, the latent with the largest rate on top "
-        f"({', '.join(f'z[{d}]' for d in order[:10])}).",
+        f"{steps[-1]:g}{ordered} ({', '.join(f'z[{d}]' for d in order[:10])}).",
     )
     plane_of_normals = vae.latent_dim == 2 and vae.prior.space == "R^D"
     if plane_of_normals and inputs.condition is None:

@@ -83,6 +83,21 @@ def test_the_page_stands_alone(model, images, results, tmp_path):
     assert headings[:3] == ["Examples, from usual to unusual", "Pictures", "Latents"]
 
 
+def test_a_number_of_fewer_examples_says_so_at_the_top(model, images, results):
+    few = evaluation.log_likelihood(model, images[:7], 8)
+    html = reports.report(model, images, results={**results, "log_likelihood": few})
+    assert "log p(x), nats, first 7 examples" in html
+    assert "bits per dimension, first 7 examples" in html
+    assert "ELBO, nats<" in html
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_traversals_are_said_to_be_ordered_only_if_they_are(model, images, known):
+    results = {"latents": evaluation.latent_usage(model, images)} if known else {}
+    html = reports.report(model, images, results=results)
+    assert ("the latent with the largest rate on top" in html) == known
+
+
 def test_warnings_stand_out(results):
     page = Page("t")
     page.table("x", results["log_likelihood"])
