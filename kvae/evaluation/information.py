@@ -19,8 +19,10 @@ from kvae.evaluation.mmd import maximum_mean_discrepancy
 from kvae.evaluation.result import Estimate, Result
 from kvae.noise import counter_normal
 
-_SMALL = 0.05  # an MMD that samples hardly show: a spread of 0.8 instead of 1
-_NOISE = 10.0  # over M: about 3 standard deviations of the MMD of two draws of M
+_SMALL = (
+    0.05  # an MMD that samples hardly show: a spread of 0.8 instead of 1, if D >= 2
+)
+_NOISE = 10.0  # over M: 3 standard deviations of the MMD of two draws of M, if D is 1
 _TILE_ENTRIES = 1 << 22  # latents x examples x dimensions compared at once: 16 MiB
 
 

@@ -20,8 +20,9 @@ _GROWTH = 4  # the channels of the smallest maps, at most, over those of the lar
 class VelocityUNet(keras.layers.Layer):
     """A U-Net v(z, t) for latents of shape (h, w, c).
 
-    Maps are halved to between 4 and 7 places on a side, where places look at one another,
-    and doubled again; each level adds what it held on the way down. A residual block is
+    Maps are halved while both sides are even and at least 8, so 16x16 and 32x32 to 4x4.
+    In the smallest, places look at one another. Then maps are doubled again, and each
+    level adds what it held on the way down. A residual block is
 
         y + conv3x3(silu(conv3x3(silu(norm(y))) + time))
 

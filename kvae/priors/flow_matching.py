@@ -49,7 +49,8 @@ class FlowMatching(FlowPrior):
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
-        ValueError: if an argument is not a positive integer.
+        ValueError: if an argument is not a positive integer, or latents have two axes or
+            more than three.
 
     Source: Lipman et al. 2023, arXiv:2210.02747; the divergence: Chen et al. 2018,
         arXiv:1806.07366; its estimate: Grathwohl et al. 2019, arXiv:1810.01367.
@@ -66,6 +67,11 @@ class FlowMatching(FlowPrior):
         **kwargs: Any,
     ) -> None:
         shape = check_latent_shape("FlowMatching", latent_dim)
+        if len(shape) not in (1, 3):
+            raise ValueError(
+                "FlowMatching takes latents that are vectors, D, or maps, (h, w, c); "
+                f"received latent_dim={latent_dim!r}."
+            )
         network: Any = VelocityNetwork if len(shape) == 1 else VelocityUNet
         usual = (256, 3) if len(shape) == 1 else (_channels(shape), 1)
         width = usual[0] if width is None else width

@@ -77,6 +77,9 @@ def test_the_loss_is_zero_for_the_velocity_that_is_right():
 
 
 def test_arguments_out_of_range_are_refused():
+    for shape in ((10, 4), (2, 2, 2, 2)):
+        with pytest.raises(ValueError, match=r"vectors, D, or maps, \(h, w, c\)"):
+            FlowMatching(shape)
     with pytest.raises(ValueError, match="density_steps must be an integer from 1"):
         FlowMatching(2, density_steps=0)
     assert FlowMatching((2, 2, 3)).latent_dim == 12
