@@ -165,9 +165,9 @@ def new_prior(
     if isinstance(prior, str) and prior == "mixture":
         require("sklearn.mixture", "fit_mixture")
         return None
-    keras.utils.set_random_seed(seed)
     made: Any = prior
     if isinstance(prior, str):
+        keras.utils.set_random_seed(seed)
         one_axis = prior != "flow_matching"
         made = _MAKERS[prior](
             vae.latent_dim if one_axis else vae.latent_shape, **options

@@ -64,6 +64,15 @@ def test_the_same_seed_fits_the_same_prior(trained, data):
     np.testing.assert_array_equal(first.sample(4, seed=1), again.sample(4, seed=1))
 
 
+def test_a_prior_of_your_own_leaves_the_global_generator_alone(trained, data):
+    np.random.seed(7)
+    expected = np.random.random()
+    np.random.seed(7)
+    own = kvae.priors.FlowMatching(2, width=4, num_blocks=1)
+    kvae.fit_prior(trained, data, own, epochs=1)
+    assert np.random.random() == expected
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"fit_prior knows flow_matching, .*'gan'"):
         kvae.fit_prior(tiny_vae(), pixels(), "gan")
