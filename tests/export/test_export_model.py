@@ -342,6 +342,45 @@ def test_existing_directory_is_refused(vae: Any, tmp_path: Path) -> None:
         kvae.export.export(vae, tmp_path / "out")
 
 
+def test_a_file_has_the_weights_and_the_prior_of_its_own_moment(
+    vae: Any, tmp_path: Path
+) -> None:
+    """Exports of one process: before and after weights change, and with another prior.
+
+    The independent form is the model itself, at the time of each export.
+    """
+    z = np.random.default_rng(0).normal(size=(3, 5)).astype("float32")
+    seed = np.array([0, 4], "int32")
+    model = vae.with_prior(kvae.priors.StandardNormal(5))
+    shifted = kvae.priors.GaussianMixture(5, 2)
+    pictures, draws = [], []
+    for number in range(3):
+        if number == 1:
+            for weight in model.decoder.trainable_variables:
+                weight.assign(0.5 * weight)
+        if number == 2:
+            model = model.with_prior(shifted, kvae.objectives.ELBO(kl="sampled"))
+            model.prior.set_weights([w + 3.0 for w in model.prior.get_weights()])
+        path = kvae.export.saved_model(
+            model, tmp_path / str(number), allow_untrained=True
+        )
+        loaded = tf.saved_model.load(str(path)).signatures
+        mean = kvae.model.endpoints.decode(model, tf.constant(z))["mean"]
+        found = loaded["decode"](z=tf.constant(z))["mean"].numpy()
+        np.testing.assert_allclose(found, mean, atol=1e-5)
+        pictures.append(found)
+        given = {"num": 3, "seed": seed, "temperature": 1.0}
+        given = {name: tf.constant(value) for name, value in given.items()}
+        wanted = kvae.model.endpoints.generate(model, *given.values())
+        drawn = loaded["generate"](**given)
+        np.testing.assert_allclose(drawn["z"], wanted["z"], atol=1e-5)
+        draws.append(drawn["z"].numpy())
+    assert np.abs(pictures[0] - pictures[1]).max() > 0.01
+    np.testing.assert_array_equal(pictures[1], pictures[2])
+    np.testing.assert_allclose(draws[0], draws[1], atol=1e-6)
+    assert np.abs(draws[1] - draws[2]).max() > 0.01
+
+
 def test_unready_models_are_refused(vae: Any, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="takes a kvae.VAE; received Functional"):
         kvae.export.export(vae.encoder, tmp_path / "out")
