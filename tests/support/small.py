@@ -84,12 +84,14 @@ def largest_difference(left: keras.Model, right: keras.Model) -> float:
 
 
 def rewinder(model: keras.Model) -> Callable[[], None]:
-    """Returns what puts a model and its optimizer back as they are now.
+    """Returns what puts a model and its optimizers back as they are now.
 
     Its compiled programs stay: a test that trains again does not compile again.
     """
     model.optimizer.build(model.trainable_variables)
-    kept = [(v, np.array(v)) for v in [*model.variables, *model.optimizer.variables]]
+    own = [optimizer for optimizer, _ in model.objective.own_optimizers()]
+    variables = [v for o in (model, model.optimizer, *own) for v in o.variables]
+    kept = [(v, np.array(v)) for v in variables]
 
     def rewind() -> None:
         for variable, value in kept:
