@@ -179,6 +179,7 @@ def _train(
     advice = advice_on_few_steps(config, len(data.train), len(history), resume)
     advice = advice if len(history) == config.epochs else None  # not stopped early
     if config.fit_prior is not None:
+        assert config.batch_size is not None  # chosen above
         steps = len(history) * steps_per_epoch(len(data.train), config.batch_size)
         vae, metrics = fit_prior_of_run(
             directory, config, vae, data, metrics, steps if advice else None
