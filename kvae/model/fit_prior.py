@@ -40,7 +40,7 @@ _FIT = 0x0F17
 def fit_prior(
     vae: Any,
     x: Any,
-    prior: str | Prior = "mixture",
+    prior: str | Prior | None = None,
     *,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -65,7 +65,8 @@ def fit_prior(
             "condition" and "mask".
         prior: "mixture" (EM, by scikit-learn), "flow_matching", "real_nvp",
             "masked_autoregressive_flow", or a prior of your own, which is trained by its
-            `fit_loss`.
+            `fit_loss`. None takes flow matching for latents that are maps, unless the
+            model has a condition, and otherwise the mixture.
         epochs: passes over x; as many as make 4000 steps if None.
         batch_size: examples per step; None takes 256, or 64 for latents that are maps.
         learning_rate: of Adam at the start; it falls to 0 along a half cosine, and
@@ -89,6 +90,9 @@ def fit_prior(
     """
     check_vae(vae)
     check_seed(seed)
+    if prior is None:
+        maps = len(vae.latent_shape) > 1 and vae.condition is None
+        prior = "flow_matching" if maps else "mixture"
     fitted = new_prior(vae, prior, seed, options)
     if fitted is None:
         most = max(1, fewest_of_a_label(vae, x) // 20)

@@ -85,3 +85,12 @@ def test_what_does_not_fit_is_refused():
     x = {"x": pixels(), "condition": np.eye(2, dtype="float32")[np.arange(32) % 2]}
     with pytest.raises(ValueError, match=r"RealNVP is p\(z\), but this model"):
         kvae.fit_prior(conditional, x, "real_nvp")
+
+
+def test_the_prior_is_chosen_by_the_shape_of_the_latents(data, trained):
+    x = np.random.default_rng(0).random((8, 16, 16, 1)).astype("float32")
+    maps = kvae.VAE.for_data(x, latent_dim=(4, 4, 1))
+    small = {"epochs": 1, "width": 4}
+    assert isinstance(kvae.fit_prior(maps, x, **small).prior, kvae.priors.FlowMatching)
+    vectors = kvae.fit_prior(trained, data, num_components=2)
+    assert isinstance(vectors.prior, kvae.priors.GaussianMixture)
