@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 import kvae
-from kvae.core.atomic import replacing
 from kvae.core.errors import UserError, nearest, user_errors
 from kvae.training.commands.output_paths import changed_data, new_file
 from kvae.training.data.sources import ExamplesOnDisk
 from kvae.training.run.completion import read_images
-from kvae.training.run.pictures import is_image, save_grid
+from kvae.training.run.pictures import save_rows
 from kvae.training.run.run_directory import RunDirectory
 from kvae.training.run.runner import load_run_data
 
@@ -56,7 +55,7 @@ def interpolate(
         rows = kvae.interpolate(
             vae, ends[: len(ends) // 2], ends[len(ends) // 2 :], num, path=curve
         )
-    _save(out, rows, directory)
+    save_rows(out, rows, directory.pixel_range())
     print(f"Saved {_rows(rows)} to {out}")
 
 
@@ -102,7 +101,7 @@ def attribute(
     with user_errors():
         found = kvae.attribute_vectors(vae, x, labels == value, names=[name])
         pictures = found.apply(shown, name, list(strengths))
-    _save(out, pictures, directory)
+    save_rows(out, pictures, directory.pixel_range())
     columns = ", ".join(f"{strength:g}" for strength in strengths)
     print(f"Saved {_rows(pictures)} to {out}; strength of {name} by column: {columns}")
 
@@ -139,22 +138,3 @@ def _rows(pictures: np.ndarray) -> str:
 def _read(images: list[pathlib.Path], vae: Any, directory: RunDirectory) -> np.ndarray:
     shape, pixel_range = vae.data_shape, directory.pixel_range()
     return read_images(images, shape, pixel_range, directory.read_config())
-
-
-def _save(out: pathlib.Path, rows: np.ndarray, directory: RunDirectory) -> None:
-    """Writes (N, S, *data_shape) as a grid or as an array."""
-    if out.suffix == ".npy":
-        with replacing(out) as beside:
-            np.save(beside, rows)
-        return
-    shape = rows.shape[2:]
-    if not is_image(shape):
-        raise UserError(
-            f"examples of shape {shape} are not images; use an --out that ends in .npy."
-        )
-    save_grid(
-        out,
-        rows.reshape(-1, *shape),
-        rows.shape[1],
-        pixel_range=directory.pixel_range(),
-    )

@@ -61,15 +61,38 @@ def save_examples(
     Raises:
         UserError: if `path` is a picture and the examples are not images.
     """
+    _save(path, x, x, math.ceil(math.sqrt(len(x))), pixel_range)
+
+
+def save_rows(
+    path: pathlib.Path, rows: np.ndarray, pixel_range: tuple[float, float] = (0.0, 1.0)
+) -> None:
+    """Writes examples (N, S, *data_shape) as N rows (.png) or as an array (.npy).
+
+    Raises:
+        UserError: if `path` is a picture and the examples are not images.
+    """
+    examples = rows.reshape(-1, *rows.shape[2:])
+    _save(path, rows, examples, rows.shape[1], pixel_range)
+
+
+def _save(
+    path: pathlib.Path,
+    array: np.ndarray,
+    examples: np.ndarray,
+    columns: int,
+    pixel_range: tuple[float, float],
+) -> None:
+    """Writes the array as it is, or its examples as a grid."""
     if path.suffix == ".npy":
         with replacing(path) as beside:
-            np.save(beside, x)
-    elif is_image(x.shape[1:]):
-        save_grid(path, x, math.ceil(math.sqrt(len(x))), pixel_range)
+            np.save(beside, array)
+    elif is_image(examples.shape[1:]):
+        save_grid(path, examples, columns, pixel_range)
     else:
         raise UserError(
-            f"examples of shape {x.shape[1:]} are not images; use an --out that ends "
-            "in .npy."
+            f"examples of shape {examples.shape[1:]} are not images; use an --out that "
+            "ends in .npy."
         )
 
 
