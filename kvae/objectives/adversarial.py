@@ -16,7 +16,7 @@ from kvae.networks import mlp, patch_discriminator
 from kvae.noise import Noise
 from kvae.objectives.base import Objective, batch_mean
 from kvae.objectives.gradients import stopped
-from kvae.objectives.weight import Schedule, Weight
+from kvae.objectives.weight import Schedule, Weight, Weighted
 from kvae.objectives.wrapper import Wrapper, normals_beside, refuse_dreg
 
 _PRIOR = 0xADE
@@ -26,7 +26,7 @@ _LARGEST = 1e6  # of the adaptive weight
 
 
 @keras.saving.register_keras_serializable(package="kvae")
-class Adversarial(Wrapper):
+class Adversarial(Weighted, Wrapper):
     """Adds what a discriminator says, which an optimizer of its own trains in each step.
 
         loss = objective + weight * a * g(D(fake))
@@ -147,15 +147,6 @@ class Adversarial(Wrapper):
             for name, start in (("loc", "zeros"), ("spread", "ones"))
         )
         self._network: Any = None
-
-    @property
-    def weight(self) -> Any:
-        """The weight of the term: a Keras variable, or the schedule it follows."""
-        return self._weight.current
-
-    @weight.setter
-    def weight(self, value: float) -> None:
-        self._weight.assign(value)
 
     @property
     def _prefix(self) -> str:

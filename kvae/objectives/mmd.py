@@ -13,7 +13,7 @@ from kvae.core.inputs import Inputs
 from kvae.core.types import LossParts, Tensor
 from kvae.noise import Noise
 from kvae.objectives.base import Objective
-from kvae.objectives.weight import Schedule, Weight
+from kvae.objectives.weight import Schedule, Weight, Weighted
 from kvae.objectives.wrapper import Wrapper, normals_beside
 
 _PRIOR = 0x33D
@@ -21,7 +21,7 @@ _KERNELS = ("inverse_multiquadratic", "gaussian")
 
 
 @keras.saving.register_keras_serializable(package="kvae")
-class MMD(Wrapper):
+class MMD(Weighted, Wrapper):
     """Adds the maximum mean discrepancy of q(z) from p(z).
 
         loss  = objective + weight * MMD^2(q(z), p(z))
@@ -71,15 +71,6 @@ class MMD(Wrapper):
         self.kernel = kernel
         self.scales = tuple(scales)
         self._weight = Weight(self, "weight", weight, metric="mmd_weight")
-
-    @property
-    def weight(self) -> Any:
-        """The weight of the term: a Keras variable, or the schedule it follows."""
-        return self._weight.current
-
-    @weight.setter
-    def weight(self, value: float) -> None:
-        self._weight.assign(value)
 
     def parts(
         self, model: Any, inputs: Inputs, noise: Noise, training: bool

@@ -14,7 +14,7 @@ from kvae.core.types import LossParts, Tensor
 from kvae.networks import Distance, FeatureDistance, MultiScaleSSIM
 from kvae.noise import Noise
 from kvae.objectives.base import Objective
-from kvae.objectives.weight import Schedule, Weight
+from kvae.objectives.weight import Schedule, Weight, Weighted
 from kvae.objectives.wrapper import Wrapper, refuse_dreg
 
 _NAMES: dict[str, type[Distance]] = {
@@ -24,7 +24,7 @@ _NAMES: dict[str, type[Distance]] = {
 
 
 @keras.saving.register_keras_serializable(package="kvae")
-class Perceptual(Wrapper):
+class Perceptual(Weighted, Wrapper):
     """Adds a distance between x and its reconstruction that sees structure.
 
         loss = data_weight * data term + KL term
@@ -91,15 +91,6 @@ class Perceptual(Wrapper):
         self.distance = distance
         self.data_weight = data_weight
         self._weight = Weight(self, "weight", weight, metric="perceptual_weight")
-
-    @property
-    def weight(self) -> Any:
-        """The weight of the distance: a Keras variable, or the schedule it follows."""
-        return self._weight.current
-
-    @weight.setter
-    def weight(self, value: float) -> None:
-        self._weight.assign(value)
 
     def attach(self, model: Any) -> None:
         """Checks that the distance takes the model's examples."""

@@ -100,6 +100,22 @@ class Weight:
         return self.value
 
 
+class Weighted:
+    """An objective with a term whose weight is read and assigned as `weight`."""
+
+    _weight: Weight
+
+    @property
+    def weight(self) -> Any:
+        """The weight of the term: a Keras variable, or the schedule it follows."""
+        return self._weight.current
+
+    @weight.setter
+    def weight(self, value: float) -> None:
+        """Assigns a number, which the next step uses."""
+        self._weight.assign(value)
+
+
 def _is_weight(value: Any) -> bool:
     if isinstance(value, (bool, str)):
         return False
