@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.fuzz import SETTINGS
 
 from kvae.export.explore.explorer import Explorer
 from kvae.training import load_recipe
@@ -110,15 +111,6 @@ def check(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert "this is a bug in kvae" not in err, (words, err[-2000:])
     assert status == 0 or err.strip(), words
     assert "\x1b" not in out + err, words
-
-
-SETTINGS: dict[str, Any] = {
-    "deadline": None,
-    "derandomize": True,
-    "database": None,
-    "suppress_health_check": list(HealthCheck),
-    "phases": [Phase.generate],
-}
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -18,11 +18,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from support import small
 from support.callables import X, callables
+from support.fuzz import SETTINGS
 
 import kvae
 
@@ -146,14 +147,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(
-    max_examples=20,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],
-)
+@settings(max_examples=20, **SETTINGS)
 @given(spoiled())
 def test_some_spoiled_calls(given_call: tuple[str, Any, dict[str, Any]]) -> None:
     assert answer(*given_call) == ""
@@ -161,14 +155,7 @@ def test_some_spoiled_calls(given_call: tuple[str, Any, dict[str, Any]]) -> None
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@settings(
-    max_examples=500,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],
-)
+@settings(max_examples=500, **SETTINGS)
 @given(spoiled())
 def test_many_spoiled_calls(given_call: tuple[str, Any, dict[str, Any]]) -> None:
     assert answer(*given_call) == ""
