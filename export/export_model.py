@@ -26,6 +26,7 @@ from kvae.export.checks.report import ExportReport
 from kvae.export.checks.verify import run_checks
 from kvae.export.errors import ParityFailed
 from kvae.export.model_checks import (
+    check_attributes,
     check_built,
     check_trained,
     require_serving,
@@ -50,6 +51,7 @@ def export(
     whole_model: bool = False,
     license: str | None = None,
     serving: bool = False,
+    attributes: Any = None,
     allow_untrained: bool = False,
 ) -> ExportReport:
     """Exports a model and proves that the files compute what Keras computes.
@@ -61,6 +63,7 @@ def export(
         directory/litert/...             further precisions and fixed batch sizes
         directory/export.json            what is in it, checksums, the parity table
         directory/run_*.py               runs the files of a target of your own
+        directory/attributes.json        directions in the latents, if given
         directory/parity.npz             recorded inputs and outputs
         directory/verify.py              repeats the checks on any machine
 
@@ -81,6 +84,8 @@ def export(
         license: of the weights, for the model card inside each .tflite file.
         serving: add warm-up requests to the SavedModel, and directory/serving/ with
             examples of a model server's configuration.
+        attributes: what `kvae.attribute_vectors` found, for the sliders of
+            `kvae explore`.
         allow_untrained: export a model that was never trained.
 
     Returns:
@@ -89,8 +94,8 @@ def export(
     Raises:
         ImportError: if the LiteRT runtime is not installed, or with `serving` the
             messages of TF Serving.
-        ValueError: if the model is not built or trained; as `ExportRefused`, if a
-            target does not support a part of it.
+        ValueError: if the model is not built or trained, or the attributes are those of
+            another; as `ExportRefused`, if a target does not support a part of it.
         FileExistsError: if the directory exists.
         WriteError: if the disk is full or read-only.
         ParityFailed: if a file differs from Keras; the message holds the table.
@@ -106,6 +111,8 @@ def export(
         require_serving()
         if not any(target.kind == "saved_model" for target in targets):
             raise ValueError("serving=True needs a SavedModel, but targets has none.")
+    if attributes is not None:
+        check_attributes(vae, attributes)
     directory = check_new(directory)
     endpoints = Signatures(as_float32(vae))
     cases = record(endpoints, x, max(ROWS, *(batch or 1 for batch in batches)))
@@ -127,6 +134,8 @@ def export(
                 shutil.copyfile(target.runner, runners[target.kind])
         if serving:
             _write_serving(stage, directory.name)
+        if attributes is not None:
+            _write_attributes(stage / "attributes.json", attributes)
         manifest = _manifest(about, files, stage) | {"refused": refused}
         _write_manifest(stage / "export.json", manifest)
         result = run_checks(stage, runners)
@@ -159,6 +168,12 @@ def _write_serving(stage: Path, name: str) -> None:
     }
     write_warmup(stage / "saved_model" / "1", name, requests)
     write_server_files(stage / "serving", name)
+
+
+def _write_attributes(path: Path, attributes: Any) -> None:
+    vectors = attributes.vectors.reshape(len(attributes.names), -1).astype("float32")
+    content = {"names": list(attributes.names), "vectors": vectors.tolist()}
+    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _about(vae: Any) -> dict[str, Any]:

@@ -40,6 +40,26 @@ def check_trained(vae: Any) -> None:
         )
 
 
+def check_attributes(vae: Any, attributes: Any) -> None:
+    """Raises unless these are directions in the latents of this model.
+
+    Raises:
+        TypeError: if they are not what `kvae.attribute_vectors` returns.
+        ValueError: if the latents of their model have another shape.
+    """
+    if not isinstance(attributes, kvae.AttributeVectors):
+        raise TypeError(
+            "attributes must be what kvae.attribute_vectors(vae, x, labels) returns; "
+            f"received {type(attributes).__name__}."
+        )
+    if attributes.vectors.shape[1:] != tuple(vae.latent_shape):
+        raise ValueError(
+            f"the attributes are directions in latents of shape "
+            f"{attributes.vectors.shape[1:]}, but those of this model have the shape "
+            f"{tuple(vae.latent_shape)}. Find them with the model that you export."
+        )
+
+
 def require_litert() -> None:
     """Raises if the LiteRT runtime is missing.
 

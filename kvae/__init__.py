@@ -17,6 +17,7 @@ from kvae import priors as priors
 from kvae import schedules as schedules
 from kvae.model.fit_prior import fit_prior as fit_prior
 from kvae.model.vae import VAE as VAE
+from kvae.model.walks import AttributeVectors as AttributeVectors
 from kvae.model.walks import attribute_vectors as attribute_vectors
 from kvae.model.walks import interpolate as interpolate
 

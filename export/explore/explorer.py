@@ -207,6 +207,7 @@ def _about(
         "note": note or "Everything is computed in this browser.",
         "latent_dim": model["latent_dim"],
         **_order(model),
+        "attributes": _attributes(directory),
         "latent_shape": model.get("latent_shape", [model["latent_dim"]]),
         "data_shape": model["data_shape"],
         "num": NUM,
@@ -231,6 +232,15 @@ def _order(model: dict[str, Any]) -> dict[str, Any]:
     rates, variances = model.get("rate_per_latent"), model.get("variance_per_latent")
     sizes = rates or variances or [0.0] * len(latents)
     return {"order": sorted(latents, key=lambda d: -sizes[d]), "rates": rates}
+
+
+def _attributes(directory: Path) -> dict[str, Any] | None:
+    """The names and vectors of attributes, if the export has any."""
+    path = directory / "attributes.json"
+    if not path.is_file():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return found
 
 
 def _condition(manifest: dict[str, Any]) -> dict[str, Any] | None:

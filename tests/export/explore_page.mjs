@@ -48,6 +48,7 @@ async function look(name) {
     return {
       status: document.getElementById("status").textContent,
       order: globalThis.kvae?.order ?? [],
+      span: state?.span,
       z: Array.from(state?.z ?? []),
       latents: Array.from(state?.latents ?? []),
       means: (state?.means ?? []).map((mean) => Array.from(mean)),
@@ -86,6 +87,11 @@ if (!(await page.locator("#status.failed").count())) {
   await page.mouse.move(box.x + box.width * 0.75, box.y + box.height * 0.25, { steps: 5 });
   await page.mouse.up();
   seen.dragged = await look("dragged");
+  if (await page.locator("#attributes label").count()) {
+    await page.locator("#grid button").nth(3).click();
+    await setValue("#attributes label:nth-child(2) input", 1.5);
+    seen.attributed = await look("attributed");
+  }
   await page.setViewportSize({ width: 360, height: 740 });
   seen.phone = await look("phone");
 }

@@ -24,6 +24,7 @@ from kvae.export.explore import open_export
 from kvae.export.explore.litertjs import find_packages
 from kvae.model.endpoints import decode
 from kvae.training.config.load_recipe import load_recipe
+from kvae.training.run.label_attributes import label_attributes
 from kvae.training.run.runner import train
 
 MODULES = Path(os.environ.get("KVAE_NODE_MODULES", "node_modules")).absolute()
@@ -100,7 +101,8 @@ def exported(
     run: Any, digits: np.ndarray, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Any]:
     directory = tmp_path_factory.mktemp("browser") / "digits"
-    return directory, kvae.export.export(run.vae, directory, digits)
+    found = label_attributes(run.vae, run.data)
+    return directory, kvae.export.export(run.vae, directory, digits, attributes=found)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +164,7 @@ def test_controls_move_the_code_and_its_picture(seen: Any, vae: Any) -> None:
     # The map reaches from -span to span; the finger stopped at (3/4, 1/4) of it.
     across, up = (seen["dragged"]["z"][d] for d in order[:2])
     assert across == pytest.approx(up, abs=0.05)
-    assert across == pytest.approx(1.5, abs=0.05)
+    assert across == pytest.approx(seen["dragged"]["span"] / 2, abs=0.05)
     kept = order[2:]
     np.testing.assert_array_equal(np.array(seen["dragged"]["z"])[kept], z[kept])
     for name in ("chosen", "slid", "dragged"):
@@ -175,10 +177,24 @@ def test_controls_move_the_code_and_its_picture(seen: Any, vae: Any) -> None:
     assert seen["slid"]["map"] != seen["seeded"]["map"]
 
 
+def test_an_attribute_moves_the_code_along_its_vector(
+    seen: Any, run: Any, vae: Any
+) -> None:
+    found = label_attributes(vae, run.data)
+    assert found.names == tuple("0123456789")
+    z = np.reshape(seen["seeded"]["latents"], (16, -1))[3]
+    z = z + 1.5 * found.vectors[1]
+    view = seen["attributed"]
+    np.testing.assert_allclose(view["z"], z, rtol=0, atol=1e-5)
+    mean = decode(vae, z[None].astype("float32"))["mean"].numpy()
+    np.testing.assert_allclose(np.ravel(mean), view["single"], atol=1e-5)
+    assert view["single"] != seen["chosen"]["single"]
+
+
 def test_the_map_shows_the_decoded_codes(seen: Any, vae: Any) -> None:
     view = seen["slid"]
     cells = 9
-    places = 3.0 * ((2 * np.arange(cells) + 1) / cells - 1)
+    places = view["span"] * ((2 * np.arange(cells) + 1) / cells - 1)
     z = np.tile(np.array(view["z"], np.float32), (cells, cells, 1))
     across, up = view["order"][:2]
     z[..., across] = places[None, :]
@@ -194,7 +210,10 @@ def test_the_map_shows_the_decoded_codes(seen: Any, vae: Any) -> None:
     at = center.astype(int)
     got = shown[at[:, None, :, None], at[None, :, None, :]]
     # The marker of the chosen code hides what is under it.
-    x, y = 315 * (1 + view["z"][across] / 3), 315 * (1 - view["z"][up] / 3)
+    x, y = (
+        315 * (1 + sign * view["z"][axis] / view["span"])
+        for axis, sign in ((across, 1), (up, -1))
+    )
     row, column = at[:, None, :, None], at[None, :, None, :]
     seen_there = np.hypot(column - x, row - y) > 25
     assert seen_there.mean() > 0.98

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from kvae.core.atomic import write_text
 from kvae.core.command import command_name
 from kvae.core.errors import UserError, user_errors
@@ -32,6 +34,7 @@ from kvae.training.run.completion import (
     read_mask,
     save_completions,
 )
+from kvae.training.run.label_attributes import MOST_LABELS, label_attributes
 from kvae.training.run.pictures import is_image
 from kvae.training.run.run_directory import RunDirectory
 from kvae.training.run.runner import Run, open_run
@@ -39,6 +42,7 @@ from kvae.training.run.runner import resume as resume_run
 from kvae.training.run.runner import train as train_run
 
 _LOG = logging.getLogger("kvae")
+_LABELED = 5000  # examples that attribute vectors of an export are found from
 
 
 def quickstart(
@@ -313,11 +317,25 @@ def _tell(run: Run) -> None:
 def _export(run: Run, out: pathlib.Path, verbose: bool, **options: Any) -> None:
     test = Inputs.of(inputs_for_test(run.data, run.config)).to_dict()
     examples = {key: value[:640] for key, value in test.items()}
-    report = export_model(run.vae, out, examples, **options)
+    report = export_model(
+        run.vae, out, examples, attributes=_label_attributes(run), **options
+    )
     table = run.directory.path / f"{out.name}-checks.txt"
     write_text(table, f"{report}\n")
     print(f"\nExported to {out}: {report.summary()}")
     print(report if verbose else f"All checks are in {table}")
+
+
+def _label_attributes(run: Run) -> Any:
+    """Returns the attribute vectors of the labels, or None where there are none to show."""
+    labels = run.data.train_labels
+    if labels is None or run.vae.condition is not None or is_completing(run.vae):
+        return None
+    if run.vae.posterior.space != "R^D":
+        return None
+    if not 2 <= len(np.unique(labels)) <= MOST_LABELS:
+        return None
+    return label_attributes(run.vae, run.data, _LABELED)
 
 
 def _name(recipe: str | None, config: Config) -> str:

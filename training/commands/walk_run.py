@@ -11,8 +11,8 @@ import numpy as np
 import kvae
 from kvae.core.errors import UserError, nearest, user_errors
 from kvae.training.commands.output_paths import changed_data, new_file
-from kvae.training.data.sources import ExamplesOnDisk
 from kvae.training.run.completion import read_images
+from kvae.training.run.label_attributes import label_attributes, names_of_labels
 from kvae.training.run.pictures import save_rows
 from kvae.training.run.run_directory import RunDirectory
 from kvae.training.run.runner import load_run_data
@@ -86,20 +86,15 @@ def attribute(
             "attribute. Put images into one folder per class, or add train_labels to "
             "the .npz file."
         )
-    names = list(data.label_names or map(str, np.unique(data.train_labels)))
+    names = names_of_labels(data)
     if name not in names:
         raise UserError(f"{data.name} has no label {name!r}. {nearest(name, names)}")
-    value = names.index(name) if data.label_names else int(name)
-    x, labels = data.train, data.train_labels
-    if isinstance(x, ExamplesOnDisk):
-        rows = x.sample_rows()
-        x, labels = x[rows], labels[rows]
     if images:
         shown = _read(images, vae, directory)
     else:
         shown = np.asarray(data.test[:_ROWS])
     with user_errors():
-        found = kvae.attribute_vectors(vae, x, labels == value, names=[name])
+        found = label_attributes(vae, data)
         pictures = found.apply(shown, name, list(strengths))
     save_rows(out, pictures, directory.pixel_range())
     columns = ", ".join(f"{strength:g}" for strength in strengths)

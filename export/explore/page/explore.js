@@ -6,6 +6,7 @@ import { wrongNoise } from "/noise.js";
 import { formOf, show, toImage } from "/pictures.js";
 
 const SLIDERS = 16;
+const STRENGTH = 2; // attributes reach from -2 to 2 times their direction
 const CELLS = 9; // of the map, in each direction
 const find = (id) => document.getElementById(id);
 
@@ -16,6 +17,7 @@ const state = {
   means: [], // of the samples
   single: null, // the mean of the one code
   chosen: 0, // the sample that the code came from, or -1
+  strengths: [], // of the attributes that were added to the code
   span: 3, // sliders and map reach from -span to span
 };
 const stale = { latents: true, grid: 0, single: false, map: 0 };
@@ -116,6 +118,7 @@ const row = (i) =>
   state.latents.slice(i * about.latent_dim, (i + 1) * about.latent_dim);
 
 function choose(i) {
+  forgetAttributes();
   state.chosen = i;
   state.z = row(i);
   moved(true);
@@ -136,6 +139,24 @@ function moved(map) {
   refresh(map ? { single: true, map: 0 } : { single: true });
 }
 
+// A step along the direction from codes without the attribute to codes with it.
+function addAttribute(i, strength) {
+  state.chosen = -1;
+  const step = strength - state.strengths[i];
+  about.attributes.vectors[i].forEach((v, d) => (state.z[d] += step * v));
+  state.strengths[i] = strength;
+  find("attributes").children[i].querySelector("output").value = strength.toFixed(2);
+  moved(true);
+}
+
+function forgetAttributes() {
+  [...find("attributes").children].forEach((field, i) => {
+    state.strengths[i] = 0;
+    field.lastChild.value = 0;
+    field.querySelector("output").value = "0.00";
+  });
+}
+
 function set(dimension, value) {
   state.chosen = -1;
   state.z[dimension] = Math.max(-state.span, Math.min(state.span, value));
@@ -154,18 +175,18 @@ function makeControls() {
     find("grid").append(button);
   }
   for (const d of about.order.slice(0, SLIDERS)) {
-    const field = document.createElement("label");
-    const slider = document.createElement("input");
-    Object.assign(slider, { type: "range", step: "any" });
-    slider.min = -state.span;
-    slider.max = state.span;
-    slider.addEventListener("input", () => {
-      set(d, Number(slider.value));
+    const slid = (value) => {
+      set(d, value);
       moved(d !== axis("across") && d !== axis("up"));
-    });
-    field.append(`${label(d)} `, document.createElement("output"), slider);
-    find("sliders").append(field);
+    };
+    find("sliders").append(makeSlider(label(d), state.span, slid));
   }
+  about.attributes?.names.forEach((name, i) => {
+    const slid = (strength) => addAttribute(i, strength);
+    find("attributes").append(makeSlider(name, STRENGTH, slid));
+    find("attributes-field").hidden = false;
+  });
+  forgetAttributes();
   const left = dim - SLIDERS;
   find("rest").textContent =
     left > 0 ? `The other ${left} dimensions keep the values of the chosen sample.` : "";
@@ -175,6 +196,7 @@ function makeControls() {
     find(id).addEventListener("change", () => moved(true));
   }
   find("origin").addEventListener("click", () => {
+    forgetAttributes();
     state.chosen = -1;
     state.z = new Float32Array(dim);
     moved(true);
@@ -191,6 +213,15 @@ function makeControls() {
     refresh({ latents: true });
   });
   makeMapControls();
+}
+
+function makeSlider(name, reach, slid) {
+  const field = document.createElement("label");
+  const slider = document.createElement("input");
+  Object.assign(slider, { type: "range", step: "any", min: -reach, max: reach, value: 0 });
+  slider.addEventListener("input", () => slid(Number(slider.value)));
+  field.append(`${name} `, document.createElement("output"), slider);
+  return field;
 }
 
 function makeMapControls() {
