@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -47,6 +48,10 @@ class Likelihood(Part):
     """Whether p(x|z) is a density, whose nats depend on the unit of x and can't be compared
     with those of a probability."""
 
+    drawn: bool = False
+    """Whether `sample` of a model draws x where nobody says, instead of taking the mean,
+    which is not an example where entries are levels."""
+
     def __init__(self, data_shape: tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.data_shape = check_data_shape(type(self).__name__, data_shape)
@@ -75,7 +80,7 @@ class Likelihood(Part):
         """
         return 0.0 if self._units is None else self._units.neutral
 
-    def preprocessing(self) -> Standardize | None:
+    def preprocessing(self) -> keras.Layer | None:
         """Makes the layer that suits such data before an encoder, not yet adapted.
 
         `VAE.for_data` puts it into the encoder that it chooses. None leaves x as it is.

@@ -18,7 +18,7 @@ from kvae.likelihoods.continuous_bernoulli import ContinuousBernoulli
 from kvae.likelihoods.negative_binomial import NegativeBinomial
 from kvae.likelihoods.normal import Normal
 from kvae.likelihoods.student_t import StudentT
-from kvae.networks import Standardize
+from kvae.networks import ColumnFeatures, Standardize
 
 tfd = tfp.distributions
 tfb = tfp.bijectors
@@ -66,6 +66,7 @@ class Columns(Likelihood):
     """
 
     support = "columns of their kinds"
+    drawn = True
 
     def __init__(self, columns: list[dict[str, Any]], **kwargs: Any) -> None:
         _check_columns(columns)
@@ -99,16 +100,24 @@ class Columns(Likelihood):
 
     @property
     def neutral(self) -> Tensor:
-        """The value that stands for a missing entry in each column, (C,)."""
+        """What stands for a missing entry in each column, (C,); -1 for a level."""
         return self._in_order(
-            tf.broadcast_to(tf.cast(part.neutral, self.maths_dtype), part.data_shape)
+            tf.broadcast_to(
+                tf.cast(-1.0 if _has_levels(part) else part.neutral, self.maths_dtype),
+                part.data_shape,
+            )
             for part in self._parts
         )
 
-    def preprocessing(self) -> Standardize:
-        """Makes a layer that standardizes all columns, counts by their logarithm."""
+    def preprocessing(self) -> Standardize | ColumnFeatures:
+        """Makes a layer that standardizes numbers, counts by their logarithm.
+
+        Levels become one-hot vectors.
+        """
         counts = [column["kind"] == "count" for column in self.columns]
-        return Standardize(log1p=counts if any(counts) else False)
+        log1p = counts if any(counts) else False
+        levels = [column.get("levels", 0) for column in self.columns]
+        return ColumnFeatures(levels, log1p) if any(levels) else Standardize(log1p)
 
     def call(self, features: Tensor) -> Params:
         """Maps features to the parameters of every group, each (B, columns in it, ...)."""
@@ -219,6 +228,10 @@ class Columns(Likelihood):
 
     def _in_order(self, groups: Any) -> Tensor:
         return tf.gather(tf.concat(list(groups), axis=-1), self._order, axis=-1)
+
+
+def _has_levels(part: Likelihood) -> bool:
+    return isinstance(part, Categorical)
 
 
 def _label(kind: str, taken: list[str]) -> str:

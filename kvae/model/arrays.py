@@ -32,6 +32,8 @@ from kvae.fitting.arguments import unpack_batch
 from kvae.maths.shaped_distribution import shaped_distribution
 from kvae.model import endpoints
 from kvae.model.conditions import check_condition, check_visible_part
+from kvae.model.table_rows import impute, is_table_condition, sample_given
+from kvae.tables.schema import is_frame
 
 _LOG = logging.getLogger("kvae")
 
@@ -118,9 +120,9 @@ class ArrayMethods(keras.Model):
         seed: int | None = None,
         condition: Any = None,
         temperature: float = 1.0,
-        mean: bool = True,
+        mean: bool | None = None,
         batch_size: int = 512,
-    ) -> np.ndarray:
+    ) -> Any:
         """Draws new examples: z from the prior, then x from p(x|z).
 
         Args:
@@ -128,13 +130,17 @@ class ArrayMethods(keras.Model):
             seed: of the draw; example i depends on the seed and i alone. None draws
                 different examples in each call.
             condition: the c of p(x|z,c): (num, ...), or one for all, for example the
-                label 7; None if the model takes none.
+                label 7; None if the model takes none. For a model of a table, values
+                of some columns, {"class": "good"}, or a frame of these columns: the
+                others are drawn given them, as `complete` draws what is hidden.
             temperature: multiplies the spread of the prior; 1 draws from p(z).
-            mean: return the mean of p(x|z), the usual picture, instead of a draw.
+            mean: return the mean of p(x|z), the usual picture, instead of a draw. None
+                takes the mean, but draws the rows of tables.
             batch_size: examples per pass; does not change the result if `mean`.
 
         Returns:
-            x: (num, *data_shape), in the units of the data.
+            x: (num, *data_shape), in the units of the data; a data frame for a model of
+                a table.
 
         Raises:
             ValueError: if a number is out of range, or the condition does not fit the
@@ -145,6 +151,13 @@ class ArrayMethods(keras.Model):
                 "sample: the model was never trained, so these are pictures of random "
                 "weights."
             )
+        if self.schema is not None and mean:
+            raise ValueError(
+                "a table has no mean row, because levels have no mean; leave out mean."
+            )
+        if self.schema is not None and is_table_condition(condition):
+            return sample_given(self, condition, num, seed)
+        mean = not self.likelihood.drawn if mean is None else mean
         wanted = num is None and condition is not None
         if not wanted:
             num = check_count("num", num)
@@ -155,11 +168,24 @@ class ArrayMethods(keras.Model):
         inputs = Inputs(np.arange(num or len(condition), dtype="int32"), condition)
         spread = tf.constant(check_temperature(temperature), self.maths_dtype)
         function = self._compiled(_sample_mean if mean else _sample_pixels)
-        return map_batches(function, inputs, batch_size, _key(seed), spread)
+        x = map_batches(function, inputs, batch_size, _key(seed), spread)
+        return x if self.schema is None else self.schema.decode(x)
 
     def reconstruct(self, x: Any, batch_size: int = 512) -> Any:
-        """Reconstructs x: the mean of p(x|z) at the posterior mean, (N, *data_shape)."""
+        """Reconstructs x: the mean of p(x|z) at the posterior mean, (N, *data_shape).
+
+        A data frame gives a data frame of the most probable values.
+        """
+        if self.schema is not None and is_frame(x):
+            rows = self.map_arrays(_reconstruct_mode, x, batch_size)
+            return self.schema.decode(rows)
         return self.map_arrays(_reconstruct, x, batch_size)
+
+    def impute(
+        self, frame: Any, draw: bool = False, num: int = 64, seed: int = 0
+    ) -> Any:
+        """Fills in the missing values of a table; see `kvae.model.table_rows.impute`."""
+        return impute(self, frame, draw, num, seed)
 
     def complete(
         self, x: Any, mask: Any = None, num: int = 8, seed: int = 0, **options: Any
@@ -292,6 +318,13 @@ def _embed(model: Any, batch: dict[str, Tensor], first: Tensor) -> Tensor:
 def _reconstruct(model: Any, batch: dict[str, Tensor], first: Tensor) -> Tensor:
     del first
     return endpoints.reconstruct(model, Inputs(**batch))["x"]
+
+
+def _reconstruct_mode(model: Any, batch: dict[str, Tensor], first: Tensor) -> Tensor:
+    del first
+    inputs = Inputs(**batch)
+    z = model.posterior.mean(model.posterior_params(inputs))
+    return model.likelihood.mode(model.likelihood_params(z, inputs.condition))
 
 
 def _elbo(

@@ -13,7 +13,13 @@ import numpy as np
 from kvae.core.checks import check_latent_shape
 from kvae.core.inputs import check_finite
 from kvae.core.spread import Spread
-from kvae.likelihoods import Bernoulli, Likelihood, NegativeBinomial, Normal
+from kvae.likelihoods import (
+    Bernoulli,
+    Columns,
+    Likelihood,
+    NegativeBinomial,
+    Normal,
+)
 from kvae.model.conditions import list_classes
 from kvae.model.default_networks import choose_latents, choose_networks
 from kvae.model.part_kinds import check_kinds
@@ -21,6 +27,7 @@ from kvae.networks import OneHot, Standardize
 from kvae.networks.call import takes_one_tensor
 from kvae.posteriors import DiagonalNormal
 from kvae.priors import ConditionalNormal
+from kvae.tables import Schema
 
 _MOST_CLASSES = 1000  # a longer one-hot vector would dwarf the features beside it
 _DATA_KINDS = ("vectors", "images", "series")
@@ -57,6 +64,7 @@ def choose_parts(
     condition: Any = None,
     conditional_prior: bool = False,
     data_kind: str | None = None,
+    schema: Schema | None = None,
 ) -> Choice:
     """Completes the constructor's arguments of a VAE for some data.
 
@@ -70,6 +78,7 @@ def choose_parts(
         condition: (N, ...) what x is conditioned on, or None.
         conditional_prior: learn p(z|c).
         data_kind: "vectors", "images" or "series"; None infers it from the data.
+        schema: what the columns of x are, if it is a table.
 
     Returns:
         choice: parts and reasons.
@@ -95,7 +104,11 @@ def choose_parts(
     latents = check_latent_shape("for_data", latent_dim)
     parts: dict[str, Any] = {"posterior": DiagonalNormal(latents), **given}
     reasons = {"x": f"{len(x)} examples of shape {shape}"}
-    if "likelihood" not in given:
+    if schema is not None:
+        parts = {"likelihood": Columns(schema.entries()), **parts, "schema": schema}
+        reasons["x"] = f"{len(x)} rows of columns: {schema.summary()}"
+        reasons["likelihood"] = "Columns likelihood, because x is a table"
+    elif "likelihood" not in given:
         parts["likelihood"], reasons["likelihood"] = _likelihood(x, data_kind)
     if conditional_prior and (condition is None or "prior" in given):
         other = "a prior too" if "prior" in given else "no condition"

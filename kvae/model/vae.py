@@ -57,6 +57,8 @@ from kvae.noise import Noise
 from kvae.objectives import ELBO, Objective, batch_mean, global_count
 from kvae.posteriors import Posterior
 from kvae.priors import Prior, StandardNormal
+from kvae.tables import Schema
+from kvae.tables.schema import is_frame
 
 _EVALUATION = 0x5EED  # second word of the key in evaluation; steps count up from 0
 _CORRUPTION = 0xC0  # keeps the noise of a corruption apart from that of the latents
@@ -87,6 +89,8 @@ class VAE(ArrayMethods):
             always that of the clean x. None trains without.
         reasons: why parts were chosen, by their names, for `summary` to show; `for_data`
             writes them.
+        schema: what the columns of x are, if it is a table; the model then takes and
+            returns data frames too.
         **kwargs: passed to `keras.Model`.
 
     Raises:
@@ -108,6 +112,7 @@ class VAE(ArrayMethods):
         condition: Any = None,
         conditional_prior: bool = False,
         data_kind: str | None = None,
+        schema: Schema | None = None,
         **parts: Any,
     ) -> VAE:
         """Builds a model whose parts suit the data, and prints the choice in one line.
@@ -119,7 +124,8 @@ class VAE(ArrayMethods):
 
         Args:
             x: (N, ...) the training examples; (N, D) are vectors, (N, H, W) and
-                (N, H, W, C) images, (N, T, F) series.
+                (N, H, W, C) images, (N, T, F) series. A data frame makes a model of
+                its table, which takes and returns data frames.
             latent_dim: D, the number of latent dimensions, or for images the shape of one
                 latent, such as (16, 16, 4); a given posterior takes precedence. None
                 takes a map of 4 channels for images from 32 pixels on a side, and
@@ -129,6 +135,7 @@ class VAE(ArrayMethods):
             conditional_prior: learn p(z|c) instead of a fixed p(z).
             data_kind: "vectors", "images" or "series"; None infers it from the data,
                 and raises if they are ambiguous.
+            schema: what the columns of the table are; None finds it in a data frame.
             **parts: any argument of `VAE`, used as given. `encoder` may also be a
                 function of the layer that prepares x: `lambda preprocess:
                 networks.mlp(shape, preprocess=preprocess)`.
@@ -141,9 +148,11 @@ class VAE(ArrayMethods):
                 network, float32 can't resolve its units, or the condition does not fit
                 x.
         """
-        x = read_examples(x)
+        if schema is None and is_frame(x) and "likelihood" not in parts:
+            schema = Schema.of(x)
+        x = read_examples(x) if schema is None else schema.examples(x)
         choice = choose_parts(
-            x, latent_dim, parts, condition, conditional_prior, data_kind
+            x, latent_dim, parts, condition, conditional_prior, data_kind, schema
         )
         say(str(choice))
         vae = cls(**choice.parts, reasons=choice.reasons)
@@ -161,6 +170,7 @@ class VAE(ArrayMethods):
         seed: int | None = None,
         corruption: Corruption | None = None,
         reasons: dict[str, str] | None = None,
+        schema: Schema | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -173,6 +183,7 @@ class VAE(ArrayMethods):
         self.prior = StandardNormal(posterior.latent_dim) if prior is None else prior
         self.objective = ELBO() if objective is None else objective
         self.corruption = corruption
+        self.schema = schema
         check_fit(self)
         self.reasons = dict(reasons or {})
         self.seed = None if seed is None else check_seed(seed)
@@ -262,7 +273,7 @@ class VAE(ArrayMethods):
 
         Args:
             data: (N, *data_shape), or a dict with "x" and optionally "condition" and
-                "mask".
+                "mask"; x may be a data frame for a model of a table.
 
         Returns:
             inputs: as numpy arrays.
@@ -270,7 +281,7 @@ class VAE(ArrayMethods):
         Raises:
             ValueError: if x, condition or mask do not fit the model or one another.
         """
-        inputs = Inputs.of(data)
+        inputs = Inputs.of(data) if self.schema is None else self.schema.inputs(data)
         given = None if inputs.condition is None else np.asarray(inputs.condition)
         condition = self._checked_condition(given)
         inputs = dataclasses.replace(inputs, condition=condition)
@@ -815,6 +826,7 @@ class VAE(ArrayMethods):
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
             "seed": self.seed,
             "reasons": dict(self.reasons),
+            "schema": keras.saving.serialize_keras_object(self.schema),
             **{p: keras.saving.serialize_keras_object(getattr(self, p)) for p in KINDS},
         }
 

@@ -1,6 +1,7 @@
 """Encoder and decoder bodies, and the layers they are made of."""
 
 from kvae.networks.affine_coupling import AffineCoupling as AffineCoupling
+from kvae.networks.column_features import ColumnFeatures as ColumnFeatures
 from kvae.networks.conv import conv_decoder as conv_decoder
 from kvae.networks.conv import conv_encoder as conv_encoder
 from kvae.networks.crop import Crop as Crop

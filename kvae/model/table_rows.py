@@ -1,0 +1,120 @@
+"""Rows of a table that a model draws given some of their values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kvae.completion import complete
+from kvae.core.checks import check_count, check_seed
+from kvae.tables.column import pandas
+from kvae.tables.schema import as_frame, is_frame
+
+_ROWS = 4096  # completed at a time
+
+
+def is_table_condition(condition: Any) -> bool:
+    """Returns whether a condition names columns of a table."""
+    return isinstance(condition, dict) or is_frame(condition)
+
+
+def sample_given(vae: Any, given: Any, num: int | None, seed: int | None) -> Any:
+    """Draws rows given the values of some columns, from p(hidden | visible).
+
+    Latents are drawn for each row from a mixture of q(z | visible) and the prior, and
+    chosen by their importance weights.
+
+    Args:
+        vae: a `kvae.VAE` of a table.
+        given: values by column, {"class": "good", "age": 30}, or a frame of one row, or
+            of one for each sample.
+        num: how many rows; None draws one for each row of `given`.
+        seed: of the draw; None draws different rows in each call.
+
+    Returns:
+        frame: with the given values.
+
+    Raises:
+        ValueError: for unknown columns or levels, or rows of another number.
+    """
+    pd = pandas()
+    if isinstance(given, dict):
+        single = not any(isinstance(v, (list, np.ndarray)) for v in given.values())
+        given = pd.DataFrame(given, index=[0] if single else None)
+    given = as_frame(given)
+    if len(given) == 1 and num is not None:
+        given = given.iloc[np.zeros(check_count("num", num), int)]
+    if num is not None and len(given) != num:
+        raise ValueError(
+            f"condition must have one row, or one for each of the num={num} samples; "
+            f"received {len(given)}."
+        )
+    x = vae.schema.encode(given, some=True)
+    if np.isnan(x).all():
+        raise ValueError("condition must give a value of at least one column.")
+    seed = np.random.randint(2**31) if seed is None else check_seed(seed)
+    return vae.schema.decode(_completed(vae, x, 1, seed)[:, 0])
+
+
+def impute(
+    vae: Any, frame: Any, draw: bool = False, num: int = 64, seed: int = 0
+) -> Any:
+    """Fills in the missing values of a table, given the others of their rows.
+
+    Numbers get the mean of `num` draws from p(missing | observed), which has the least
+    squared error, and levels the most frequent one.
+
+    Args:
+        vae: a `kvae.VAE` of a table.
+        frame: with missing values; None, NaN, NaT, or NA.
+        draw: take a single draw instead, so that the values spread as in the data.
+        num: draws behind a mean.
+        seed: of the draws.
+
+    Returns:
+        frame: a copy without missing values, except in columns that were never seen
+            with one.
+
+    Raises:
+        ValueError: if the model is not one of a table, or a row has no value at all.
+    """
+    if vae.schema is None:
+        raise ValueError(
+            "impute fills in data frames, and this is not a model of a table. For "
+            "arrays, use kvae.evaluation.impute(vae, x)."
+        )
+    num = 1 if draw else check_count("num", num)
+    check_seed(seed)
+    frame = as_frame(frame).copy()
+    x = vae.schema.encode(frame)
+    columns = [c for c in vae.schema.columns if c.kind not in ("ignored", "empty")]
+    missing = frame[[column.name for column in columns]].isna().to_numpy()
+    rows = np.flatnonzero(missing.any(axis=1))
+    if not len(rows):
+        return frame
+    drawn = _completed(vae, x[rows], num, seed)
+    decoded = vae.schema.decode(drawn.reshape(-1, drawn.shape[-1]), with_missing=False)
+    for column, absent in zip(columns, missing[rows].T, strict=True):
+        if not absent.any():
+            continue
+        values = decoded[column.name]
+        values = values.iloc[np.flatnonzero(np.repeat(absent, num))]
+        filled = column.average(values.reset_index(drop=True), num)
+        at = frame.columns.get_loc(column.name)
+        frame.iloc[rows[absent], at] = filled.to_numpy()
+    return frame
+
+
+def _completed(vae: Any, x: np.ndarray, num: int, seed: int) -> np.ndarray:
+    """Completes rows (N, entries), NaN where hidden: (N, num, entries)."""
+    parts = []
+    for block, start in enumerate(range(0, len(x), _ROWS)):
+        rows = x[start : start + _ROWS]
+        known = ~np.isnan(rows)
+        of_block = (seed + block) % 2**31
+        completions = complete(
+            vae, np.where(known, rows, 0), known, num, of_block, mean=False
+        )
+        parts.append(completions.x)
+    return np.concatenate(parts)
