@@ -17,6 +17,33 @@ Sampler: TypeAlias = Callable[[Params, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclasses.dataclass(frozen=True)
+class Walk:
+    """What a posterior computes while it draws latents.
+
+    A posterior that runs the decoder on its way down, as `posteriors.TopDownMaps` does,
+    fills in all of it, so that nothing runs twice. Others only have the first two.
+
+    Attributes:
+        z: (K, B, D) latents.
+        log_posterior: (K, B) log q(z|x), nats.
+        log_prior: (K, B) log p(z), nats, or None.
+        features: (K * B, ...) what the decoder makes of z, or None.
+        rates: (K, B, L) closed-form KL(q || p) of each level given the latents above it,
+            nats, or None.
+        active_means: (B, D) what `Posterior.active_means` returns, or None.
+        noise: (K, B, D) the standard normals that z is a map of, or None.
+    """
+
+    z: Tensor
+    log_posterior: Tensor
+    log_prior: Tensor | None = None
+    features: Tensor | None = None
+    rates: Tensor | None = None
+    active_means: Tensor | None = None
+    noise: Tensor | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Draw:
     """Latents drawn from q(z|x) and every density at them. All objectives start from it.
 
@@ -29,6 +56,7 @@ class Draw:
         log_prior: (K, B) log p(z), nats.
         log_posterior: (K, B) log q(z|x), nats.
         entries: (B,) how many entries of x `log_likelihood` covers; None if all.
+        walk: what the posterior computed while it drew z, or None.
     """
 
     z: Tensor
@@ -39,6 +67,7 @@ class Draw:
     log_prior: Tensor
     log_posterior: Tensor
     entries: Tensor | None = None
+    walk: Walk | None = None
 
     @property
     def log_weights(self) -> Tensor:
@@ -59,7 +88,8 @@ class LossParts:
         rate: (B,) KL(q(z|x) || p(z)).
         data_term: (B,) the part of the loss that `compute_loss` averages.
         kl_term: (B,) the part of the loss that the model passes to `add_loss`.
-        posterior_mean: (B, D) the mean of q(z|x), for counting active units.
+        posterior_mean: (B, D) the mean of q(z|x), for counting active units, or what
+            `Posterior.active_means` returns in its place.
         metrics: further metrics by name, each (B,) or a scalar.
         draw: the latents and densities from which the terms were computed. An objective
             that wraps another one adds its term at the same latents.

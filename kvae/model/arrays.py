@@ -23,7 +23,6 @@ from kvae.core.checks import (
     check_count,
     check_latents,
     check_seed,
-    check_temperature,
     check_together,
 )
 from kvae.core.inputs import Inputs
@@ -119,7 +118,7 @@ class ArrayMethods(keras.Model):
         num: int | None = None,
         seed: int | None = None,
         condition: Any = None,
-        temperature: float = 1.0,
+        temperature: Any = 1.0,
         mean: bool | None = None,
         batch_size: int = 512,
     ) -> Any:
@@ -133,7 +132,8 @@ class ArrayMethods(keras.Model):
                 label 7; None if the model takes none. For a model of a table, values
                 of some columns, {"class": "good"}, or a frame of these columns: the
                 others are drawn given them, as `complete` draws what is hidden.
-            temperature: multiplies the spread of the prior; 1 draws from p(z).
+            temperature: multiplies the spread of the prior; 1 draws from p(z). A prior
+                with levels also takes one for each, or a dict such as {"7x7": 0.8}.
             mean: return the mean of p(x|z), the usual picture, instead of a draw. None
                 takes the mean, but draws the rows of tables.
             batch_size: examples per pass; does not change the result if `mean`.
@@ -166,7 +166,7 @@ class ArrayMethods(keras.Model):
             )
         condition = self._condition_for(condition, num)
         inputs = Inputs(np.arange(num or len(condition), dtype="int32"), condition)
-        spread = tf.constant(check_temperature(temperature), self.maths_dtype)
+        spread = tf.constant(self.prior.temperatures(temperature), self.maths_dtype)
         function = self._compiled(_sample_mean if mean else _sample_pixels)
         x = map_batches(function, inputs, batch_size, _key(seed), spread)
         return x if self.schema is None else self.schema.decode(x)

@@ -23,7 +23,7 @@ from kvae.core.arrays import read_examples
 from kvae.core.checks import check_count, check_seed
 from kvae.core.inputs import Inputs, check_arrays, count_observed
 from kvae.core.say import say
-from kvae.core.types import Draw, LossParts, Params, Sampler, Tensor
+from kvae.core.types import Draw, LossParts, Params, Sampler, Tensor, Walk
 from kvae.corruptions import Corruption
 from kvae.fitting.apply_gradients import apply_gradients
 from kvae.fitting.arguments import prepare_data, unpack_batch
@@ -323,12 +323,7 @@ class VAE(ArrayMethods):
             self.decoder, ("z", rows), {"condition": condition}, training
         )
         params = self.likelihood(features)
-        if len(z.shape) == 2:
-            return params
-        return {
-            name: tf.reshape(value, tf.concat([lead, value.shape[1:]], axis=0))
-            for name, value in params.items()
-        }
+        return params if len(z.shape) == 2 else _led_by(lead, params)
 
     def draw(
         self,
@@ -366,10 +361,18 @@ class VAE(ArrayMethods):
             self.posterior.noise_dim,
             self.maths_dtype,
         )
-        sampler = self.posterior.sample_and_log_prob if sampler is None else sampler
-        z, log_posterior = sampler(posterior, base)
+        if sampler is None:
+            walk = self.posterior.walk(posterior, base)
+        else:
+            walk = Walk(*sampler(posterior, base))
         return self.weigh(
-            inputs, posterior, z, log_posterior, prior=prior, training=training
+            inputs,
+            posterior,
+            walk.z,
+            walk.log_posterior,
+            prior=prior,
+            training=training,
+            walk=walk,
         )
 
     def weigh(
@@ -381,6 +384,7 @@ class VAE(ArrayMethods):
         prior: Params | None = None,
         likelihood: Params | None = None,
         training: bool = False,
+        walk: Walk | None = None,
     ) -> Draw:
         """Evaluates p(z) and p(x|z) at latents that are already drawn.
 
@@ -392,11 +396,15 @@ class VAE(ArrayMethods):
             prior: parameters of p(z) if already known; computed if None.
             likelihood: parameters of p(x|z) if already known; computed if None.
             training: passed to the decoder.
+            walk: what the posterior computed while it drew z; it is not computed again.
 
         Returns:
             draw: the same latents with every density at them.
         """
         prior = self.prior(inputs.condition) if prior is None else prior
+        walk = Walk(z, log_posterior) if walk is None else walk
+        if likelihood is None and walk.features is not None:
+            likelihood = _led_by(tf.shape(z)[:-1], self.likelihood(walk.features))
         if likelihood is None:
             likelihood = self.likelihood_params(z, inputs.condition, training)
         if training:
@@ -409,9 +417,12 @@ class VAE(ArrayMethods):
             prior=prior,
             likelihood=likelihood,
             log_likelihood=self.likelihood.log_prob(likelihood, inputs.x, inputs.mask),
-            log_prior=self.prior.log_prob(prior, z),
+            log_prior=self.prior.log_prob(prior, z)
+            if walk.log_prior is None
+            else walk.log_prior,
             log_posterior=log_posterior,
             entries=count_observed(inputs.mask, self.maths_dtype),
+            walk=walk,
         )
 
     # === The loss, the same in training and evaluation ===
@@ -872,3 +883,11 @@ class VAE(ArrayMethods):
                 getattr(copy, part).set_weights(getattr(self, part).get_weights())
             copy.step.assign(self.step.value)
         return copy
+
+
+def _led_by(lead: Tensor, params: Params) -> Params:
+    """Splits the rows of parameters (R, ...) into the axes `lead`."""
+    return {
+        name: tf.reshape(value, tf.concat([lead, value.shape[1:]], axis=0))
+        for name, value in params.items()
+    }

@@ -1,6 +1,8 @@
 """Encoder and decoder bodies, and the layers they are made of."""
 
 from kvae.networks.affine_coupling import AffineCoupling as AffineCoupling
+from kvae.networks.bottleneck import Bottleneck as Bottleneck
+from kvae.networks.bottom_up_encoder import bottom_up_encoder as bottom_up_encoder
 from kvae.networks.column_features import ColumnFeatures as ColumnFeatures
 from kvae.networks.conv import conv_decoder as conv_decoder
 from kvae.networks.conv import conv_encoder as conv_encoder
@@ -10,6 +12,7 @@ from kvae.networks.distance import Distance as Distance
 from kvae.networks.feature_distance import FeatureDistance as FeatureDistance
 from kvae.networks.feature_distance import application_features as application_features
 from kvae.networks.feature_distance import feature_distance as feature_distance
+from kvae.networks.grow import Grow as Grow
 from kvae.networks.icnr import ICNR as ICNR
 from kvae.networks.made import MADE as MADE
 from kvae.networks.masked_dense import MaskedDense as MaskedDense
@@ -26,6 +29,7 @@ from kvae.networks.series import series_decoder as series_decoder
 from kvae.networks.series import series_encoder as series_encoder
 from kvae.networks.standardize import Standardize as Standardize
 from kvae.networks.take_first import TakeFirst as TakeFirst
+from kvae.networks.top_down_trunk import TopDownTrunk as TopDownTrunk
 from kvae.networks.unflatten import Unflatten as Unflatten
 from kvae.networks.visible import masked_encoder as masked_encoder
 from kvae.networks.visible import visible_decoder as visible_decoder

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from kvae.core.types import Tensor
+from kvae.networks.top_down_trunk import TopDownTrunk
 
 
 def call_network(
@@ -75,8 +76,8 @@ def declared_inputs(network: Any) -> list[str] | None:
 
 
 def takes_one_tensor(network: Any) -> bool:
-    """Whether this is a functional or sequential model of a single, unnamed input."""
-    if isinstance(network, keras.Sequential):
+    """Whether this is a trunk, or a functional or sequential model of one unnamed input."""
+    if isinstance(network, (keras.Sequential, TopDownTrunk)):
         return True
     inputs = getattr(network, "inputs", None)  # functional models have a list
     return isinstance(inputs, list) and len(inputs) == 1

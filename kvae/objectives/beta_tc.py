@@ -107,7 +107,7 @@ class BetaTC(Objective):
             rate=self.rate(model, draw),
             data_term=distortion,
             kl_term=kl_term,
-            posterior_mean=model.posterior.mean(draw.posterior),
+            posterior_mean=model.posterior.active_means(draw),
             metrics={
                 "mutual_information": information,
                 "total_correlation": correlation,

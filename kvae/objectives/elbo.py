@@ -38,9 +38,11 @@ class ELBO(Objective):
             `beta` reports its value.
         num_samples: K, latents drawn per example for the expectation.
         kl: "exact" uses the closed form, and raises if posterior and prior have none.
-            "sampled" averages log q(z|x) - log p(z) over the same latents. None uses the
-            closed form if there is one. Otherwise it uses the latents, sets `kl` to
-            "sampled", and logs this.
+            "levels" adds up the closed forms of all levels, each given the latents
+            above it, averaged over the same latents: for posteriors such as
+            `TopDownMaps`. "sampled" averages log q(z|x) - log p(z) over these latents.
+            None uses the closed form if there is one, then that of levels. Otherwise
+            it uses the latents, sets `kl` to "sampled", and logs this.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -60,9 +62,10 @@ class ELBO(Objective):
     ) -> None:
         super().__init__(**kwargs)
         check_size("num_samples", num_samples)
-        if kl not in ("exact", "sampled", None):
+        if kl not in ("exact", "levels", "sampled", None):
             raise ValueError(
-                f'ELBO expects kl to be "exact", "sampled", or None; received {kl!r}.'
+                'ELBO expects kl to be "exact", "levels", "sampled", or None; received '
+                f"{kl!r}."
             )
         self.num_samples = num_samples
         self.kl = kl
@@ -80,7 +83,7 @@ class ELBO(Objective):
     @property
     def exact_rate(self) -> bool:
         """Whether `rate` is the closed form, which is known once the model is built."""
-        return self.kl != "sampled"
+        return self.kl not in ("levels", "sampled")
 
     def parts(
         self, model: Any, inputs: Inputs, noise: Noise, training: bool
@@ -94,7 +97,7 @@ class ELBO(Objective):
             rate=rate,
             data_term=distortion,
             kl_term=self.weighted(model, rate),
-            posterior_mean=model.posterior.mean(draw.posterior),
+            posterior_mean=model.posterior.active_means(draw),
             metrics=self._beta.metrics(model),
             draw=draw,
         )
@@ -107,6 +110,8 @@ class ELBO(Objective):
         """Computes KL(q(z|x) || p(z)), (B,) nats, by the chosen estimator."""
         if self.kl == "sampled":
             return super().rate(model, draw)
+        if self.kl == "levels":
+            return self._rate_of_levels(model, draw)
         posterior = model.posterior.distribution(draw.posterior)
         prior = model.prior.distribution(draw.prior)
         try:
@@ -118,6 +123,9 @@ class ELBO(Objective):
                     f'KL({pair}) has no closed form. Use ELBO(kl="sampled") to estimate '
                     "it from the latents."
                 ) from None
+            if model.posterior.level_rates(draw) is not None:
+                self.kl = "levels"
+                return self._rate_of_levels(model, draw)
             self.kl = "sampled"
             _LOG.info(
                 "KL(%s) has no closed form, so it is estimated from the latents: "
@@ -125,6 +133,15 @@ class ELBO(Objective):
                 pair,
             )
             return super().rate(model, draw)
+
+    def _rate_of_levels(self, model: Any, draw: Draw) -> Tensor:
+        rates = model.posterior.level_rates(draw)
+        if rates is None:
+            raise ValueError(
+                f'ELBO(kl="levels") needs a posterior with levels, such as TopDownMaps; '
+                f'{type(model.posterior).__name__} has none. Use kl="sampled" or None.'
+            )
+        return tf.reduce_mean(tf.reduce_sum(rates, axis=-1), axis=0)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -31,9 +31,11 @@ class FreeBits(Wrapper):
 
     Args:
         objective: an `ELBO`, whose beta and way to compute the KL are used.
-        floor: free nats, at least 0, for each dimension, or for all together.
+        floor: free nats, at least 0, for each dimension or level, or for all together.
         group: "dimension" has a floor for each dimension, and needs a posterior and a
-            prior whose dimensions are independent. "total" has one floor for the rate.
+            prior whose dimensions are independent. "level" has a floor for each level,
+            and needs a posterior with levels, such as `TopDownMaps`. "total" has one
+            floor for the rate.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -58,9 +60,10 @@ class FreeBits(Wrapper):
             raise ValueError(
                 f"FreeBits expects a finite floor >= 0, in nats; received {floor!r}."
             )
-        if group not in ("dimension", "total"):
+        if group not in ("dimension", "level", "total"):
             raise ValueError(
-                f'FreeBits expects group to be "dimension" or "total"; received {group!r}.'
+                'FreeBits expects group to be "dimension", "level", or "total"; received '
+                f"{group!r}."
             )
         self.floor = floor
         self.group = group
@@ -73,6 +76,8 @@ class FreeBits(Wrapper):
         rates = parts.rate[:, None]
         if self.group == "dimension":
             rates = self._rate_per_dimension(model, draw)
+        elif self.group == "level":
+            rates = rate_per_level(self, model, draw)
         floored = tf.maximum(
             weighted_mean(rates, inputs.sample_weight),
             tf.constant(self.floor, rates.dtype),
@@ -104,6 +109,21 @@ class FreeBits(Wrapper):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "floor": self.floor, "group": self.group}
+
+
+def rate_per_level(wrapper: Wrapper, model: Any, draw: Draw) -> Tensor:
+    """Computes the rate of each level, (B, L) nats, averaged over the drawn latents.
+
+    Raises:
+        ValueError: if the posterior has no levels.
+    """
+    rates = model.posterior.level_rates(draw)
+    if rates is None:
+        raise ValueError(
+            f"{type(wrapper).__name__} over levels needs a posterior with levels, such as "
+            f"TopDownMaps; {type(model.posterior).__name__} has none."
+        )
+    return tf.reduce_mean(rates, axis=0)
 
 
 def check_elbo(wrapper: Wrapper) -> None:

@@ -101,7 +101,7 @@ class IWAE(Objective):
             rate=self.rate(model, draw),
             data_term=-bound,
             kl_term=tf.zeros_like(bound),
-            posterior_mean=model.posterior.mean(draw.posterior),
+            posterior_mean=model.posterior.active_means(draw),
             metrics={"iwae_bound": bound},
             draw=draw,
         )

@@ -9,3 +9,4 @@ from kvae.posteriors.inverse_autoregressive_flow import (
 from kvae.posteriors.power_spherical import PowerSpherical as PowerSpherical
 from kvae.posteriors.sylvester_flow import SylvesterFlow as SylvesterFlow
 from kvae.posteriors.top_down import TopDown as TopDown
+from kvae.posteriors.top_down_maps import TopDownMaps as TopDownMaps

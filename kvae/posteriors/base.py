@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kvae.core.checks import check_latent_shape
 from kvae.core.part import Part
-from kvae.core.types import Draw, Params, Tensor
+from kvae.core.types import Draw, Params, Tensor, Walk
 from kvae.maths import maths_dtype
 from kvae.networks import Projection
 
@@ -137,9 +137,33 @@ class Posterior(Part):
         z = self.sample(params, noise)
         return z, self.log_prob(params, z)
 
+    def walk(self, params: Params, noise: Tensor) -> Walk:
+        """Draws z, and computes along the way whatever else depends on it.
+
+        Override it if drawing z runs the decoder or the prior, so that a training step
+        runs them once.
+
+        Args:
+            params: from `call`.
+            noise: (K, B, noise_dim), independent N(0, 1).
+        """
+        return Walk(*self.sample_and_log_prob(params, noise))
+
     def mean(self, params: Params) -> Tensor:
         """The mean of q(z|x), (B, D)."""
         return params["loc"]
+
+    def active_means(self, draw: Draw) -> Tensor:
+        """The values whose variance over x tells which latents are active, (B, D)."""
+        return self.mean(draw.posterior)
+
+    def level_rates(self, draw: Draw) -> Tensor | None:
+        """The KL(q || p) of each level given those above, (K, B, L) nats, in closed form.
+
+        None if the latents have no levels, or the KL of a level has no closed form.
+        """
+        del draw
+        return None
 
     def report(self, draw: Draw) -> dict[str, Tensor]:
         """Further values that `fit` and `evaluate` report, by name; none by default.

@@ -12,6 +12,7 @@ from kvae.presets.bounds import ciwae as ciwae
 from kvae.presets.bounds import dreg_iwae as dreg_iwae
 from kvae.presets.bounds import iwae as iwae
 from kvae.presets.bounds import miwae as miwae
+from kvae.presets.deep import deep_vae as deep_vae
 from kvae.presets.deep import ladder_vae as ladder_vae
 from kvae.presets.densities import full_covariance_vae as full_covariance_vae
 from kvae.presets.densities import hyperspherical_vae as hyperspherical_vae

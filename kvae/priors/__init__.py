@@ -9,6 +9,7 @@ from kvae.priors.fit_mixture import fit_mixture as fit_mixture
 from kvae.priors.flow_matching import FlowMatching as FlowMatching
 from kvae.priors.gaussian_mixture import GaussianMixture as GaussianMixture
 from kvae.priors.hierarchical import Hierarchical as Hierarchical
+from kvae.priors.hierarchical_maps import HierarchicalMaps as HierarchicalMaps
 from kvae.priors.masked_autoregressive_flow import (
     MaskedAutoregressiveFlow as MaskedAutoregressiveFlow,
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kvae.core.checks import check_latent_shape
+from kvae.core.checks import check_latent_shape, check_temperature
 from kvae.core.part import Part
 from kvae.core.types import Params, Tensor
 from kvae.maths import maths_dtype
@@ -81,7 +81,8 @@ class Prior(Part):
         Args:
             params: from `call`.
             noise: (..., noise_dim), independent N(0, 1).
-            temperature: multiplies the spread within the prior; 1 draws from p(z).
+            temperature: multiplies the spread within the prior; 1 draws from p(z). What
+                `temperatures` returns.
 
         Returns:
             z: (..., D).
@@ -90,6 +91,10 @@ class Prior(Part):
     def log_prob(self, params: Params, z: Tensor) -> Tensor:
         """Computes log p(z) in nats: z of (K, B, D) gives (K, B)."""
         return self.distribution(params).log_prob(z)
+
+    def temperatures(self, value: Any) -> Any:
+        """Reads the temperature that a user passes: here a number of at least 0."""
+        return check_temperature(value)
 
     def start_fit(self, z: Tensor) -> None:
         """Sees latents of the data once before `kvae.fit_prior` fits this prior to them.

@@ -77,12 +77,12 @@ def compose(num: int = 7, seed: int = 0, **specimens: Specimen) -> Case:
     # An objective that makes the condition itself decides what it is.
     made = specimens["objective"].condition_shape if "objective" in specimens else None
     condition = made or next(iter(shapes), None)
-    model = kvae.VAE(
-        mlp(shape, (8,), "tanh", condition),
-        mlp((parts["posterior"].latent_dim,), (8,), "tanh", condition, role="decoder"),
-        seed=0,
-        **parts,
-    )
+    if "encoder" not in parts:
+        parts["encoder"] = mlp(shape, (8,), "tanh", condition)
+    if "decoder" not in parts:
+        latents = (parts["posterior"].latent_dim,)
+        parts["decoder"] = mlp(latents, (8,), "tanh", condition, role="decoder")
+    model = kvae.VAE(seed=0, **parts)
     rng = np.random.default_rng(seed)
     make_data = (
         likelihood.data if likelihood is not None and likelihood.data else normals

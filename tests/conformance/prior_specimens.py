@@ -2,6 +2,7 @@
 
 from conformance.specimen import Specimen
 
+from kvae import networks
 from kvae import posteriors as qs
 from kvae import priors as ps
 
@@ -52,6 +53,23 @@ SPECIMENS = [
         },
         exact_kl=False,
         accurate={"num_steps": 24, "density_steps": 24},
+    ),
+    Specimen(
+        ps.HierarchicalMaps,
+        {"latent_dim": 3},
+        partners={
+            "decoder": (
+                networks.TopDownTrunk,
+                {
+                    "data_shape": (2, 2),
+                    "levels": ((1, 1, 1), (1, 2, 1)),
+                    "latent_channels": 1,
+                    "width": 2,
+                    "features": 2,
+                },
+            )
+        },
+        exact_kl=False,
     ),
     Specimen(ps.Hierarchical, {"latent_dims": (2, 1), "units": (8,)}, exact_kl=False),
 ]

@@ -62,6 +62,8 @@ def refusal(posterior, prior, objective, rate):
     q, p, o = (part.cls.__name__ for part in (posterior, prior, objective))
     if o == "Completion" and p == "VampPrior":
         return "VampPrior has pseudo-examples but no pseudo-conditions"
+    if o == "Completion" and "decoder" in posterior.partners | prior.partners:
+        return "Completion needs a model whose .* takes the visible part"
     closed_form = posterior.exact_kl and prior.exact_kl
     if prices_a_rate(objective) and rate == "exact" and not closed_form:
         return rf'KL\({q} \|\| {p}\) has no closed form. Use ELBO\(kl="sampled"\)'

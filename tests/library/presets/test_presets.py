@@ -10,6 +10,7 @@ import kvae
 from kvae import objectives, posteriors, presets, priors
 
 NAMES = sorted(name for name, _ in inspect.getmembers(presets, inspect.isfunction))
+BERNOULLI = kvae.likelihoods.Bernoulli((28, 21))
 TABLE = Path(__file__).parents[3] / "docs" / "presets.md"
 FURTHER = {
     "vamp_vae": {"num_components": 7},
@@ -24,6 +25,8 @@ FURTHER = {
 
 
 def make(name, x, **arguments):
+    if name == "deep_vae":
+        return presets.deep_vae(pictures(x), {1: 1, 2: 1}, width=4, seed=0, **arguments)
     networks = {
         "encoder": kvae.networks.mlp((6,), (8,)),
         "decoder": kvae.networks.mlp((3,), (8,), role="decoder"),
@@ -32,6 +35,10 @@ def make(name, x, **arguments):
         networks = {"masks": "random", "units": (8,)}
     further = {**networks, **FURTHER.get(name, {}), **arguments}
     return getattr(presets, name)(x, latent_dim=3, seed=0, **further)
+
+
+def pictures(x):
+    return np.repeat(x[:, :4].reshape(-1, 2, 2), 2, axis=1)  # (N, 4, 2)
 
 
 @pytest.fixture
@@ -44,7 +51,8 @@ def test_preset_trains(name, x):
     vae = make(name, x)
     vae.compile(keras.optimizers.Adam(1e-3), run_eagerly=True)
     before = [np.array(w) for w in vae.decoder.get_weights()]
-    history = vae.fit(x, batch_size=16, verbose=0).history
+    data = pictures(x) if name == "deep_vae" else x
+    history = vae.fit(data, batch_size=16, verbose=0).history
     assert np.isfinite(history["loss"]).all()
     assert np.isfinite(history["elbo"]).all() == (name != "rae")
     moved = [
@@ -78,6 +86,22 @@ def test_presets_are_the_parts_they_say(x):
     assert float(info.weight) == 9.25
     assert float(info.objective.beta) == 0.75
     assert make("dreg_iwae", x).objective.gradient == "dreg"
+
+
+def test_levels_of_deep_vae_are_those_of_halving():
+    x = np.zeros((2, 28, 21), "float32")
+    levels = {"7": 2, 1: 1, 4: 3}  # keys of recipes are strings
+    vae = presets.deep_vae(x, levels, width=(4, 8, 4), likelihood=BERNOULLI)
+    assert vae.decoder.maps.names == ("1x1", "4x3", "4x3", "4x3", "7x6", "7x6")
+    found = presets.deep_vae(x, width=4, likelihood=BERNOULLI).decoder.levels
+    assert found == ((1, 1, 1), (2, 2, 2), (4, 3, 2), (7, 6, 2))
+    for wrong, words in (({5: 1}, "height 1, 2, 4, 7, 14, 28"), ({}, "a dict from")):
+        with pytest.raises(ValueError, match=words):
+            presets.deep_vae(x, wrong)
+    with pytest.raises(ValueError, match="takes pictures"):
+        presets.deep_vae(x[:, 0], levels)
+    with pytest.raises(ValueError, match="don't take a condition"):
+        presets.deep_vae(x, condition=np.array([0, 1]))
 
 
 def test_vamp_pseudo_examples_start_in_the_data(x):
