@@ -31,7 +31,6 @@ class Walk:
         rates: (K, B, L) closed-form KL(q || p) of each level given the latents above it,
             nats, or None.
         active_means: (B, D) what `Posterior.active_means` returns, or None.
-        noise: (K, B, D) the standard normals that z is a map of, or None.
     """
 
     z: Tensor
@@ -40,7 +39,6 @@ class Walk:
     features: Tensor | None = None
     rates: Tensor | None = None
     active_means: Tensor | None = None
-    noise: Tensor | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ from kvae.core.types import Draw, Params, Tensor, Walk
 from kvae.maths import flow_distribution, softplus
 from kvae.networks.map_levels import MapLevels, kernel_size
 from kvae.posteriors.base import Posterior
+from kvae.posteriors.level_terms import LevelTerms
 
 tfd = tfp.distributions
 
@@ -166,7 +167,8 @@ class TopDownMaps(Posterior):
         Returns:
             walk: with both densities, the decoder's features, and the KL of each level.
         """
-        return self._walk(params, noise, draws=True)[0]
+        terms, features = self._walk(params, noise, draws=True)
+        return terms.walk(features)
 
     def sample(self, params: Params, noise: Tensor) -> Tensor:
         """Draws from the top down: (K, B, D)."""
@@ -182,8 +184,8 @@ class TopDownMaps(Posterior):
     def log_prob(self, params: Params, z: Tensor) -> Tensor:
         """Computes log q(z|x) in nats: z of (..., B, D) gives (..., B)."""
         rows, lead = self._rows(params, z)
-        walk, _ = self._walk(params, rows, draws=False)
-        return tf.reshape(walk.log_posterior, lead)
+        terms, features = self._walk(params, rows, draws=False)
+        return tf.reshape(terms.walk(features).log_posterior, lead)
 
     def mean(self, params: Params) -> Tensor:
         """The latents without noise, (B, D): each level's loc given those above."""
@@ -203,14 +205,13 @@ class TopDownMaps(Posterior):
             params: from `call`.
             count: levels that know x, from 0 to all of them.
         """
-        evidence = params["evidence"]
-        noise = tf.zeros((1, tf.shape(evidence)[0], self.latent_dim), evidence.dtype)
-        return self._walk(params, noise, draws=True, known=count)[0].z[0]
+        silence = self._silence(params)
+        terms, features = self._walk(params, silence, draws=True, known=count)
+        return terms.walk(features).z[0]
 
     def distribution(self, params: Params) -> Any:
         """Makes a `tfd.TransformedDistribution` with batch (B,) and event (D,)."""
-        zeros = tf.zeros_like(params["evidence"][:, :1])
-        zeros = tf.tile(zeros, (1, self.latent_dim))
+        zeros = self._silence(params)[0]
         base = tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), 1)
         return flow_distribution(
             base,
@@ -238,10 +239,16 @@ class TopDownMaps(Posterior):
             found[key] = found.get(key, 0.0) + rates[:, index]
         return found
 
+    def _silence(self, params: Params) -> Tensor:
+        """Noise of zeros, (1, B, D)."""
+        zeros = tf.zeros_like(params["evidence"][:, :1])
+        return tf.tile(zeros, (1, self.latent_dim))[None]
+
     def _walk_of(self, draw: Draw) -> Walk:
         if draw.walk is not None and draw.walk.rates is not None:
             return draw.walk
-        return self._walk(draw.posterior, draw.z, draws=False)[0]
+        terms, features = self._walk(draw.posterior, draw.z, draws=False)
+        return terms.walk(features)
 
     def _rows(self, params: Params, z: Tensor) -> tuple[Tensor, Tensor]:
         """Gives z (..., B, D) a row for each of x: (K, B, D), and its shape (..., B)."""
@@ -254,16 +261,15 @@ class TopDownMaps(Posterior):
         self, params: Params, value: Tensor, draws: bool
     ) -> tuple[Tensor, Tensor]:
         rows, lead = self._rows(params, value)
-        walk, scales = self._walk(params, rows, draws)
-        log_det = tf.reduce_sum(tf.math.log(scales), axis=-1)
-        out = walk.z if draws else walk.noise
+        terms, features = self._walk(params, rows, draws)
+        out = terms.walk(features).z if draws else terms.noise
+        log_det = terms.log_det if draws else -terms.log_det
         shape = tf.concat([lead, [self.latent_dim]], axis=0)
-        log_det = log_det if draws else -log_det
         return tf.reshape(out, shape), tf.reshape(log_det, lead)
 
     def _walk(
         self, params: Params, value: Tensor, draws: bool, known: int | None = None
-    ) -> tuple[Walk, Tensor]:
+    ) -> tuple[LevelTerms, Tensor]:
         """Walks through the trunk.
 
         Args:
@@ -273,69 +279,39 @@ class TopDownMaps(Posterior):
             known: levels that follow q; those below follow p. All if None.
 
         Returns:
-            walk: all densities.
-            scales: (K, B, D) of q.
+            terms: of all levels.
+            features: of the decoder.
         """
-        trunk, maps = self._trunk, self.maps
-        one = value.shape[0] == 1
+        maps, terms = self.maps, LevelTerms()
+        alone = value.shape[0] == 1  # one latent for each x
         pieces = tf.split(value, maps.dims, axis=-1)
         evidence = self._evidence(params["evidence"])
-        found: dict[str, list[Tensor]] = {
-            name: []
-            for name in ("z", "noise", "scale", "log_q", "log_p", "rate", "mean")
-        }
 
         def each(rows: Tensor, index: int) -> Tensor:
             """(R, d) to what broadcasts against (K, B, d)."""
-            if one or not index:  # at the top nothing differs between the K latents
+            if alone or not index:  # at the top nothing differs between K latents
                 return rows[None]
             return tf.reshape(rows, tf.shape(pieces[index]))
 
-        def choose(index: int, h: Tensor, loc_p: Tensor, scale_p: Tensor) -> Tensor:
-            loc_p, scale_p = each(loc_p, index), each(scale_p, index)
-            if known is not None and index >= known:
-                loc, scale = loc_p, scale_p
-            else:
-                shift, raw = self._heads(index, h, evidence, one, tf.shape(value)[:2])
-                shift, raw = each(shift, index), each(raw, index)
-                scale = self.min_scale + softplus(raw + _UNIT)
+        def choose(index: int, h: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+            prior = posterior = (each(loc, index), each(scale, index))
+            if known is None or index < known:
+                rows = None if alone or not index else tf.shape(value)[:2]
+                shift, raw = self._heads(index, h, evidence, rows)
+                factor = self.min_scale + softplus(each(raw, index) + _UNIT)
+                posterior = (each(shift, index), factor)
                 if self.residual:
-                    loc, scale = loc_p + shift, scale_p * scale
-                else:
-                    loc = shift
+                    posterior = (prior[0] + posterior[0], prior[1] * factor)
             if draws:
                 noise = pieces[index]
-                z = loc + scale * noise
+                z = posterior[0] + posterior[1] * noise
             else:
                 z = pieces[index]
-                noise = (z - loc) / scale
-            distance = (loc - loc_p) / scale_p
-            ratio = scale / scale_p
-            log_ratio = tf.math.log(ratio)
-            log_scale = tf.math.log(scale)
-            standard = (z - loc_p) / scale_p
-            total = tf.zeros_like(noise)  # rows that broadcast so far
-            found["z"].append(z)
-            found["noise"].append(noise)
-            found["scale"].append(scale + total)
-            found["log_q"].append(_log_normal(noise, log_scale))
-            found["log_p"].append(_log_normal(standard, log_scale - log_ratio))
-            kl = 0.5 * (tf.square(distance) + tf.square(ratio) - 1.0) - log_ratio
-            found["rate"].append(tf.reduce_sum(kl + total, axis=-1))
-            found["mean"].append(tf.reduce_mean(distance + total, axis=0))
+                noise = (z - posterior[0]) / posterior[1]
+            terms.add(z, noise, posterior, prior)
             return tf.reshape(z, (-1, maps.dims[index]))
 
-        features = trunk.descend(choose)
-        walk = Walk(
-            z=tf.concat(found["z"], axis=-1),
-            log_posterior=tf.add_n(found["log_q"]),
-            log_prior=tf.add_n(found["log_p"]),
-            features=features,
-            rates=tf.stack(found["rate"], axis=-1),
-            active_means=tf.concat(found["mean"], axis=-1),
-            noise=tf.concat(found["noise"], axis=-1),
-        )
-        return walk, tf.concat(found["scale"], axis=-1)
+        return terms, self._trunk.descend(choose)
 
     def _evidence(self, flat: Tensor) -> list[Tensor]:
         """Splits flat features (B, F) into the map of each size."""
@@ -349,12 +325,19 @@ class TopDownMaps(Posterior):
         ]
 
     def _heads(
-        self, index: int, h: Tensor, evidence: list[Tensor], one: bool, rows: Tensor
+        self, index: int, h: Tensor, evidence: list[Tensor], rows: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Computes the two parameters of a level, each (R, d)."""
+        """Computes the two parameters of a level, each (R, d).
+
+        Args:
+            index: of the level.
+            h: (R, height, width, C) of the trunk.
+            evidence: the encoder's maps.
+            rows: K and B if h has K rows for each of the B examples, else None.
+        """
         inner = self._of_h[index](self._act(h))
         of_x = self._of_x[index](evidence[self.maps.group_of(index)])
-        if one or not index:
+        if rows is None:
             inner = inner + of_x
         else:
             shape = tuple(inner.shape[1:])
@@ -394,9 +377,3 @@ class TopDownMaps(Posterior):
             ),
             "min_scale": self.min_scale,
         }
-
-
-def _log_normal(standard: Tensor, log_scale: Tensor) -> Tensor:
-    """Computes log Normal summed over dimensions, of standardized values."""
-    entries = -0.5 * tf.square(standard) - log_scale - 0.5 * math.log(2.0 * math.pi)
-    return tf.reduce_sum(entries, axis=-1)
