@@ -110,6 +110,16 @@ def spread(text: str) -> float:
     return _number(text, "a number of at least 0")
 
 
+def share(text: str) -> float:
+    """Reads a number above 0 and below 1."""
+    value = _number(text, "a share above 0 and below 1")
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(
+            f"expected a share above 0 and below 1; received {text!r}"
+        )
+    return value
+
+
 def minutes(text: str) -> float:
     """Reads a number above 0."""
     value = _number(text, "a number of minutes above 0")

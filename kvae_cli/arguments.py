@@ -21,6 +21,7 @@ from kvae_cli.argument_types import (
     positive,
     seed,
     shape,
+    share,
     spread,
 )
 
@@ -129,6 +130,13 @@ def parser() -> argparse.ArgumentParser:
             "complete",
             "Fill in the hidden part of images.",
             "runs/mnist_half image.png --mask left-half",
+        )
+    )
+    _add_detect(
+        verb(
+            "detect",
+            "Find unusual examples, at a false-alarm rate that you choose.",
+            "runs/mnist --data new.npy --alpha 0.01 --out found",
         )
     )
     _add_encode(
@@ -436,6 +444,34 @@ def _add_complete(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--out", type=_PATH, help="a .png file, or .npy for the numbers"
+    )
+
+
+def _add_detect(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="RUN", type=_PATH, help=_RUN)
+    parser.add_argument(
+        "--data",
+        help="the examples, as for kvae train (the test set of the run)",
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
+    parser.add_argument(
+        "--alpha",
+        type=share,
+        default=0.01,
+        help="the share of normal examples that may raise a false alarm (0.01)",
+    )
+    parser.add_argument(
+        "--score",
+        metavar="NAME",
+        default="auto",
+        help="auto, elbo, distortion, latent_distance, likelihood_regret, ... (auto: one "
+        "that suits the data)",
+    )
+    parser.add_argument(
+        "--skip-unreadable", action="store_true", help="skip damaged images in a folder"
+    )
+    parser.add_argument(
+        "--out", type=_PATH, help="the folder to create (RUN/anomalies)"
     )
 
 

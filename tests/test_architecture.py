@@ -24,6 +24,7 @@ LAYERS: list[set[str]] = [
     {"presets"},
     {"kvae"},
     {"evaluation"},
+    {"detection"},
     {"reports"},
     {"export.errors", "export.model_checks", "export.signatures"},
     {"export.checks"},
@@ -120,10 +121,12 @@ def test_import_kvae_brings_its_folders_when_they_are_asked_for() -> None:
     """Training a model pays for neither exports nor recipes, and `kvae.export` works."""
     program = (
         "import sys, kvae; "
-        "lazy = {'kvae.evaluation', 'kvae.export', 'kvae.reports', 'kvae.training'}; "
+        "lazy = {'kvae.detection', 'kvae.evaluation', 'kvae.export', 'kvae.reports', "
+        "'kvae.training'}; "
         "assert not lazy & set(sys.modules), lazy & set(sys.modules); "
         "assert {name.split('.')[1] for name in lazy} <= set(dir(kvae)); "
-        "kvae.evaluation.elbo, kvae.export.export, kvae.reports.report; "
+        "kvae.detection.Detector, kvae.evaluation.elbo, kvae.export.export; "
+        "kvae.reports.report; "
         "kvae.training.train; assert lazy <= set(sys.modules); "
         "assert not hasattr(kvae, 'trainer')"
     )

@@ -20,7 +20,7 @@ from kvae.evaluation.examples import (
     prepare,
     within,
 )
-from kvae.evaluation.local_posterior import free_values, place_values
+from kvae.evaluation.local_posterior import climb, free_values, place_values
 from kvae.evaluation.log_likelihood import degenerate_warning, importance_estimate
 from kvae.evaluation.result import Estimate, Result
 from kvae.noise import Noise
@@ -225,32 +225,12 @@ def _fit(
             return tf.reduce_mean(draw.log_likelihood) - kl, draw.log_weights[:, 0]
         return tf.reduce_mean(draw.log_weights), draw.log_weights[:, 0]
 
-    def body(i: Tensor, values: Any, first: Any, second: Any, late: Any) -> Any:
+    def bound(values: list[Tensor], i: Tensor) -> Tensor:
         place = dataclasses.replace(fit_noise, first_sample=i * fit_samples)
         noise = place.normal(fit_samples, 1, dim, dtype)
-        with tf.GradientTape() as tape:
-            tape.watch(values)
-            bound = terms(place_values(values, amortized, vae.latent_dim), noise)[0]
-        slopes = tape.gradient(bound, values)
-        t = tf.cast(i, dtype)
-        first = [0.9 * m + 0.1 * g for m, g in zip(first, slopes, strict=True)]
-        second = [0.99 * v + 0.01 * g * g for v, g in zip(second, slopes, strict=True)]
-        size = 0.5 * rate * (1.0 + tf.cos(np.pi * t / steps))
-        size *= tf.sqrt(1.0 - 0.99 ** (t + 1.0)) / (1.0 - 0.9 ** (t + 1.0))
-        late = [
-            tf.where(i == steps // 2, p, q) for p, q in zip(values, late, strict=True)
-        ]
-        values = [
-            p + size * m / (tf.sqrt(v) + 1e-8)
-            for p, m, v in zip(values, first, second, strict=True)
-        ]
-        return i + 1, values, first, second, late
+        return terms(place_values(values, amortized, vae.latent_dim), noise)[0]
 
-    zeros = [tf.zeros_like(value) for value in start]
-    state = (tf.constant(0), start, zeros, zeros, start)
-    _, best, _, _, late = tf.while_loop(
-        lambda i, *_: i < steps, body, state, maximum_iterations=steps
-    )
+    best, late = climb(bound, start, steps, rate)
     noise = Noise(key + [0, _TEST], position).normal(samples, 1, dim, dtype)
     final, log_weights = terms(place_values(best, amortized, vae.latent_dim), noise)
     before = terms(place_values(late, amortized, vae.latent_dim), noise)[0]

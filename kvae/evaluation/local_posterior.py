@@ -1,7 +1,11 @@
-"""The parameters of one example's q(z|x) as free numbers, for optimization."""
+"""The parameters of each example's q(z|x) as free numbers, and their optimization."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
 from kvae.core.types import Params, Tensor
@@ -70,3 +74,54 @@ def place_values(values: list[Tensor], params: Params, latent_dim: int) -> Param
         else:
             placed[name] = old + value
     return placed
+
+
+def climb(
+    bound: Callable[[list[Tensor], Tensor], Tensor],
+    start: list[Tensor],
+    steps: int,
+    rate: float,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Maximizes a bound over free numbers with Adam, each example on its own.
+
+    Adam works on every number separately, so that the examples of a batch don't affect
+    one another. The step size falls to 0 along a half cosine.
+
+    Args:
+        bound: maps the free numbers and the index of the step to a bound, a scalar or
+            (B,) nats.
+        start: from `free_values`.
+        steps: how many.
+        rate: the step size at the start.
+
+    Returns:
+        best: the free numbers after all steps.
+        late: those after half of them.
+    """
+    dtype = start[0].dtype
+
+    def body(i: Tensor, values: Any, first: Any, second: Any, late: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            height = bound(values, i)
+        slopes = tape.gradient(height, values)
+        t = tf.cast(i, dtype)
+        first = [0.9 * m + 0.1 * g for m, g in zip(first, slopes, strict=True)]
+        second = [0.99 * v + 0.01 * g * g for v, g in zip(second, slopes, strict=True)]
+        size = 0.5 * rate * (1.0 + tf.cos(np.pi * t / steps))
+        size *= tf.sqrt(1.0 - 0.99 ** (t + 1.0)) / (1.0 - 0.9 ** (t + 1.0))
+        late = [
+            tf.where(i == steps // 2, p, q) for p, q in zip(values, late, strict=True)
+        ]
+        values = [
+            p + size * m / (tf.sqrt(v) + 1e-8)
+            for p, m, v in zip(values, first, second, strict=True)
+        ]
+        return i + 1, values, first, second, late
+
+    zeros = [tf.zeros_like(value) for value in start]
+    state = (tf.constant(0), start, zeros, zeros, start)
+    _, best, _, _, late = tf.while_loop(
+        lambda i, *_: i < steps, body, state, maximum_iterations=steps
+    )
+    return best, late

@@ -99,7 +99,7 @@ def picture_png(picture: np.ndarray, width: int = 900) -> bytes:
 
 def scatter_png(points: np.ndarray, labels: Any, names: tuple[str, str]) -> bytes:
     """Draws points (N, 2), colored by labels (N,) or all alike if None."""
-    figure, axes = _figure((6.4, 5.0))
+    figure, axes = new_figure((6.4, 5.0))
     size = float(np.clip(6000 / len(points), 3, 20))
     if labels is None:
         axes.scatter(*points.T, s=size, alpha=0.5, linewidths=0, color="#3b6ea5")
@@ -126,7 +126,7 @@ def scatter_png(points: np.ndarray, labels: Any, names: tuple[str, str]) -> byte
             )
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1])
-    return _png(figure)
+    return figure_png(figure)
 
 
 def bars_png(
@@ -134,7 +134,7 @@ def bars_png(
 ) -> bytes:
     """Draws one bar per latent dimension, largest first; idle ones are gray."""
     order = np.argsort(values)[::-1]
-    figure, axes = _figure((7.0, 2.6))
+    figure, axes = new_figure((7.0, 2.6))
     colors = ["#3b6ea5"] * len(values)
     if active is not None:
         colors = ["#3b6ea5" if active[i] else "#bbbbbb" for i in order]
@@ -145,30 +145,72 @@ def bars_png(
         axes.set_xticks([])
     axes.set_xlabel("latent dimension, largest first")
     axes.set_ylabel(ylabel)
-    return _png(figure)
+    return figure_png(figure)
 
 
 def histogram_png(values: np.ndarray, xlabel: str) -> bytes:
     """Draws how values are spread over examples."""
-    figure, axes = _figure((7.0, 2.6))
+    figure, axes = new_figure((7.0, 2.6))
     axes.hist(values, bins=min(60, max(10, len(values) // 10)), color="#3b6ea5")
     axes.set_xlabel(xlabel)
     axes.set_ylabel("examples")
-    return _png(figure)
+    return figure_png(figure)
 
 
 def curves_png(curves: dict[str, Any], xlabel: str, ylabel: str) -> bytes:
     """Draws one line per name."""
-    figure, axes = _figure((7.0, 3.0))
+    figure, axes = new_figure((7.0, 3.0))
     for name, values in curves.items():
         axes.plot(np.arange(1, len(values) + 1), values, label=name, linewidth=1.5)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     axes.legend(fontsize=8, frameon=False)
-    return _png(figure)
+    return figure_png(figure)
 
 
-def _figure(size: tuple[float, float]) -> tuple[Any, Any]:
+def overlaid_histograms_png(
+    groups: dict[str, np.ndarray], xlabel: str, line: float | None = None
+) -> bytes:
+    """Draws how values are spread in each group, as shares of the group.
+
+    Values beyond the middle 99 percent of the first group, doubled on each side, count in
+    the outermost bins.
+
+    Args:
+        groups: values by name.
+        xlabel: what they are.
+        line: where to draw a vertical line.
+    """
+    figure, axes = new_figure((7.0, 2.8))
+    first = next(iter(groups.values()))
+    low, high = np.quantile(first[np.isfinite(first)], (0.005, 0.995))
+    edge = max(high - low, 1e-12)
+    smallest = min(values.min() for values in groups.values())
+    largest = max(values.max() for values in groups.values())
+    if line is not None and np.isfinite(line):
+        largest, high = max(largest, line), max(high, line)
+    low, high = max(smallest, low - edge), min(largest, high + edge)
+    bins = np.linspace(low, max(high, low + 1e-12), 50)
+    for (name, values), color in zip(
+        groups.items(), ("#8a97a3", "#c8452f", "#3b6ea5"), strict=False
+    ):
+        share = np.full(len(values), 1.0 / len(values))
+        inside = np.clip(values, bins[0], bins[-1])
+        axes.hist(inside, bins=bins, weights=share, color=color, alpha=0.6, label=name)
+    if line is not None and np.isfinite(line):
+        axes.axvline(line, color="#1c2733", linewidth=1.2, linestyle="--")
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel("share of examples")
+    axes.legend(fontsize=8, frameon=False)
+    return figure_png(figure)
+
+
+def new_figure(size: tuple[float, float]) -> tuple[Any, Any]:
+    """Makes a figure with one plot, without touching pyplot.
+
+    Args:
+        size: width and height in inches.
+    """
     # A Figure of its own needs no window and leaves the user's pyplot state alone.
     module = require("matplotlib.figure", "drawing pictures")
     figure = module.Figure(figsize=size, layout="constrained")
@@ -177,7 +219,8 @@ def _figure(size: tuple[float, float]) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _png(figure: Any) -> bytes:
+def figure_png(figure: Any) -> bytes:
+    """Writes a figure as PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()

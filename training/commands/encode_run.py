@@ -59,15 +59,13 @@ def encode(
     else:
         directory = RunDirectory.open(path)
         config, vae = directory.read_config(), directory.load_model()
-        known = PixelScale(
-            config.pixel_max, directory.integer_divisor(), directory.pixel_range()
-        )
-    source = _source(vae, config, known, data, data_dir, part, skip_unreadable)
+        known = scale_of_the_run(directory, config)
+    source = open_examples(vae, config, known, data, data_dir, part, skip_unreadable)
     if config is not None and vae.condition is not None:
-        source = _with_labels_of_the_run(source, directory.label_names())
+        source = with_labels_of_the_run(source, directory.label_names())
     folder = encode_shards(
         vae,
-        _inputs(vae, source),
+        inputs_of(vae, source),
         out,
         labels=source.labels,
         texts=source.texts(),
@@ -91,7 +89,14 @@ def encode(
     )
 
 
-def _source(
+def scale_of_the_run(directory: RunDirectory, config: Config) -> PixelScale:
+    """How the pixels of a run were scaled in training."""
+    return PixelScale(
+        config.pixel_max, directory.integer_divisor(), directory.pixel_range()
+    )
+
+
+def open_examples(
     vae: Any,
     config: Config | None,
     known: PixelScale,
@@ -100,6 +105,17 @@ def _source(
     part: str | None,
     skip_unreadable: bool,
 ) -> EncodingSource:
+    """Opens the data of a run, or other examples, scaled as in its training.
+
+    Args:
+        vae: the model.
+        config: of the run; None for a model file.
+        known: how pixels were scaled in training.
+        data: a source, as for `train`; the run's own if None.
+        data_dir: where TFDS keeps its data; None if it has not moved.
+        part: train, validation or test; all if None.
+        skip_unreadable: skip damaged images in a folder.
+    """
     if data is None and config is None:
         raise UserError("a .keras file doesn't name its data; add --data.")
     config = dataclasses.replace(config or Config(), **changed_data(data_dir))
@@ -116,7 +132,7 @@ def _source(
     return EncodingSource.open(data, part, binarize, config.data_dir, images, known)
 
 
-def _with_labels_of_the_run(source: EncodingSource, names: list[str]) -> EncodingSource:
+def with_labels_of_the_run(source: EncodingSource, names: list[str]) -> EncodingSource:
     """Numbers the labels by name as in training, if both have names."""
     own = source.label_names
     if source.labels is None or own is None or list(own) == names:
@@ -133,7 +149,8 @@ def _with_labels_of_the_run(source: EncodingSource, names: list[str]) -> Encodin
     )
 
 
-def _inputs(vae: Any, source: EncodingSource) -> Any:
+def inputs_of(vae: Any, source: EncodingSource) -> Any:
+    """Rows in the form that the model takes: x, or a dict of x and condition."""
     if vae.condition is None or is_completing(vae):  # which encode_shards refuses
         return source.x
     if not vae.condition.classes:

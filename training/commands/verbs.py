@@ -20,6 +20,7 @@ from kvae.export import PRECISIONS
 from kvae.export import export as export_model
 from kvae.export.explore import PackagesMissing, open_export
 from kvae.objectives import is_completing
+from kvae.training.commands.detect_run import detect
 from kvae.training.commands.encode_run import encode
 from kvae.training.commands.evaluate_runs import compare, evaluate, report, show_metrics
 from kvae.training.commands.output_paths import changed_data, new_file
@@ -261,6 +262,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "interpolate": interpolate,
     "attribute": attribute,
     "complete": complete,
+    "detect": detect,
     "encode": encode,
     "export": export,
     "explore": explore,

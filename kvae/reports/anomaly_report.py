@@ -1,0 +1,182 @@
+"""One self-contained page about what a detector found."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kvae.core.checks import check_dict
+from kvae.core.inputs import Inputs
+from kvae.detection.detected import Detected
+from kvae.detection.detector import Detector
+from kvae.detection.drift import DriftResult
+from kvae.evaluation.examples import prepare
+from kvae.reports.heat_maps import heat_map_rows, heat_maps, series_png, top_entries
+from kvae.reports.page import Page
+from kvae.reports.pictures import (
+    as_images,
+    bars_png,
+    image_grid,
+    observed_images,
+    overlaid_histograms_png,
+    picture_png,
+    value_range,
+)
+
+
+def anomaly_report(
+    detector: Detector,
+    x: Any,
+    found: Detected,
+    path: Any = None,
+    drift: DriftResult | None = None,
+    names: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    metadata: dict[str, Any] | None = None,
+    title: str = "Anomalies",
+    num_worst: int = 10,
+) -> str:
+    """Writes one HTML page about what a detector found, which needs no other file.
+
+    Args:
+        detector: calibrated.
+        x: (N, *data_shape) the examples, or a dict with "x" and optionally "condition"
+            and "mask".
+        found: what `detector.detect(x)` returned.
+        path: where to write the page; it is only returned if None.
+        drift: of x against reference data, to be shown too.
+        names: (N,) of the examples, for example their files; their numbers if None.
+        columns: names of the columns of a table.
+        metadata: facts by name: data, model, command.
+        title: of the page.
+        num_worst: how many examples are shown.
+
+    Returns:
+        html: the page.
+
+    Raises:
+        ValueError: if the data don't fit the model, or `found` is of other examples.
+        ImportError: if matplotlib is missing.
+    """
+    inputs = prepare(detector.vae, x)
+    if len(found.score) != len(inputs.x):
+        raise ValueError(
+            f"found holds {len(found.score)} examples and x {len(inputs.x)}; pass the x "
+            "that detect was called with."
+        )
+    page = Page(title)
+    _numbers(page, detector, found, check_dict("metadata", metadata))
+    worst = found.worst(num_worst)
+    chosen = Inputs(**{k: np.asarray(v)[worst] for k, v in inputs.to_dict().items()})
+    labels = [str(i) if names is None else str(names[i]) for i in worst]
+    page.section(f"The {len(worst)} most unusual examples")
+    _worst(page, detector, chosen, found, worst, labels, columns)
+    if drift is not None:
+        _drift(page, drift)
+    html = page.html()
+    if path is not None:
+        pathlib.Path(path).write_text(html, encoding="utf-8")
+    return html
+
+
+def _numbers(
+    page: Page, detector: Detector, found: Detected, metadata: dict[str, Any]
+) -> None:
+    cards = [
+        ("anomalies", f"{found.num_anomalies} of {found.num_examples}"),
+        ("expected if all were normal", f"{found.alpha * found.num_examples:.1f}"),
+        ("alpha, share of false alarms", f"{found.alpha:g}"),
+        ("calibration examples", str(found.num_calibration)),
+        (f"threshold, {found.unit}", f"{found.threshold:.4g}"),
+    ]
+    page.facts(cards, {"score": found.score_name, **metadata})
+    page.section("Scores")
+    scores = {
+        "calibration": detector.calibration_scores,
+        "these examples": found.score,
+    }
+    page.picture(
+        overlaid_histograms_png(
+            scores, f"{found.score_name}, {found.unit}", found.threshold
+        ),
+        "The scores of normal examples and of these. Above the line, an example is an "
+        f"anomaly at alpha = {found.alpha:g}: {found.guarantee}.",
+    )
+    discoveries = int(found.discoveries(0.1).sum())
+    page.text(
+        f"If at most one in ten findings may be false (Benjamini-Hochberg), {discoveries} "
+        "examples are left."
+    )
+
+
+def _worst(
+    page: Page,
+    detector: Detector,
+    chosen: Inputs,
+    found: Detected,
+    worst: np.ndarray,
+    labels: list[str],
+    columns: Sequence[str] | None,
+) -> None:
+    vae = detector.vae
+    x = chosen.to_keras()
+    attribution = detector.attribute(x)
+    shown = observed_images(chosen, vae.data_shape)
+    rebuilt = as_images(np.asarray(vae.reconstruct(x)), vae.data_shape)
+    heat = as_images(attribution, vae.data_shape)
+    is_table = len(vae.data_shape) == 1
+    if shown is not None and rebuilt is not None and heat is not None and not is_table:
+        maps, scale = heat_maps(shown, heat)
+        rows = heat_map_rows(shown, rebuilt, maps, value_range(shown))
+        page.picture(
+            picture_png(image_grid(rows)),
+            "The most unusual example on the left. From top to bottom: the example, its "
+            "reconstruction, and where it is unusual. Full red stands for "
+            f"{scale:.1f} nats or more per pixel above what is usual there.",
+        )
+    elif len(vae.data_shape) == 2:
+        by_time = attribution.sum(axis=-1)
+        page.picture(
+            series_png(by_time, labels),
+            "Nats above what is usual, by time step, summed over features.",
+        )
+    header = ["example", f"score, {found.unit}", "p-value", "where, nats above usual"]
+    tops = top_entries(attribution, vae.data_shape, columns or _column_names(vae))
+    page.grid(
+        header,
+        [
+            [label, f"{found.score[i]:.5g}", f"{found.p_value[i]:.2g}", top]
+            for label, i, top in zip(labels, worst, tops, strict=True)
+        ],
+    )
+
+
+def _column_names(vae: Any) -> list[str] | None:
+    columns = getattr(vae.likelihood, "columns", None)
+    return None if columns is None else [column["name"] for column in columns]
+
+
+def _drift(page: Page, drift: DriftResult) -> None:
+    page.section("Drift")
+    page.text(f"As a whole, {drift.verdict}")
+    page.picture(
+        bars_png(drift.differences, "largest difference of F", drift.p_values <= 0.05),
+        "How far the distribution functions of each latent are apart; gray: not at the 5 "
+        "% level.",
+    )
+    most = drift.most_drifted
+    page.picture(
+        overlaid_histograms_png(
+            {
+                "reference": drift.reference[:, most],
+                "these examples": drift.new[:, most],
+            },
+            f"posterior mean of z[{most}]",
+        ),
+        f"The latent that differs most, z[{most}] (p = {drift.p_values[most]:.2g}, "
+        "adjusted for the number of latents).",
+    )
+    page.table("Numbers", drift)
