@@ -114,6 +114,17 @@ def check_pictures(names: Names) -> None:
     np.testing.assert_allclose(names["row"][1], ends[0], atol=0.05)
 
 
+def check_anomalies(names: Names) -> None:
+    found, x_new = names["found"], names["x_new"]
+    assert found.attribution.shape == x_new.shape
+    again = names["detector"].detect(x_new)  # that was loaded
+    np.testing.assert_array_equal(again.p_value, found.p_value)
+    assert found.score[:5].mean() > found.score[5:].mean()
+    assert len(names["names"]) == 10
+    assert Path("anomalies.html").stat().st_size > 10_000
+    assert 0 < names["result"].p_value <= 1
+
+
 def check_presets(names: Names) -> None:
     found = names["vae"].evaluate(names["x"], verbose=0, return_dict=True)
     assert np.isclose(found["elbo"], -found["rate"] - found["distortion"], rtol=1e-5)
@@ -123,6 +134,7 @@ def check_presets(names: Names) -> None:
 
 CHECKS: dict[str, Callable[[Names], None]] = {
     "README.md": check_readme,
+    "docs/anomalies.md": check_anomalies,
     "docs/conditions.md": check_conditions,
     "docs/encoding.md": check_encoding,
     "docs/evaluation.md": check_evaluation,

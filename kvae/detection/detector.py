@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import pathlib
 from typing import Any
 
-import keras
 import numpy as np
 
-from kvae.core.atomic import staged, write_json
 from kvae.core.checks import check_seed, check_vae
-from kvae.core.errors import UserError, is_damage
 from kvae.core.inputs import Inputs
 from kvae.core.say import say
 from kvae.detection.attribution import entry_surprise
@@ -24,13 +19,13 @@ from kvae.detection.conformal import (
     threshold,
 )
 from kvae.detection.detected import Detected
+from kvae.detection.folder import read_detector, write_detector
 from kvae.detection.groups import group_p_values
 from kvae.detection.rows import count_shared, take
 from kvae.detection.scores import Score, choose_score, make_score
 from kvae.evaluation.examples import prepare
 
 _LOG = logging.getLogger("kvae")
-_FORMAT = 1
 _MOST_FITTED = 5000  # rows that a score is fitted to; more don't sharpen it
 _FEW = 19  # calibration examples, enough for alpha = 0.05
 
@@ -351,23 +346,10 @@ class Detector:
             WriteError: if it can't be written.
         """
         self._check_calibrated()
-        score = self.score_function
-        facts = {
-            "format": _FORMAT,
-            "score": score.name,
-            "arguments": score.get_config(),
-            "seed": self.seed,
-            "reason": self._reason,
-        }
-        with staged(pathlib.Path(path)) as stage:
-            self.vae.save(stage / "model.keras")
-            for name, model in score.models().items():
-                model.save(stage / f"{name}.keras")
-            assert self._expected is not None
-            arrays = {"calibration": self._calibration, "expected": self._expected}
-            arrays |= {f"fitted_{name}": each for name, each in score.fitted.items()}
-            np.savez(stage / "detector.npz", allow_pickle=False, **arrays)
-            write_json(stage / "detector.json", facts)
+        assert self._expected is not None
+        arrays = {"calibration": self._calibration, "expected": self._expected}
+        facts = {"seed": self.seed, "reason": self._reason}
+        write_detector(path, self.vae, self.score_function, arrays, facts)
 
     @classmethod
     def load(cls, path: Any, score: Score | None = None) -> Detector:
@@ -383,36 +365,11 @@ class Detector:
         Raises:
             UserError: if it isn't the folder of a detector, or is damaged.
         """
-        path = pathlib.Path(path)
-        if not (path / "detector.json").is_file():
-            raise UserError(
-                f"{path} is not a detector that was saved with Detector.save."
-            )
-        try:
-            facts = json.loads((path / "detector.json").read_text(encoding="utf-8"))
-            vae = keras.saving.load_model(path / "model.keras")
-            models = {
-                file.stem: keras.saving.load_model(file)
-                for file in sorted(path.glob("*.keras"))
-                if file.stem != "model"
-            }
-            with np.load(path / "detector.npz") as file:
-                arrays = {name: file[name] for name in file.files}
-            if score is None:
-                score = make_score(facts["score"], **facts["arguments"], **models)
-            detector = cls(vae, score, facts["seed"])
-            detector._reason = facts["reason"]
-            detector._calibration = arrays["calibration"]
-            detector._expected = arrays["expected"]
-        except Exception as error:
-            if not is_damage(error):
-                raise
-            raise UserError(f"the detector in {path} is damaged: {error}") from error
-        score.fitted = {
-            name.removeprefix("fitted_"): value
-            for name, value in arrays.items()
-            if name.startswith("fitted_")
-        }
+        vae, score, arrays, facts = read_detector(path, score)
+        detector = cls(vae, score, facts["seed"])
+        detector._reason = facts["reason"]
+        detector._calibration = arrays["calibration"]
+        detector._expected = arrays["expected"]
         return detector
 
     def __repr__(self) -> str:
