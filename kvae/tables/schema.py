@@ -254,6 +254,8 @@ def _to_dict(column: Column) -> dict[str, Any]:
 
 
 def _from_dict(fields: dict[str, Any]) -> Column:
-    return Column(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    )
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in fields.items()
+    }
+    return Column(**values)
