@@ -139,6 +139,13 @@ def parser() -> argparse.ArgumentParser:
             "runs/mnist --data new.npy --alpha 0.01 --out found",
         )
     )
+    _add_impute(
+        verb(
+            "impute",
+            "Fill in the missing values of a table.",
+            "runs/credit --data holes.csv --out filled.csv",
+        )
+    )
     _add_encode(
         verb(
             "encode",
@@ -193,8 +200,8 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         (
             "--data",
             str,
-            "digits, the name of a TensorFlow data set, a .npy or .npz file, or a "
-            "folder of images or .npy files",
+            "digits, the name of a TensorFlow data set, a .npy, .npz, .csv, .tsv, or "
+            ".parquet file, or a folder of images or .npy files",
         ),
         ("--data-dir", str, _DATA_DIR),
         ("--size", str, "scale images of a folder or of TFDS to HEIGHTxWIDTH: 64x48"),
@@ -346,7 +353,8 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--condition",
-        help="for a conditional model: a label by its number or name, or several",
+        help="for a conditional model: a label by its number or name, or several; for a "
+        "table: values of columns, such as class=good,age=30",
     )
     parser.add_argument(
         "--temperature",
@@ -371,7 +379,9 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
         help="draw from p(x|z) instead of taking its mean",
     )
     parser.add_argument(
-        "--out", type=_PATH, help="a .png file, or .npy for the numbers"
+        "--out",
+        type=_PATH,
+        help="a .png file, or .npy for the numbers; for a table, .csv, .tsv, or .parquet",
     )
 
 
@@ -472,6 +482,28 @@ def _add_detect(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--out", type=_PATH, help="the folder to create (RUN/anomalies)"
+    )
+
+
+def _add_impute(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="RUN", type=_PATH, help=_RUN)
+    parser.add_argument(
+        "--data",
+        type=_PATH,
+        required=True,
+        help="a .csv, .tsv, or .parquet file with the columns of the run's data",
+    )
+    parser.add_argument("--out", type=_PATH, required=True, help="the file to write")
+    parser.add_argument(
+        "--draw",
+        action="store_true",
+        help="draw each value once instead of taking the mean or the most frequent one",
+    )
+    parser.add_argument(
+        "--num", type=positive, default=64, help="draws behind a mean (64)"
+    )
+    parser.add_argument(
+        "--seed", type=seed, default=0, help="the same seed gives the same values (0)"
     )
 
 

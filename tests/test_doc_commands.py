@@ -93,6 +93,14 @@ INSTEAD = {
         "kvae compare runs/mnist runs/mnist-2 --examples 50 --out compared.html",
         "a thousand latents for each example take a minute",
     ),
+    "kvae train --data credit.csv --out runs/credit": (
+        "kvae train --data credit.csv --out runs/credit --epochs 1",
+        LONG,
+    ),
+    "kvae report runs/credit": (
+        "kvae report runs/credit --examples 20 --num-samples 20",
+        "computes every number with its error, which takes minutes",
+    ),
     "kvae export runs/mnist --out exported-all --all --serving --license CC0-1.0": (
         "kvae export runs/mnist --out exported-all --serving --license CC0-1.0",
         "sixteen LiteRT files take minutes; tests/export makes each kind",
@@ -172,6 +180,11 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).parent.mkdir(exist_ok=True)
         np.save(folder / name, digits)
     Image.fromarray(digits[0, ..., 0] * 15).save(folder / "image.png")
+    rows = [
+        f"{i % 50 + 18},{i * i % 997},{'good' if i % 3 else 'bad'}" for i in range(99)
+    ]
+    (folder / "credit.csv").write_text("\n".join(["age,amount,class", *rows]))
+    (folder / "holes.csv").write_text("age,amount,class\n30,,good\n,5,\n")
     (folder / "photos").mkdir()
     for k, pixels in enumerate(rng.integers(0, 256, (40, 16, 16, 3), "uint8")):
         Image.fromarray(pixels).save(folder / f"photos/{k}.png")

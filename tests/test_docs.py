@@ -132,6 +132,15 @@ def check_presets(names: Names) -> None:
     assert found["pixel_adaptive_weight"] > 0
 
 
+def check_tables(names: Names) -> None:
+    train, synthetic = names["train"], names["synthetic"]
+    assert (synthetic.dtypes == train.dtypes).all()
+    assert set(names["rows"]["cultivar"]) == {"number 1"}
+    assert not names["filled"].isna().any().any()
+    assert names["again"] == names["schema"]
+    assert names["vae"].elbo(names["test"]).shape == (38,)
+
+
 CHECKS: dict[str, Callable[[Names], None]] = {
     "README.md": check_readme,
     "docs/anomalies.md": check_anomalies,
@@ -145,6 +154,7 @@ CHECKS: dict[str, Callable[[Names], None]] = {
     "docs/parts.md": check_parts,
     "docs/pictures.md": check_pictures,
     "docs/presets.md": check_presets,
+    "docs/tables.md": check_tables,
     "docs/training.md": check_training,
 }
 

@@ -10,6 +10,8 @@ from kvae.evaluation.bidirectional import (
 )
 from kvae.evaluation.compare import Comparison as Comparison
 from kvae.evaluation.compare import compare as compare
+from kvae.evaluation.compare_tables import TableComparison as TableComparison
+from kvae.evaluation.compare_tables import compare_tables as compare_tables
 from kvae.evaluation.conditional_likelihood import (
     ConditionalLikelihoodResult as ConditionalLikelihoodResult,
 )
@@ -58,3 +60,5 @@ from kvae.evaluation.sample_quality import sample_quality as sample_quality
 from kvae.evaluation.sap import (
     separated_attribute_predictability as separated_attribute_predictability,
 )
+from kvae.evaluation.table_quality import TableQuality as TableQuality
+from kvae.evaluation.table_quality import table_quality as table_quality

@@ -103,6 +103,10 @@ def impute(
         filled = column.average(values.reset_index(drop=True), num)
         at = frame.columns.get_loc(column.name)
         frame.iloc[rows[absent], at] = filled.to_numpy()
+        if column.dtype.startswith(
+            "int"
+        ):  # pandas reads them as floats if one is missing
+            frame[column.name] = frame[column.name].astype(column.dtype)
     return frame
 
 

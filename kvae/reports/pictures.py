@@ -211,11 +211,29 @@ def new_figure(size: tuple[float, float]) -> tuple[Any, Any]:
     Args:
         size: width and height in inches.
     """
+    figure, axes = new_plots(size, (1, 1))
+    return figure, axes[0, 0]
+
+
+def new_plots(
+    size: tuple[float, float], shape: tuple[int, int]
+) -> tuple[Any, np.ndarray]:
+    """Makes a figure with several plots.
+
+    Args:
+        size: width and height in inches.
+        shape: rows and columns of plots.
+
+    Returns:
+        figure: of matplotlib.
+        axes: (rows, columns).
+    """
     # A Figure of its own needs no window and leaves the user's pyplot state alone.
     module = require("matplotlib.figure", "drawing pictures")
     figure = module.Figure(figsize=size, layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
+    axes = figure.subplots(*shape, squeeze=False)
+    for each in axes.flat:
+        each.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 

@@ -28,6 +28,7 @@ from kvae.reports.pictures import (
     scatter_png,
     value_range,
 )
+from kvae.reports.table_section import add_tables
 
 _EXPLAINED = {
     "log_likelihood": "How probable the model finds unseen examples. Higher is better.",
@@ -89,6 +90,8 @@ def report(
         results = evaluate(vae, inputs, labels=labels, seed=seed)
     page = Page(title)
     page.facts(_headline(results, len(inputs.x)), metadata)
+    if vae.schema is not None:
+        add_tables(page, vae, inputs, seed)
     _unusual(page, vae, inputs, results)
     _pictures(page, vae, inputs, seed, results)
     _latents(page, vae, inputs, results, labels)
@@ -102,6 +105,13 @@ def report(
     if path is not None:
         pathlib.Path(path).write_text(html, encoding="utf-8")
     return html
+
+
+def _images(vae: Any, inputs: Inputs) -> np.ndarray | None:
+    """Examples as images, unless they are not images; 64 columns are not 8x8 pixels."""
+    if vae.schema is not None:
+        return None
+    return observed_images(inputs, vae.data_shape)
 
 
 def _headline(results: dict[str, Result], num: int) -> list[tuple[str, str]]:
@@ -131,7 +141,7 @@ def _pictures(
     page: Page, vae: Any, inputs: Inputs, seed: int, results: dict[str, Result]
 ) -> None:
     few = Inputs(**{k: np.asarray(v)[:16] for k, v in inputs.to_dict().items()})
-    shown = observed_images(few, vae.data_shape)
+    shown = _images(vae, few)
     if shown is None:
         return
     limits = value_range(shown)
@@ -171,7 +181,7 @@ def _unusual(page: Page, vae: Any, inputs: Inputs, results: dict[str, Result]) -
     order = np.argsort(values)
     rows = np.stack([order[-count:][::-1], order[:count]])
     chosen = {k: np.asarray(v)[rows.ravel()] for k, v in inputs.to_dict().items()}
-    shown = observed_images(Inputs(**chosen), vae.data_shape)
+    shown = _images(vae, Inputs(**chosen))
     if shown is not None:
         shown = shown.reshape(*rows.shape, *shown.shape[1:])
         page.picture(
@@ -208,7 +218,7 @@ def _latents(
             f"{plane.explained:.0%} of their variance.",
         )
     first = {k: np.asarray(v)[:1] for k, v in inputs.to_dict().items()}
-    if observed_images(Inputs(**first), vae.data_shape) is None:
+    if _images(vae, Inputs(**first)) is None:
         return
     images, steps = traversals(
         vae, first["x"], order[:10], 11,

@@ -116,7 +116,7 @@ class Column:
         if self.missing and self.kind not in ("empty", "ignored"):
             parts.append(absent.astype("float64"))
         if self.kind in ("binary", "category"):
-            parts.append(np.where(absent, np.nan, self._level_numbers(values, absent)))
+            parts.append(np.where(absent, np.nan, self.level_numbers(values, absent)))
         elif self.kind in ("number", "date", "count"):
             numbers = self.numbers(values)
             if self.common:
@@ -164,6 +164,25 @@ class Column:
             values = values.mask(absent)
         return self._with_dtype(values).rename(self.name)
 
+    def parse(self, text: str) -> Any:
+        """Reads a value that was typed.
+
+        Raises:
+            ValueError: if it is not a value of this column.
+        """
+        if self.kind in ("number", "count"):
+            return float(text)
+        if self.kind == "date" and self.date_format is None:
+            return pandas().Timestamp(text)
+        if self.kind == "date":
+            return text
+        known = {str(level): level for level in self.levels}
+        if text not in known:
+            raise ValueError(
+                f"expected one of {', '.join(list(known)[:20])}; received {text!r}."
+            )
+        return known[text]
+
     def average(self, values: Any, num: int) -> Any:
         """Averages every `num` values in a row: numbers by mean, levels by majority.
 
@@ -182,7 +201,7 @@ class Column:
         if self.kind not in ("binary", "category"):
             return values.iloc[::num]
         nothing = np.zeros(len(values), bool)
-        index = self._level_numbers(values, nothing).astype(int)
+        index = self.level_numbers(values, nothing).astype(int)
         votes = np.zeros((len(values) // num, len(self.levels)), int)
         np.add.at(votes, (np.arange(len(values)) // num, index), 1)
         return self._with_dtype(self._of_levels(votes.argmax(axis=1)))
@@ -220,7 +239,16 @@ class Column:
             return ""
         return "standard" if len(self.knots) == 2 else "quantile"
 
-    def _level_numbers(self, values: Any, absent: np.ndarray) -> np.ndarray:
+    def level_numbers(self, values: Any, absent: np.ndarray) -> np.ndarray:
+        """Numbers levels in their order, (N,) float64; -1 where one is absent.
+
+        Args:
+            values: a pandas Series.
+            absent: (N,) whether a value is missing.
+
+        Raises:
+            ValueError: for a level that the data of the model didn't have.
+        """
         pd = pandas()
         known = pd.Index(list(self.levels), dtype=_level_dtype(self.levels))
         given = values.astype("object")

@@ -48,3 +48,38 @@ def read_condition(vae: Any, directory: RunDirectory, text: str | None) -> Any:
     whole = labels and all(number.is_integer() for number in map(float, found))
     array = np.array(found, "int32" if whole else "float32")
     return array if array.size > 1 or not labels else array[0]
+
+
+def read_values(schema: Any, text: str | None) -> dict[Any, Any] | None:
+    """Reads values of a table's columns: "class=good,age=30".
+
+    Args:
+        schema: of the table.
+        text: from the command line, or None.
+
+    Returns:
+        condition: for `VAE.sample`.
+
+    Raises:
+        UserError: if a part has no "=", or names an unknown column or value.
+    """
+    if text is None:
+        return None
+    columns = {str(column.name): column for column in schema.columns}
+    found = {}
+    for part in text.split(","):
+        name, equals, value = (word.strip() for word in part.partition("="))
+        if not equals:
+            raise UserError(
+                "--condition of a table takes column=value, or several separated by "
+                f"commas; received {part!r}."
+            )
+        if name not in columns:
+            raise UserError(
+                f"the table has no column {name!r}. {nearest(name, columns)}"
+            )
+        try:
+            found[columns[name].name] = columns[name].parse(value)
+        except ValueError as error:
+            raise UserError(f"--condition {name}: {error}") from None
+    return found

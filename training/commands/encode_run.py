@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from kvae.core.errors import UserError
+from kvae.core.errors import UserError, user_errors
 from kvae.objectives import is_completing
+from kvae.tables import read_table
 from kvae.training.commands.output_paths import changed_data
 from kvae.training.config.config import Config
 from kvae.training.data.pixel_scale import PixelScale
@@ -123,6 +124,11 @@ def open_examples(
     if data is None:  # its test and validation pixels are already drawn
         drawn = ("validation", "test") if binarize else PARTS
         return EncodingSource.of(load_run_data(config), part, drawn, known)
+    if vae.schema is not None:
+        name = pathlib.Path(data).name
+        with user_errors(name):
+            rows = vae.schema.encode(read_table(data))
+        return EncodingSource(name, rows, None, {"all": len(rows)})
     images = PictureOptions(
         resize=config.resize, skip_unreadable=skip_unreadable or config.skip_unreadable
     )

@@ -115,7 +115,9 @@ def show_metrics(metrics: dict[str, Any], name: str) -> None:
     """Prints the numbers of metrics.json, each with its error and estimator."""
     rows = {key: row for key, row in metrics.items() if isinstance(row, dict)}
     count = next(iter(rows.values()))["num_examples"]
-    print(f"\n{name}: {count} test examples, pixels {metrics['pixels']}")
+    pixels = metrics["pixels"]
+    drawn = "" if pixels == "as they are" else f", pixels {pixels}"
+    print(f"\n{name}: {count} test examples{drawn}")
     for key, row in rows.items():
         digits = _DECIMALS.get(key, 2)
         value = "nan" if row["value"] is None else f"{row['value']:g}"

@@ -8,9 +8,10 @@ from typing import Any
 from kvae.core.command import command_name
 from kvae.core.errors import UserError, user_errors
 from kvae.priors.fit_mixture import fit_mixture
-from kvae.training.commands.condition_argument import read_condition
+from kvae.tables import read_table, write_table
+from kvae.training.commands.condition_argument import read_condition, read_values
 from kvae.training.commands.evaluate_runs import show_metrics
-from kvae.training.commands.output_paths import changed_data, new_file
+from kvae.training.commands.output_paths import TABLES, changed_data, new_file
 from kvae.training.config.toml import assign, parse_setting
 from kvae.training.run.fitted_prior import training_inputs
 from kvae.training.run.pictures import save_examples
@@ -79,9 +80,11 @@ def sample(
         seed: of the draw.
         temperature: of the prior.
         mean: show means of p(x|z) instead of draws.
-        out: a .png or .npy file; in the run if None.
+        out: a .png or .npy file, or for a table .csv, .tsv, or .parquet; in the run if
+            None.
         condition: a label by its number or name, or several separated by commas, one
-            per sample; or the numbers of a vector.
+            per sample; or the numbers of a vector. For a table, "column=value", or
+            several separated by commas.
         fit_prior: components of a mixture, fitted to the latents of the training data,
             to draw from instead of the prior; None draws from the prior.
         data_dir: where TFDS keeps the training data now; None if they have not moved.
@@ -89,16 +92,58 @@ def sample(
     directory = RunDirectory.open(path)
     given = "" if condition is None else f"-of-{condition}"
     given += "" if fit_prior is None else f"-fitted-{fit_prior}"
-    out = out or directory.path / f"samples-{num}{given}-seed-{seed}.png"
-    new_file(out)
     vae = directory.load_model()
+    kinds = (".png", ".npy") if vae.schema is None else TABLES
+    out = out or directory.path / f"samples-{num}{given}-seed-{seed}{kinds[0]}"
+    new_file(out, *kinds)
     if fit_prior is not None:
         vae = _with_fitted_prior(open_run(path, changed_data(data_dir)), fit_prior)
+    if vae.schema is not None:
+        with user_errors():
+            wanted = read_values(vae.schema, condition)
+            frame = vae.sample(num, seed, wanted, temperature)
+        write_table(frame, out)
+        print(f"Saved {num} rows to {out}")
+        return
     with user_errors():
         wanted = read_condition(vae, directory, condition)
         x = vae.sample(num, seed, wanted, temperature, mean)
     save_examples(out, x, directory.pixel_range())
     print(f"Saved {num} samples to {out}")
+
+
+def impute(
+    path: pathlib.Path,
+    data: pathlib.Path,
+    out: pathlib.Path,
+    draw: bool = False,
+    num: int = 64,
+    seed: int = 0,
+) -> None:
+    """Fills in the missing values of a table.
+
+    Args:
+        path: of the run.
+        data: a .csv, .tsv, or .parquet file with the columns of the run's data.
+        out: the file to write.
+        draw: draw each value once instead of taking the mean or the most frequent one.
+        num: draws behind a mean.
+        seed: of the draws.
+    """
+    directory = RunDirectory.open(path)
+    new_file(out, *TABLES)
+    vae = directory.load_model()
+    if vae.schema is None:
+        raise UserError(
+            f"the model of {path} is not one of a table. For images, use "
+            f"{command_name()} complete."
+        )
+    frame = read_table(data)
+    with user_errors(data.name):
+        filled = vae.impute(frame, draw, num, seed)
+    before, after = (int(f.isna().sum().sum()) for f in (frame, filled))
+    write_table(filled, out)
+    print(f"Filled in {before - after} values of {len(frame)} rows; saved {out}")
 
 
 def _with_fitted_prior(run: Run, components: int) -> Any:

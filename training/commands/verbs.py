@@ -24,7 +24,7 @@ from kvae.training.commands.detect_run import detect
 from kvae.training.commands.encode_run import encode
 from kvae.training.commands.evaluate_runs import compare, evaluate, report, show_metrics
 from kvae.training.commands.output_paths import changed_data, new_file
-from kvae.training.commands.sample_run import fit_prior, sample
+from kvae.training.commands.sample_run import fit_prior, impute, sample
 from kvae.training.commands.walk_run import attribute, interpolate
 from kvae.training.config.config import Config, describe_keys
 from kvae.training.config.load_recipe import load_recipe, recipe_names
@@ -263,6 +263,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "attribute": attribute,
     "complete": complete,
     "detect": detect,
+    "impute": impute,
     "encode": encode,
     "export": export,
     "explore": explore,

@@ -61,6 +61,13 @@ def _text(value: Any) -> str | None:
     return None if isinstance(value, str) and value else "a name or a path, in quotes"
 
 
+def _kinds(value: Any) -> str | None:
+    names = isinstance(value, dict) and all(isinstance(k, str) for k in value)
+    if names and all(isinstance(kind, str) for kind in value.values()):
+        return None
+    return 'a table of kinds by name, such as {rooms = "number", id = "ignored"}'
+
+
 def _truth(value: Any) -> str | None:
     return None if isinstance(value, bool) else "true or false"
 
@@ -134,7 +141,9 @@ class Config:
         UserError: if a value is of the wrong type or out of range.
     """
 
-    data: str = _key("digits", _text, "digits, a TFDS name, a .npy/.npz file, a folder")
+    data: str = _key(
+        "digits", _text, "digits, a TFDS name, a .npy/.npz/.csv/.parquet file, a folder"
+    )
     data_dir: str | None = _key(None, _optional(_text), "where TFDS keeps its data")
     image_size: Any = _key(
         None,
@@ -147,6 +156,11 @@ class Config:
     skip_unreadable: bool = _key(False, _truth, "skip damaged images")
     pixel_max: float | None = _key(
         None, _optional(_number(above=0)), "maximum of integer pixels; 1: don't scale"
+    )
+    columns: Any = _key(
+        None,
+        _optional(_kinds),
+        "kinds of a table's columns: number, count, binary, category, date, ignored",
     )
     validation: float = _key(
         0.1, _number(least=0), "training examples to hold out: a count, or a share < 1"

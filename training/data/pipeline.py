@@ -27,6 +27,7 @@ def training_batches(
     first_epoch: int = 0,
     condition: np.ndarray | None = None,
     first_batch: int = 0,
+    nan_is_hidden: bool = False,
 ) -> tf.data.Dataset:
     """Makes an endless data set of batches, in a new order (with new pixels) each epoch.
 
@@ -44,10 +45,11 @@ def training_batches(
         first_epoch: where to begin.
         condition: (N, ...) the condition of each example, or None.
         first_batch: how many batches to skip, from the start of `first_epoch`.
+        nan_is_hidden: make a mask of the entries that are NaN.
 
     Returns:
-        dataset: of (B, *shape) float32, or with a condition of dicts of "x" and
-            "condition"; `steps_per_epoch` batches are one epoch.
+        dataset: of (B, *shape) float32, or with a condition or a mask of dicts of "x"
+            and "condition" or "mask"; `steps_per_epoch` batches are one epoch.
     """
     count = len(x)
     steps = steps_per_epoch(count, batch_size)
@@ -85,11 +87,13 @@ def training_batches(
             key = tf.random.experimental.stateless_fold_in(key, _PIXELS)
             chosen = draw_pixels(chosen, key)
         chosen = tf.ensure_shape(chosen, (known_size, *x.shape[1:]))
-        return (
-            chosen
-            if given is None
-            else {"x": chosen, "condition": tf.gather(given, rows)}
-        )
+        parts = {"x": chosen}
+        if nan_is_hidden:
+            seen = ~tf.math.is_nan(chosen)
+            parts = {"x": tf.where(seen, chosen, tf.zeros_like(chosen)), "mask": seen}
+        if given is not None:
+            parts["condition"] = tf.gather(given, rows)
+        return parts if len(parts) > 1 else chosen
 
     left_out, within = divmod(first_batch, steps)
     begin = first_epoch + left_out

@@ -27,6 +27,7 @@ from kvae import (
 )
 from kvae.core.errors import UserError, nearest, user_errors
 from kvae.model.defaults import condition_options
+from kvae.tables import Schema
 from kvae.training.config.config import Config
 from kvae.training.data.pipeline import steps_per_epoch
 from kvae.training.data.sources import ExamplesOnDisk
@@ -50,13 +51,16 @@ _DEFAULTS = {
 """The parts that arguments without a name belong to."""
 
 
-def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
+def build_model(
+    config: Config, x: Any, condition: Any = None, schema: Schema | None = None
+) -> VAE:
     """Builds the model of a configuration; the data decide what it leaves open.
 
     Args:
         config: of the run.
         x: (N, *data_shape) training examples; for those on disk, a sample decides.
         condition: (N,) labels that x is conditioned on, or None.
+        schema: of x, if it is a table.
 
     Returns:
         vae: built, not compiled.
@@ -90,6 +94,11 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
             spec = "Bernoulli"  # for the drawn pixels; x holds probabilities
         if spec is not None:
             given[kind] = make_part(kind, spec, context)
+    if config.complete is not None and schema is not None:
+        raise UserError(
+            "complete is for images; a model of a table fills in what is missing without "
+            "it (kvae impute). Leave it out."
+        )
     if config.complete is not None:
         return build_completing(config, x, given)
     if config.mask is not None:
@@ -97,6 +106,8 @@ def build_model(config: Config, x: Any, condition: Any = None) -> VAE:
             family = masks.as_family(config.mask)
         given["objective"] = objectives.Masked(given.get("objective"), family)
     given |= {"seed": config.seed, "data_kind": config.data_kind}
+    if schema is not None:
+        given["schema"] = schema
     if condition is not None:
         given |= {
             "condition": condition,

@@ -119,6 +119,7 @@ def fit(
                 config.binarize == "dynamic",
                 condition=conditions_of(data, config)["train"],
                 first_batch=first,
+                nan_is_hidden=data.has_hidden_entries,
             )
 
     checkpoint = Checkpoint(

@@ -42,7 +42,8 @@ def choose_fitted_prior(vae: Any, config: Config) -> Config:
     """Chooses flow matching for latents that `for_data` made maps, and says so.
 
     Draws of N(0, I) do not look like the latents of such a model, so without a fitted
-    prior the run's samples would be textures.
+    prior the run's samples would be textures. A table gets a mixture, because its rows
+    come in groups.
 
     Args:
         vae: built.
@@ -53,6 +54,12 @@ def choose_fitted_prior(vae: Any, config: Config) -> Config:
     """
     free = config.latent_dim is None and config.fit_prior is None
     plain = vae.condition is None and type(vae.prior) is StandardNormal
+    if vae.schema is not None and plain and config.fit_prior is None:
+        _LOG.info(
+            "fit_prior: this run fits a mixture after training, because rows of a table "
+            "come in groups"
+        )
+        return dataclasses.replace(config, fit_prior="mixture")
     if not (free and plain and len(vae.latent_shape) > 1):
         return config
     _LOG.info(

@@ -150,7 +150,7 @@ def _train(
         _LOG.warning("%s", advice)
     conditions = conditions_of(data, config)
     with strategy.scope():
-        vae = build_model(config, data.train, conditions["train"])
+        vae = build_model(config, data.train, conditions["train"], data.schema)
     if new:
         config = choose_fitted_prior(vae, config)
     check_fitted_prior(vae, config, data)
@@ -204,7 +204,7 @@ def _save_pictures(
     elif is_image(data.shape):
         shown = data.inputs("test", config.condition)
         save_pictures(directory.path, vae, shown, config.seed, data.pixel_range)
-    else:
+    elif data.schema is None:
         _LOG.info(
             "examples of shape %s are not images, so no pictures are drawn", data.shape
         )
@@ -326,6 +326,7 @@ def load_run_data(config: Config) -> DataSet:
         config.pixel_max,
         config.resize,
         config.skip_unreadable,
+        config.columns,
     )
     if config.binarize == "none":
         return data

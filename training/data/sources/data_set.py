@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kvae.core.errors import UserError
+from kvae.tables import Schema
 from kvae.training.data.fingerprint import fingerprint
 from kvae.training.data.sources.hold_out import HOLD_OUT_SEED, validation_rows
 
@@ -34,6 +35,7 @@ class DataSet:
         divisor: the number that they were divided by.
         files: names of the files by part (train, test, validation), if each example has
             its own.
+        schema: of a table, whose numbers are NaN where an entry is hidden; else None.
     """
 
     name: str
@@ -49,6 +51,12 @@ class DataSet:
     dtype: str = "float32"
     divisor: float = 1.0
     files: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    schema: Schema | None = None
+
+    @property
+    def has_hidden_entries(self) -> bool:
+        """Whether training examples hold NaN for entries that don't count."""
+        return self.schema is not None and bool(np.isnan(self.train).any())
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -121,6 +129,7 @@ class Raw:
         pixel_max: the maximum of integer pixels; None takes it from their dtype.
         files: names of the files by part, if each example has its own.
         notes: what the source did to the data, in sentences.
+        schema: of a table, or None.
     """
 
     name: str
@@ -132,6 +141,7 @@ class Raw:
     pixel_max: float | None = None
     files: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    schema: Schema | None = None
 
 
 def prepare(raw: Raw, validation: float, pixel_max: float | None = None) -> DataSet:
@@ -156,7 +166,7 @@ def prepare(raw: Raw, validation: float, pixel_max: float | None = None) -> Data
             check_numbers(raw.name, name, array)
     labels, files = dict(raw.labels), dict(raw.files)
     if arrays["test"] is None:
-        rows = _test_rows(len(raw.train), notes)
+        rows = test_rows(len(raw.train), notes)
         _hold_out("test", rows, arrays, labels, files)
     if arrays["validation"] is None:
         train = arrays["train"]
@@ -178,6 +188,7 @@ def prepare(raw: Raw, validation: float, pixel_max: float | None = None) -> Data
         dtype=str(raw.train.dtype),
         divisor=divisor,
         files=files,
+        schema=raw.schema,
     )
 
 
@@ -195,7 +206,19 @@ def check_numbers(source: str, name: str, array: np.ndarray) -> None:
         )
 
 
-def _test_rows(count: int, notes: list[str]) -> np.ndarray:
+def test_rows(count: int, notes: list[str]) -> np.ndarray:
+    """Draws a fifth of the rows as the test set, the same for each number of rows.
+
+    Args:
+        count: N.
+        notes: gets another sentence.
+
+    Returns:
+        rows: sorted.
+
+    Raises:
+        UserError: for fewer than 5 rows.
+    """
     if count < 5:
         raise UserError(
             f"{count} examples are too few to hold out a test set. Use at least 5, or "

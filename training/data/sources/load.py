@@ -17,12 +17,14 @@ from kvae.training.data.sources.digits import Digits
 from kvae.training.data.sources.image_folder import ImageFolder
 from kvae.training.data.sources.picture import PictureOptions
 from kvae.training.data.sources.source import Request, Source, is_run
+from kvae.training.data.sources.table_file import TableFile
 from kvae.training.data.sources.tfds_images import TfdsImages
 
 SOURCES: list[Source] = [
     Digits(),
     ArrayShards(),
     ArrayFile(),
+    TableFile(),
     ImageFolder(),
     TfdsImages(),
 ]
@@ -37,13 +39,14 @@ def load_data(
     pixel_max: float | None = None,
     resize: str = "crop",
     skip_unreadable: bool = False,
+    columns: dict[str, str] | None = None,
 ) -> DataSet:
     """Loads a data set by name or path.
 
     Args:
-        source: "digits" (bundled with scikit-learn), the path of a .npy or .npz file or
-            of a folder of images or .npy files, or the name of an image data set of
-            TFDS; `SOURCES` lists all kinds.
+        source: "digits" (bundled with scikit-learn), the path of a .npy, .npz, .csv,
+            .tsv, or .parquet file, or of a folder of images or .npy files, or the name
+            of an image data set of TFDS; `SOURCES` lists all kinds.
         data_dir: where TFDS keeps its data.
         validation: how many training examples to hold out, or a share if below 1.
         image_size: height and width in pixels to which images of a folder or of TFDS
@@ -52,6 +55,7 @@ def load_data(
         resize: "crop" crops what is too long for that size; "stretch" changes the
             proportions.
         skip_unreadable: skip image files that can't be read.
+        columns: kinds of a table's columns by name, instead of those found.
 
     Returns:
         data: split and scaled; in memory, except for the training examples of a folder
@@ -62,13 +66,14 @@ def load_data(
     """
     size = None if image_size is None else size_of(image_size)
     images = PictureOptions(size, resize, skip_unreadable=skip_unreadable)
-    request = Request(data_dir, images, validation, pixel_max)
+    request = Request(data_dir, images, validation, pixel_max, columns)
     data = find_source(source).read(source, request)
     if isinstance(data, Raw):
         data = prepare(data, validation, pixel_max)
     for name in ("train", "validation", "test"):
         examples = getattr(data, name)
-        if isinstance(examples, np.ndarray):  # else before training, chunk by chunk
+        in_memory = isinstance(examples, np.ndarray)
+        if in_memory and data.schema is None:  # else before training, chunk by chunk
             with user_errors(f"{data.name}, {name} part"):
                 check_finite(examples)
     return data
@@ -89,8 +94,8 @@ def find_source(source: str) -> Source:
     path = pathlib.Path(source).expanduser()
     if path.is_file():
         raise UserError(
-            f"{source} is not a supported file. Use .npy, .npz, or a folder of images "
-            "or .npy files."
+            f"{source} is not a supported file. Use .npy, .npz, .csv, .tsv, .parquet, "
+            "or a folder of images or .npy files."
         )
     if is_run(path):
         raise UserError(f"{source} is a run of kvae train, not a folder of data.")

@@ -19,12 +19,14 @@ class Request:
         images: how image files of a folder are read.
         validation: how many training examples to hold out, or a share if below 1.
         pixel_max: the maximum of integer pixels; None takes it from the data.
+        columns: kinds of a table's columns by name, instead of those found.
     """
 
     data_dir: str | None = None
     images: PictureOptions = AS_THEY_ARE
     validation: float = 0.0
     pixel_max: float | None = None
+    columns: dict[str, str] | None = None
 
 
 class Source(abc.ABC):
