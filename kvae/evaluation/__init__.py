@@ -47,6 +47,9 @@ from kvae.evaluation.latent_maps import latent_map as latent_map
 from kvae.evaluation.latent_maps import traversals as traversals
 from kvae.evaluation.latents import LatentUsage as LatentUsage
 from kvae.evaluation.latents import latent_usage as latent_usage
+from kvae.evaluation.level_reconstructions import (
+    level_reconstructions as level_reconstructions,
+)
 from kvae.evaluation.log_likelihood import LogLikelihoodResult as LogLikelihoodResult
 from kvae.evaluation.log_likelihood import log_likelihood as log_likelihood
 from kvae.evaluation.mig import mutual_information_gap as mutual_information_gap

@@ -50,9 +50,10 @@ def evaluate(
 
     Returns:
         results: by name. Without `only`, "information" is left out if the prior is
-            conditional, "latents" if there are fewer than 20 examples or fewer than two
-            per latent, and "samples" with a condition, masks, fewer than 40 examples,
-            or neither `labels` nor `features`.
+            conditional or the posterior has levels of maps, "latents" if there are
+            fewer than 20 examples or fewer than two per latent, and "samples" with a
+            condition, masks, fewer than 40 examples, or neither `labels` nor
+            `features`.
 
     Raises:
         ValueError: if the data do not fit or a name is unknown.
@@ -100,7 +101,9 @@ def suitable(
     inputs = prepare(vae, inputs)
     plain = inputs.condition is None
     suits = {
-        "information": (plain or not vae.prior.conditional) and len(inputs.x) >= 2,
+        "information": (plain or not vae.prior.conditional)
+        and len(inputs.x) >= 2
+        and vae.posterior.cheap_pairs,
         "samples": plain
         and inputs.mask is None
         and len(inputs.x) >= 40

@@ -40,6 +40,9 @@ class Posterior(Part):
     space: str = "R^D"
     """The space of the latents, which the prior must share."""
 
+    cheap_pairs: bool = True
+    """Whether the density of every z under every x is cheap, as `information` needs it."""
+
     def __init__(self, latent_dim: int | tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.latent_shape = check_latent_shape(type(self).__name__, latent_dim)

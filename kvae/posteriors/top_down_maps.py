@@ -57,6 +57,8 @@ class TopDownMaps(Posterior):
         Vahdat, Kautz 2020, arXiv:2007.03898, equation 2 and section 3.2.
     """
 
+    cheap_pairs = False  # each pair is a pass through the trunk
+
     def __init__(
         self,
         levels: tuple[tuple[int, int, int], ...],

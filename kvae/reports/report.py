@@ -15,6 +15,7 @@ from kvae.evaluation.examples import prepare
 from kvae.evaluation.information import InformationResult
 from kvae.evaluation.latent_maps import latent_grid, latent_map, traversals
 from kvae.evaluation.latents import LatentUsage
+from kvae.evaluation.level_reconstructions import level_reconstructions
 from kvae.evaluation.result import Result
 from kvae.reports.page import Page
 from kvae.reports.pictures import (
@@ -153,6 +154,8 @@ def _pictures(
         "Examples (above) and their reconstructions (below): the mean of p(x|z) at the "
         "posterior mean.",
     )
+    if hasattr(vae.posterior, "known_levels"):
+        _levels(page, vae, few, shown, limits)
     condition = few.condition
     num = 64 if condition is None else len(condition)
     fake = as_images(vae.sample(num, seed=seed, condition=condition), vae.data_shape)
@@ -166,6 +169,28 @@ def _pictures(
     found = results.get("information")
     if isinstance(found, InformationResult):
         page.text(found.verdict)
+
+
+def _levels(
+    page: Page, vae: Any, few: Inputs, shown: np.ndarray, limits: tuple[float, float]
+) -> None:
+    known = level_reconstructions(vae, few)
+    del known["nothing"]
+    rows = [shown]
+    for x in known.values():
+        images = as_images(x, vae.data_shape)
+        assert images is not None
+        rows.append(images)
+    page.picture(
+        picture_png(image_grid(np.stack(rows), *limits)),
+        f"Examples, and below them what the levels down to {_joined(list(known))} know: "
+        "latents of smaller maps are inferred from the example, those of larger ones are "
+        "what the prior expects given them.",
+    )
+
+
+def _joined(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
 
 
 def _unusual(page: Page, vae: Any, inputs: Inputs, results: dict[str, Result]) -> None:

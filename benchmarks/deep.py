@@ -1,0 +1,178 @@
+"""Deep hierarchies on MNIST: nats per digit, from one command that can be stopped.
+
+    python benchmarks/deep.py static --data-dir DIR --out deep
+    python benchmarks/deep.py dynamic --data-dir DIR --out deep
+
+Training resumes from its last checkpoint and measuring from its last block of images. The
+number is the importance-weighted bound on log p(x) on all 10 000 test images; the standard
+error is that of the mean over images. `--data FILE` reads static pixels from an .npz file
+of packed bits ("train", "valid", "test") in place of TFDS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import pathlib
+import time
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import kvae
+from kvae import evaluation, likelihoods, objectives, presets, schedules
+from kvae.training import Checkpoint, binarize_once, load_data, training_batches
+
+SHAPE = (28, 28, 1)
+BATCH = 128
+BLOCK = 100  # test images measured between two savings
+
+
+def load(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
+    """Training pixels, probabilities where they are drawn again, and binary test pixels."""
+    if options.data is not None:
+        packed = np.load(options.data)
+        rows = [
+            np.unpackbits(packed[name], axis=1).reshape(-1, *SHAPE).astype("float32")
+            for name in ("train", "valid", "test")
+        ]
+        return np.concatenate(rows[:2]), rows[2]
+    if options.pixels == "static":
+        loaded = load_data("binarized_mnist", options.data_dir)
+        return np.concatenate([loaded.train, loaded.validation]), loaded.test
+    loaded = load_data("mnist", options.data_dir)
+    return loaded.train, binarize_once(loaded.test)
+
+
+def build(options: argparse.Namespace, x: np.ndarray, steps: int) -> kvae.VAE:
+    """Makes the model; the rate comes in over the first twentieth of all steps."""
+    keras.utils.set_random_seed(options.seed)
+    return presets.deep_vae(
+        x[:256],
+        {1: 1, 4: 2, 7: 3, 14: 1},
+        width=(64, 64, 64, 32),
+        latent_channels=(16, 8, 4, 1),
+        likelihood=likelihoods.Bernoulli(SHAPE),
+        objective=objectives.FreeBits(
+            objectives.ELBO(schedules.LinearWarmup(max(1, steps // 20))),
+            floor=0.1,
+            group="level",
+        ),
+        seed=options.seed,
+    )
+
+
+def make_optimizer(options: argparse.Namespace, steps: int) -> Any:
+    """Makes the optimizer; its average of the weights is what `fit` ends with."""
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.1 * options.rate,
+        steps,
+        alpha=0.01,
+        warmup_target=options.rate,
+        warmup_steps=min(500, steps // 10),
+    )
+    average = {
+        "use_ema": True,
+        "ema_momentum": max(0.0, 1.0 - 20.0 / steps),
+        "weight_decay": options.decay,
+    }
+    if options.optimizer == "adam":
+        return keras.optimizers.AdamW(rate, **average)
+    return keras.optimizers.Muon(
+        rate,
+        ns_steps=3,
+        adam_weight_decay=None,
+        exclude_layers=["logits", "start"],
+        **average,
+    )
+
+
+def train(options: argparse.Namespace, x: np.ndarray) -> kvae.VAE:
+    """Trains from the last checkpoint if there is one, and keeps the weights."""
+    file = options.folder / "model.weights.h5"
+    each = math.ceil(len(x) / BATCH)
+    steps = each * options.epochs
+    vae = build(options, x, steps)
+    if file.exists():
+        vae.load_weights(file)
+        return vae
+    vae.compile(make_optimizer(options, steps), max_gradient_norm=1e4)
+
+    def batches_from(first: int) -> tf.data.Dataset:
+        drawn = options.pixels == "dynamic"
+        return training_batches(
+            x, BATCH, options.seed, binarize=drawn, first_batch=first
+        )
+
+    began = time.process_time()
+    history = vae.fit(
+        batches_from(0),
+        epochs=options.epochs,
+        steps_per_epoch=each,
+        callbacks=[Checkpoint(options.folder, "2 minutes", batches_from=batches_from)],
+        shuffle=False,
+        verbose=2,
+    )
+    print(f"{time.process_time() - began:.0f} s of processor time", flush=True)
+    if len(history.history["elbo"]) < options.epochs:
+        raise SystemExit("Stopped; run the same command to resume.")
+    vae.save_weights(file)
+    return vae
+
+
+def measure(options: argparse.Namespace, vae: kvae.VAE, test: np.ndarray) -> None:
+    """Measures from the last block of images that is there."""
+    bound = vae.elbo(test)
+    print(f"ELBO {bound.mean():.3f} of {len(test)} test images", flush=True)
+    file = options.folder / f"values-{options.latents}.npy"
+    values = np.load(file) if file.exists() else np.zeros(0)
+    while len(values) < len(test):
+        first = len(values)
+        positions = np.arange(first, min(first + BLOCK, len(test)))
+        found = evaluation.log_likelihood(
+            vae, test[positions], options.latents, positions=positions
+        )
+        values = np.concatenate([values, found.per_example])
+        np.save(file, values)
+        print(len(values), f"{-values.mean():.3f}", flush=True)
+    result = {
+        "elbo": float(bound.mean()),
+        "nll": -float(values.mean()),
+        "standard_error": float(values.std(ddof=1) / math.sqrt(len(values))),
+        "latents": options.latents,
+        "images": len(values),
+    }
+    print(json.dumps(result))
+    text = json.dumps(result) + "\n"
+    (options.folder / "result.json").write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Trains and measures what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pixels", choices=["static", "dynamic"])
+    parser.add_argument("--data-dir", help="of TensorFlow Datasets")
+    parser.add_argument("--data", help="an .npz file of packed static pixels")
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--epochs", type=int, default=80)
+    parser.add_argument("--optimizer", choices=["adam", "muon"], default="muon")
+    parser.add_argument("--rate", type=float, default=5e-3)
+    parser.add_argument("--decay", type=float, default=0.1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--latents", type=int, default=5000)
+    parser.add_argument("--images", type=int, default=10_000, help="to measure on")
+    options = parser.parse_args()
+    options.folder = options.out / options.pixels
+    x, test = load(options)
+    vae = train(options, x)
+    measure(options, vae, test[: options.images])
+
+
+if __name__ == "__main__":
+    main()
