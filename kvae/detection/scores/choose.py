@@ -15,6 +15,7 @@ from kvae.detection.scores.importance_bound import NegativeImportanceBound
 from kvae.detection.scores.latent_distance import LatentDistance
 from kvae.detection.scores.likelihood_regret import LikelihoodRegret
 from kvae.detection.scores.neighbor_distance import NeighborDistance
+from kvae.detection.scores.reconstruction_error import ReconstructionError
 from kvae.detection.scores.reconstruction_probability import ReconstructionProbability
 
 SCORES: dict[str, type[Score]] = {
@@ -24,6 +25,7 @@ SCORES: dict[str, type[Score]] = {
         NegativeImportanceBound,
         Distortion,
         ReconstructionProbability,
+        ReconstructionError,
         LikelihoodRegret,
         ComplexityRatio,
         BackgroundRatio,
@@ -65,9 +67,10 @@ def make_score(score: Any, **options: Any) -> Score:
 def choose_score(vae: Any) -> tuple[Score, str]:
     """Chooses a score that suits a model, and says why.
 
-    Pictures get minus the ELBO, the ratio to their complexity, and the distance to
-    neighbors; other data the first and the last of these. benchmarks/anomalies.py
-    measures them against the others.
+    Pictures get the reconstruction error, the ratio to their complexity, and the distance
+    to neighbors; other data minus the ELBO and the distance. The ELBO alone is left out
+    for pictures, because it can be high for simple ones from elsewhere.
+    benchmarks/anomalies.py measures all of them.
 
     Args:
         vae: a `kvae.VAE`.
@@ -76,16 +79,15 @@ def choose_score(vae: Any) -> tuple[Score, str]:
         score: not fitted.
         reason: in words.
     """
-    scores: list[Score] = [NegativeELBO(), NeighborDistance()]
     if is_picture(vae):
-        scores.insert(1, ComplexityRatio())
+        scores = [ReconstructionError(), ComplexityRatio(), NeighborDistance()]
         return Combined(scores), (
-            "minus the ELBO, in bits less the complexity of the picture, and the distance "
-            "to neighbors among latents, because examples are pictures"
+            "the reconstruction error, the ELBO less the complexity, and the distance to "
+            "neighbors among latents, because examples are pictures"
         )
-    return Combined(
-        scores
-    ), "minus the ELBO, and the distance to neighbors among latents"
+    return Combined([NegativeELBO(), NeighborDistance()]), (
+        "minus the ELBO, and the distance to neighbors among latents"
+    )
 
 
 def is_picture(vae: Any) -> bool:

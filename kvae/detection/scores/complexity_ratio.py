@@ -108,11 +108,10 @@ def _levels(x: Tensor, low: Any, width: Any) -> Tensor:
 def predicted_bits(levels: Tensor) -> Tensor:
     """Counts the bits of each picture in a code that predicts every pixel.
 
-        p = median(W, N, W + N - NW),   bits = sum 2 floor(log2(2 |x - p| + 1)) + 1
+        p = floor( (W + N) / 2 ),   bits = sum 2 floor(log2(2 |x - p| + 1)) + 1
 
-    W, N, and NW are the neighbors to the left, above, and above to the left, 0 outside
-    the picture. The signed error is written as an Elias gamma code of 1, 2, 3, ... for 0,
-    1, -1, 2, -2, ...
+    W and N are the neighbors to the left and above, 0 outside the picture. The signed
+    error is written as the Elias gamma code of 1, 2, 3, ... for 0, 1, -1, 2, -2, ...
 
     Args:
         levels: (B, H, W) or (B, H, W, C) whole numbers; channels are coded apart.
@@ -120,15 +119,12 @@ def predicted_bits(levels: Tensor) -> Tensor:
     Returns:
         bits: (B,).
 
-    Source: the prediction is that of JPEG-LS, Weinberger, Seroussi, Sapiro 2000, "The
-        LOCO-I lossless image compression algorithm", eq. 1; the code, Elias 1975,
-        "Universal codeword sets and representations of the integers".
+    Source: the prediction is filter 3 of PNG (W3C recommendation, section 9.2); the code,
+        Elias 1975, "Universal codeword sets and representations of the integers".
     """
     apart = [[0, 0]] * (len(levels.shape) - 3)
     padded = tf.pad(levels, [[0, 0], [1, 0], [1, 0], *apart])
-    west, north, corner = padded[:, 1:, :-1], padded[:, :-1, 1:], padded[:, :-1, :-1]
-    least, most = tf.minimum(west, north), tf.maximum(west, north)
-    guess = tf.minimum(tf.maximum(west + north - corner, least), most)
+    guess = tf.floor(0.5 * (padded[:, 1:, :-1] + padded[:, :-1, 1:]))
     # An odd number is never a power of two but for 1, so rounding can't change the floor.
     odd = 2.0 * tf.abs(levels - guess) + 1.0
     bits = 2.0 * tf.floor(tf.math.log(odd) / math.log(2.0)) + 1.0
