@@ -139,7 +139,10 @@ def _elbo_through(
     else:
         params = model.likelihood_params(z[0], batch.condition)
     params = {name: value[None] for name, value in params.items()}
-    batch = dataclasses.replace(batch, mask=tf.constant(scored))
+    # Without a mask where all is scored: some likelihoods take none.
+    batch = dataclasses.replace(
+        batch, mask=None if scored.all() else tf.constant(scored)
+    )
     draw = model.weigh(batch, posterior, z, log_posterior, likelihood=params)
     return {
         "rate": np.asarray(model.objective.rate(model, draw)),

@@ -17,6 +17,7 @@ from kvae.likelihoods.discretized_logistic_mixture import (
 from kvae.likelihoods.laplace import Laplace as Laplace
 from kvae.likelihoods.negative_binomial import NegativeBinomial as NegativeBinomial
 from kvae.likelihoods.normal import Normal as Normal
+from kvae.likelihoods.pixel_cnn import PixelCNN as PixelCNN
 from kvae.likelihoods.poisson import Poisson as Poisson
 from kvae.likelihoods.student_t import StudentT as StudentT
 from kvae.likelihoods.zero_inflated_negative_binomial import (

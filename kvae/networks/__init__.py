@@ -15,6 +15,7 @@ from kvae.networks.feature_distance import feature_distance as feature_distance
 from kvae.networks.grow import Grow as Grow
 from kvae.networks.icnr import ICNR as ICNR
 from kvae.networks.made import MADE as MADE
+from kvae.networks.masked_convolution import MaskedConvolution as MaskedConvolution
 from kvae.networks.masked_dense import MaskedDense as MaskedDense
 from kvae.networks.mlp import mlp as mlp
 from kvae.networks.multi_scale_ssim import MultiScaleSSIM as MultiScaleSSIM

@@ -132,4 +132,28 @@ SPECIMENS = [
     ),
     Specimen(lk.ZeroInflatedNegativeBinomial, {"data_shape": SHAPE}, counts),
     Specimen(lk.Columns, {"columns": COLUMNS}, table),
+    Specimen(
+        lk.PixelCNN,
+        {
+            "likelihood": lk.Bernoulli((2, 3), gray=False),
+            "width": 4,
+            "layers": 1,
+            "kernel_size": 3,
+        },
+        levels((2, 3), 2),
+        chained=True,
+    ),
+    Specimen(
+        lk.PixelCNN,
+        {
+            "likelihood": lk.DiscretizedLogisticMixture(
+                (2, 2, 3), components=2, levels=8
+            ),
+            "width": 4,
+            "layers": 0,
+        },
+        levels((2, 2, 3), 8),
+        chained=True,
+        label="colors",
+    ),
 ]

@@ -29,6 +29,8 @@ class Specimen:
             hold within their errors; whatever trains does so with a coarse one too.
         deterministic: whether an objective trains no density: its rate and ELBO are NaN
             and it leaves the posterior's spread alone.
+        chained: whether entries depend on one another given z, so that none can be
+            missing and the mean has no closed form.
         label: tells two specimens of one class apart.
     """
 
@@ -44,6 +46,7 @@ class Specimen:
     condition_shape: tuple[int, ...] | None = None
     accurate: dict[str, Any] = dataclasses.field(default_factory=dict)
     deterministic: bool = False
+    chained: bool = False
     label: str = ""
 
     def __str__(self) -> str:
