@@ -28,11 +28,12 @@ from kvae.export.errors import ParityFailed
 from kvae.export.model_checks import (
     check_attributes,
     check_built,
+    check_detector,
     check_trained,
     require_serving,
 )
 from kvae.export.serving.warmup import write_server_files, write_warmup
-from kvae.export.signatures import Signatures
+from kvae.export.signatures import Detection, Signatures
 from kvae.export.targets import TARGETS
 from kvae.export.targets.float32_copy import as_float32
 from kvae.export.targets.target import Choices, Target, Task
@@ -52,13 +53,15 @@ def export(
     license: str | None = None,
     serving: bool = False,
     attributes: Any = None,
+    detector: Any = None,
+    alpha: float = 0.01,
     allow_untrained: bool = False,
 ) -> ExportReport:
     """Exports a model and proves that the files compute what Keras computes.
 
         directory/saved_model/1/         signatures decode, generate, encode,
-                                         reconstruct, score, and complete where
-                                         the model has it; for TF Serving
+                                         reconstruct, score, and complete or detect
+                                         where the model has it; for TF Serving
         directory/litert/decoder.tflite  decode, in built-in operations; for phones
         directory/litert/...             further precisions and fixed batch sizes
         directory/export.json            what is in it, checksums, the parity table
@@ -86,6 +89,9 @@ def export(
             examples of a model server's configuration.
         attributes: what `kvae.attribute_vectors` found, for the sliders of
             `kvae explore`.
+        detector: a calibrated `kvae.detection.Detector` of this model, for the endpoint
+            `detect`.
+        alpha: the share of false alarms of that endpoint.
         allow_untrained: export a model that was never trained.
 
     Returns:
@@ -113,14 +119,17 @@ def export(
             raise ValueError("serving=True needs a SavedModel, but targets has none.")
     if attributes is not None:
         check_attributes(vae, attributes)
+    detection = None
+    if detector is not None:
+        detection = Detection(detector, check_detector(vae, detector, alpha))
     directory = check_new(directory)
-    endpoints = Signatures(as_float32(vae))
+    endpoints = Signatures(as_float32(vae), detection)
     cases = record(endpoints, x, max(ROWS, *(batch or 1 for batch in batches)))
 
     with staged(directory) as stage:
         np.savez_compressed(stage / "parity.npz", **cases)  # type: ignore[arg-type]
         shutil.copyfile(verification.__file__, stage / "verify.py")
-        about = _about(vae) | _usage(vae, x)
+        about = _about(vae) | _usage(vae, x) | _detection(detection)
         task = Task(endpoints, stage, about, x, choices)
         files: list[dict[str, Any]] = []
         refused: dict[str, str] = {}
@@ -197,6 +206,21 @@ def _about(vae: Any) -> dict[str, Any]:
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in packages},
         },
+    }
+
+
+def _detection(detection: Detection | None) -> dict[str, Any]:
+    """How the endpoint `detect` decides."""
+    if detection is None:
+        return {}
+    detector = detection.detector
+    return {
+        "detection": {
+            "score": detector.score_function.name,
+            "unit": detector.score_function.unit,
+            "alpha": detection.alpha,
+            "calibration_examples": detector.num_calibration,
+        }
     }
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 import kvae
 from kvae.core.extras import require
+from kvae.detection import Detector
+from kvae.detection.conformal import check_alpha
+from kvae.export.errors import ExportRefused
 
 
 def check_built(vae: Any) -> None:
@@ -58,6 +63,43 @@ def check_attributes(vae: Any, attributes: Any) -> None:
             f"{attributes.vectors.shape[1:]}, but those of this model have the shape "
             f"{tuple(vae.latent_shape)}. Find them with the model that you export."
         )
+
+
+def check_detector(vae: Any, detector: Any, alpha: Any) -> float:
+    """Returns alpha, or raises unless this detector can be exported with this model.
+
+    Raises:
+        TypeError: if it is not a `kvae.detection.Detector`.
+        ValueError: if it isn't calibrated, not enough for alpha, or of another model.
+        ExportRefused: if its score is not computed in tensors.
+    """
+    if not isinstance(detector, Detector):
+        raise TypeError(
+            "detector must be a kvae.detection.Detector; received "
+            f"{type(detector).__name__}."
+        )
+    if not detector.num_calibration:
+        raise ValueError(
+            "the detector isn't calibrated: call calibrate(x_normal) first."
+        )
+    if detector.vae is not vae and not _same_weights(detector.vae, vae):
+        raise ValueError(
+            "the detector is one of another model. Export the model of the detector: "
+            "export(detector.vae, ..., detector=detector)."
+        )
+    if not detector.score_function.in_tensors:
+        raise ExportRefused(
+            f"the score {detector.score_function!r} is not computed in tensors, so it "
+            'can\'t be exported. Take another one, such as score="auto".'
+        )
+    return check_alpha(alpha, detector.num_calibration)
+
+
+def _same_weights(one: Any, other: Any) -> bool:
+    a, b = one.get_weights(), other.get_weights()
+    return len(a) == len(b) and all(
+        np.array_equal(x, y) for x, y in zip(a, b, strict=True)
+    )
 
 
 def require_litert() -> None:

@@ -12,13 +12,14 @@ import tensorflow as tf
 
 from kvae.core.inputs import Inputs
 from kvae.core.types import Tensor
+from kvae.detection.endpoint import detect
 from kvae.masks import visible_part
 from kvae.maths.precision import without_float64
 from kvae.model import endpoints
 from kvae.networks.call import declared_inputs
 from kvae.objectives import is_completing
 
-NAMES = ("decode", "generate", "encode", "reconstruct", "score", "complete")
+NAMES = ("decode", "generate", "encode", "reconstruct", "score", "complete", "detect")
 _MASKED = ("score", "complete")  # only of a completing model
 MAX_NUM = 4096
 """The most images one `generate` request to a server may ask for."""
@@ -48,9 +49,17 @@ class Signature:
         return graph
 
 
-def offered(model: Any) -> tuple[str, ...]:
-    """Lists a model's endpoints; `complete` needs a prior given the visible part."""
-    return NAMES if is_completing(model) else NAMES[:-1]
+@dataclasses.dataclass(frozen=True)
+class Detection:
+    """What the endpoint `detect` decides with.
+
+    Attributes:
+        detector: a calibrated `kvae.detection.Detector` of the model.
+        alpha: the share of normal examples that may raise a false alarm.
+    """
+
+    detector: Any
+    alpha: float
 
 
 class Signatures:
@@ -66,11 +75,23 @@ class Signatures:
 
     Args:
         model: a built `kvae.VAE` in float32.
+        detection: what `detect` decides with; None leaves that endpoint out.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, detection: Detection | None = None) -> None:
         self.model = model
+        self.detection = detection
         self._made: dict[tuple[str, int | None], dict[str, Signature]] = {}
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The names of all endpoints.
+
+        `complete` needs a prior given the visible part, and `detect` a detector.
+        """
+        left_out = set() if is_completing(self.model) else {"complete"}
+        left_out |= {"detect"} if self.detection is None else set()
+        return tuple(name for name in NAMES if name not in left_out)
 
     def choose(
         self,
@@ -81,7 +102,7 @@ class Signatures:
         """Returns endpoints in one form.
 
         Args:
-            names: of the endpoints, in this order; all `offered` ones if None.
+            names: of the endpoints, in this order; all that are `offered` if None.
             form: "server", "device" or "keras".
             batch: a fixed number of examples, or None for any.
 
@@ -91,12 +112,12 @@ class Signatures:
         Raises:
             ValueError: for an unknown name, or one that the model does not offer.
         """
-        every = offered(self.model)
-        names = every if names is None else names
-        _check_names(self.model, names)
+        names = self.offered if names is None else names
+        _check_names(self, names)
         if (form, batch) not in self._made:
             self._made[form, batch] = {
-                name: _signature(self.model, name, form, batch) for name in every
+                name: _signature(self.model, name, form, batch, self.detection)
+                for name in self.offered
             }
         return [self._made[form, batch][name] for name in names]
 
@@ -106,22 +127,27 @@ def input_names(model: Any, name: str) -> tuple[str, ...]:
     return tuple(spec.name for spec in _specs(model, name, "keras", None))
 
 
-def _check_names(model: Any, names: tuple[str, ...]) -> None:
+def _check_names(endpoints: Signatures, names: tuple[str, ...]) -> None:
     unknown = sorted(set(names) - set(NAMES))
     if unknown or not names:
         raise ValueError(
             f"signatures must be from {', '.join(NAMES)}; received {names!r}."
         )
-    if set(names) - set(offered(model)):
+    missing = set(names) - set(endpoints.offered)
+    if "detect" in missing:
+        raise ValueError("detect needs a detector: pass detector=.")
+    if missing:
         raise ValueError(
             "complete needs a model trained with objectives.Completion, such as one "
             "from kvae.presets.completing_vae; this one has "
-            f"{type(model.objective).__name__}. In Keras, vae.complete works with any "
-            "model."
+            f"{type(endpoints.model.objective).__name__}. In Keras, vae.complete works "
+            "with any model."
         )
 
 
-def _signature(model: Any, name: str, form: str, batch: int | None) -> Signature:
+def _signature(
+    model: Any, name: str, form: str, batch: int | None, detection: Detection | None
+) -> Signature:
     specs = _specs(model, name, form, batch)
     keys = tuple(spec.name for spec in specs)
 
@@ -132,6 +158,9 @@ def _signature(model: Any, name: str, form: str, batch: int | None) -> Signature
         if name == "generate" and batch is not None:
             given["num"] = tf.constant(batch, tf.int32)
         with without_float64() if form == "device" else contextlib.nullcontext():
+            if name == "detect":
+                assert detection is not None
+                return _detect(model, given, detection)
             return _call(model, name, given)
 
     return Signature(name, function, specs, batch)
@@ -163,7 +192,7 @@ def _optional_specs(model: Any, name: str, batch: int | None) -> list[tf.TensorS
     if (condition := model.condition) is not None:
         dtype = tf.int32 if condition.classes else tf.float32
         specs.append(tf.TensorSpec((batch, *condition.shape), dtype, "condition"))
-    if name in ("encode", "reconstruct", "score") and takes_mask(model):
+    if name in ("encode", "reconstruct", "score", "detect") and takes_mask(model):
         specs.append(mask)
     return specs
 
@@ -191,6 +220,13 @@ def _call(model: Any, name: str, given: dict[str, Tensor]) -> dict[str, Tensor]:
             inputs = Inputs(x, visible_part(x, mask), 1.0 - mask)
         return endpoints.score(model, inputs, given["seed"])
     return getattr(endpoints, name)(model, inputs)
+
+
+def _detect(
+    model: Any, given: dict[str, Tensor], detection: Detection
+) -> dict[str, Tensor]:
+    inputs = Inputs(given["x"], given.get("condition"), given.get("mask"))
+    return detect(model, detection.detector, inputs, detection.alpha)
 
 
 def _checked(name: str, given: dict[str, Tensor], model: Any) -> dict[str, Tensor]:

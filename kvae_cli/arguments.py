@@ -564,6 +564,19 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--license", help="license of the weights, for the model cards")
     parser.add_argument(
+        "--detector",
+        type=_PATH,
+        metavar="DIR",
+        help="add the endpoint detect: the detector that kvae detect wrote, such as "
+        "found/detector",
+    )
+    parser.add_argument(
+        "--alpha",
+        type=share,
+        default=0.01,
+        help="with --detector, the share of false alarms (0.01)",
+    )
+    parser.add_argument(
         "--serving",
         action="store_true",
         help="add warm-up requests and a server configuration",

@@ -194,7 +194,7 @@ def _stages(model: Any, name: str) -> list[_Stage]:
     decoder: _Stage = ("decoder", "network", decoder_alone, [latent])
     decode: _Stage = ("likelihood", "mean", mean, [latent])
     encode: _Stage = ("posterior", "parameters", encoded, [data])
-    if name == "score":
+    if name in ("score", "detect"):
         densities: list[_Stage] = [
             ("posterior", "sampling and density", drawn, [data, posterior_noise]),
             ("prior", "density", prior_density, [draws]),

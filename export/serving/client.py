@@ -88,6 +88,10 @@ class Client:
         """Scores examples: "elbo", "rate" and "distortion", (B,) nats each."""
         return self.call("score", {"x": x, "seed": [seed, 0], **inputs})
 
+    def detect(self, x: Any, **inputs: Any) -> dict[str, np.ndarray]:
+        """Finds anomalies: "score", "p_value", "is_anomaly" (B,), and "attribution"."""
+        return self.call("detect", {"x": x, **inputs})
+
     def complete(
         self, x: Any, mask: Any, seed: int = 0, **inputs: Any
     ) -> dict[str, np.ndarray]:

@@ -12,18 +12,19 @@ from kvae.export.checks.verification import compare, limits_of, load_cases
 from kvae.export.errors import ExportRefused
 from kvae.export.model_checks import (
     check_built,
+    check_detector,
     check_trained,
     require_litert,
 )
-from kvae.export.signatures import Signatures, offered
+from kvae.export.signatures import Detection, Signatures
 from kvae.export.targets.card import attach_card, make_card
 from kvae.export.targets.float32_copy import as_float32
 from kvae.export.targets.litert_conversion import PRECISIONS, check_runs, convert
 from kvae.export.targets.target import Choices, Converted, Target, Task
 
-_NOT_IN_INT8 = ("generate", "score", "complete")
-"""In integers, a seed would give other latents, nats would have 256 levels, and visible
-entries would be rounded."""
+_NOT_IN_INT8 = ("generate", "score", "complete", "detect")
+"""In integers, a seed would give other latents, nats and scores would have 256 levels, and
+visible entries would be rounded."""
 
 _Contents = dict[tuple[tuple[str, ...], str, int | None], bytes]
 """Files by endpoints, precision and batch size."""
@@ -113,6 +114,8 @@ def litert(
     batch: int | None = None,
     x: Any = None,
     *,
+    detector: Any = None,
+    alpha: float = 0.01,
     allow_untrained: bool = False,
 ) -> Path:
     """Writes a .tflite file that uses only LiteRT built-in operations.
@@ -129,6 +132,9 @@ def litert(
         batch: a fixed number of examples per call, or None for any.
         x: (N, *data_shape) real examples that calibrate "int8", next to draws from the
             model itself.
+        detector: a calibrated `kvae.detection.Detector` of this model, for the endpoint
+            "detect".
+        alpha: the share of false alarms of "detect".
         allow_untrained: write a model that was never trained.
 
     Returns:
@@ -148,8 +154,11 @@ def litert(
     require_litert()
     if Path(path).suffix != ".tflite":
         raise ValueError(f"a LiteRT file is named *.tflite; received {str(path)!r}.")
+    detection = None
+    if detector is not None:
+        detection = Detection(detector, check_detector(vae, detector, alpha))
     path = check_new(path)
-    endpoints = Signatures(as_float32(vae))
+    endpoints = Signatures(as_float32(vae), detection)
     write_new(path, _content(endpoints, signatures, precision, batch, x))
     return path
 
@@ -184,7 +193,7 @@ def _convertible(
 
     Adds the contents of the files that it had to convert to those known.
     """
-    every = offered(endpoints.model)
+    every = endpoints.offered
     try:
         known[every, "float32", None] = _content(endpoints, every)
     except ExportRefused:

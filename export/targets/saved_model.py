@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from kvae.core.atomic import staged
 from kvae.export.checks.verification import limits_of
-from kvae.export.model_checks import check_built, check_trained
-from kvae.export.signatures import Signature, Signatures
+from kvae.export.model_checks import check_built, check_detector, check_trained
+from kvae.export.signatures import Detection, Signature, Signatures
 from kvae.export.targets.float32_copy import as_float32
 from kvae.export.targets.target import Converted, Target, Task
 
@@ -38,19 +38,23 @@ def saved_model(
     directory: Any,
     version: int | None = None,
     *,
+    detector: Any = None,
+    alpha: float = 0.01,
     allow_untrained: bool = False,
 ) -> Path:
     """Writes a SavedModel as a new version of a servable.
 
-    It offers decode, generate, encode, reconstruct and score, and complete if the model
-    has it, in float32, and loads without kvae, keras or TFP. The version directory
-    appears complete, by a rename, so a server that polls `directory` never sees half a
-    model.
+    It offers decode, generate, encode, reconstruct and score, complete if the model has
+    it, and detect if there is a detector, in float32, and loads without kvae, keras or
+    TFP. The version directory appears complete, by a rename, so a server that polls
+    `directory` never sees half a model.
 
     Args:
         vae: a built `kvae.VAE`.
         directory: the servable's directory; created if missing.
         version: a positive integer; the next free one if None.
+        detector: a calibrated `kvae.detection.Detector` of this model.
+        alpha: the share of false alarms of `detect`.
         allow_untrained: write a model that was never trained.
 
     Returns:
@@ -74,8 +78,11 @@ def saved_model(
         raise FileExistsError(
             f"{path} exists. Leave out version to get the next free one."
         )
+    detection = None
+    if detector is not None:
+        detection = Detection(detector, check_detector(vae, detector, alpha))
     with staged(path) as stage:
-        write_archive(Signatures(as_float32(vae)).choose(), stage)
+        write_archive(Signatures(as_float32(vae), detection).choose(), stage)
     return path
 
 

@@ -12,9 +12,16 @@ from kvae.core.inputs import Inputs
 from kvae.core.types import Tensor
 from kvae.detection.scores.base import draw_latents, log_mean_exp
 
+NUM_SAMPLES = 16
+"""Latents per example that a detector takes."""
+
 
 def entry_surprise(
-    vae: Any, x: Any, num_samples: int = 16, seed: int = 0, batch_size: int = 512
+    vae: Any,
+    x: Any,
+    num_samples: int = NUM_SAMPLES,
+    seed: int = 0,
+    batch_size: int = 512,
 ) -> np.ndarray:
     """Computes how improbable each entry is given the others, in nats.
 

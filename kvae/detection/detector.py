@@ -78,6 +78,13 @@ class Detector:
         """Scores of the calibration examples, ascending, (n,)."""
         return self._calibration
 
+    @property
+    def usual_surprise(self) -> np.ndarray:
+        """Mean nats of each entry over calibration examples, (*data_shape)."""
+        self._check_calibrated()
+        assert self._expected is not None
+        return self._expected
+
     def calibrate(self, x_normal: Any, x_train: Any = None) -> Detector:
         """Learns how unusual a normal example can be.
 
@@ -235,9 +242,7 @@ class Detector:
                 the rest of the example, than that entry is on average; 0 where it is
                 missing. It doesn't depend on the unit of the entry.
         """
-        self._check_calibrated()
-        assert self._expected is not None
-        nats = self._surprise(x, batch_size) - self._expected
+        nats = self._surprise(x, batch_size) - self.usual_surprise
         mask = self.vae.complete_inputs(x).mask
         return nats if mask is None else np.where(np.asarray(mask, bool), nats, 0.0)
 
@@ -345,9 +350,8 @@ class Detector:
             FileExistsError: if it does.
             WriteError: if it can't be written.
         """
-        self._check_calibrated()
-        assert self._expected is not None
-        arrays = {"calibration": self._calibration, "expected": self._expected}
+        usual = self.usual_surprise
+        arrays = {"calibration": self._calibration, "expected": usual}
         facts = {"seed": self.seed, "reason": self._reason}
         write_detector(path, self.vae, self.score_function, arrays, facts)
 

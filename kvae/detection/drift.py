@@ -22,8 +22,10 @@ class DriftResult(Result):
     """A two-sample test of new data against reference data, in the latents.
 
     Attributes:
-        p_value: of all latents together; small if the new data are distributed
+        p_value: over all, twice the smaller of the p-value of all latents together and
+            the smallest one of single latents; small if the new data are distributed
             differently.
+        joint_p_value: of all latents together.
         statistic: the squared maximum mean discrepancy that it belongs to.
         num_drifted: latents whose adjusted p-value is at most 0.05.
         most_drifted: the latent with the largest difference.
@@ -39,6 +41,7 @@ class DriftResult(Result):
     """
 
     p_value: float
+    joint_p_value: float
     statistic: float
     num_drifted: int
     most_drifted: int
@@ -103,10 +106,12 @@ def drift(
     reference, new = samples
     differences, p_values = _each_latent(reference, new, rounds, random)
     few = [_some(sample, random) for sample in samples]
-    statistic, p_value = _all_latents(few[0], few[1], rounds, random)
+    statistic, joint = _all_latents(few[0], few[1], rounds, random)
+    p_value = min(1.0, 2.0 * min(joint, float(p_values.min())))
     drifted, most = int((p_values <= 0.05).sum()), int(np.argmax(differences))
     return DriftResult(
         p_value=p_value,
+        joint_p_value=joint,
         statistic=statistic,
         num_drifted=drifted,
         most_drifted=most,
@@ -124,17 +129,13 @@ def drift(
 def _verdict(
     p_value: float, drifted: int, most: int, differences: np.ndarray, rounds: int
 ) -> str:
-    if p_value > 0.05 and not drifted:
-        return (
-            f"the new data look like the reference data (p = {p_value:.2g}); no latent "
-            "differs at the 5 % level."
-        )
-    smallest = " at most" if p_value <= 1.0 / (rounds + 1) else ""
+    if p_value > 0.05:
+        return f"the new data look like the reference data (p = {p_value:.2g})."
+    sign = "<=" if p_value <= 2.0 / (rounds + 1) else "="
     return (
-        f"the new data are distributed differently (all latents: p ={smallest} "
-        f"{p_value:.2g}; {drifted} of {len(differences)} latents differ at the 5 % level, "
-        f"most of all z[{most}], whose distribution functions are {differences[most]:.2f} "
-        "apart)."
+        f"the new data are distributed differently (p {sign} {p_value:.2g}): {drifted} of "
+        f"{len(differences)} latents differ at the 5 % level, most of all z[{most}], whose "
+        f"distribution functions are {differences[most]:.2f} apart."
     )
 
 

@@ -16,6 +16,7 @@ from kvae.core.command import command_name
 from kvae.core.errors import UserError, user_errors
 from kvae.core.extras import require
 from kvae.core.inputs import Inputs
+from kvae.detection import Detector
 from kvae.export import PRECISIONS
 from kvae.export import export as export_model
 from kvae.export.explore import PackagesMissing, open_export
@@ -160,6 +161,8 @@ def export(
     license: str | None = None,
     serving: bool = False,
     verbose: bool = False,
+    detector: pathlib.Path | None = None,
+    alpha: float = 0.01,
 ) -> None:
     """Exports a model for servers and phones, and checks the files against Keras.
 
@@ -172,6 +175,8 @@ def export(
         license: of the weights, for the model cards.
         serving: whether to add warm-up requests and the configuration of a model server.
         verbose: print all checks.
+        detector: the folder of a saved detector, for the endpoint `detect`.
+        alpha: the share of false alarms of that endpoint.
     """
     chosen = tuple(PRECISIONS) if everything else tuple(precisions.split(","))
     unknown = [name for name in chosen if name not in PRECISIONS]
@@ -189,6 +194,8 @@ def export(
         whole_model=everything,
         license=license,
         serving=serving,
+        detector=None if detector is None else Detector.load(detector),
+        alpha=alpha,
     )
 
 

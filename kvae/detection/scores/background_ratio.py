@@ -27,6 +27,7 @@ class BackgroundRatio(NegativeELBO):
     """
 
     name = "background_ratio"
+    in_tensors = False  # one graph holds one model
 
     def __init__(self, background: Any, num_samples: int = 16) -> None:
         super().__init__(num_samples)

@@ -36,6 +36,9 @@ class Score(abc.ABC):
     needs_fit: bool = False
     """Whether `fit` must have seen normal data."""
 
+    in_tensors: bool = True
+    """Whether `compute` is the whole score, so that it can be exported and combined."""
+
     def __init__(self) -> None:
         self.fitted: dict[str, np.ndarray] = {}
 

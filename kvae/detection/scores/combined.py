@@ -27,7 +27,7 @@ class Combined(Score):
         scores: not fitted; each must compute its value in tensors.
 
     Raises:
-        ValueError: if there are none.
+        ValueError: if there are none, or one is computed elsewhere.
     """
 
     name = "combined"
@@ -39,6 +39,11 @@ class Combined(Score):
         if not scores or not all(isinstance(each, Score) for each in scores):
             raise ValueError(
                 f"Combined takes a list of at least one Score; received {scores!r}."
+            )
+        outside = [each for each in scores if not each.in_tensors]
+        if outside:
+            raise ValueError(
+                f"{outside[0]!r} is not computed in tensors, so it can't be combined."
             )
         self.scores = list(scores)
 

@@ -48,6 +48,7 @@ class ComplexityRatio(NegativeELBO):
         if code not in ("prediction", "png"):
             raise ValueError(f'code must be "prediction" or "png"; received {code!r}.')
         self.code = code
+        self.in_tensors = code == "prediction"
 
     def fit(self, vae: Any, x: Any, seed: int = 0) -> None:
         """Takes over the range of the data, between whose ends the 256 levels are.

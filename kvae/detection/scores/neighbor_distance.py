@@ -68,8 +68,10 @@ class NeighborDistance(Score):
             + tf.reduce_sum(tf.square(others), axis=1)
             - 2.0 * tf.linalg.matmul(mean, others, transpose_b=True)
         )
-        nearest = -tf.math.top_k(-squares, self.num_neighbors).values
-        return tf.reduce_mean(tf.sqrt(tf.maximum(nearest, 0.0)), axis=1)
+        nearest = tf.math.top_k(-squares, self.num_neighbors).indices
+        # Again by differences, because those squares lose digits where they are small.
+        away = mean[:, None, :] - tf.gather(others, nearest)
+        return tf.reduce_mean(tf.norm(away, axis=-1), axis=1)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

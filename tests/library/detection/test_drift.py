@@ -11,11 +11,13 @@ from kvae.detection.drift import _all_latents, _each_latent
 def test_data_that_drifted_are_found_and_the_latent_named(exact, vae):
     reference, new = exact.sample(300, seed=1), exact.sample(200, seed=2)
     same = drift(vae, reference, new, num_permutations=199)
-    assert same.p_value > 0.01
-    assert "look like" in same.verdict or same.num_drifted
+    assert same.p_value > 0.05
+    assert "look like" in same.verdict
     new[:, 1] += 1.0  # the column that only the second latent explains
     moved = drift(vae, reference, new, num_permutations=199)
-    assert moved.p_value == pytest.approx(1 / 200)
+    assert moved.joint_p_value == pytest.approx(1 / 200)
+    assert moved.p_value == pytest.approx(2 / 200)  # the smaller one of two tests
+    assert "(p <= 0.01)" in moved.verdict
     assert moved.most_drifted == 1
     assert moved.p_values[1] == pytest.approx(1 / 200)
     assert "most of all z[1]" in moved.verdict
