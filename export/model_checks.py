@@ -10,7 +10,6 @@ import kvae
 from kvae.core.extras import require
 from kvae.detection import Detector
 from kvae.detection.conformal import check_alpha
-from kvae.export.errors import ExportRefused
 
 
 def check_built(vae: Any) -> None:
@@ -70,8 +69,8 @@ def check_detector(vae: Any, detector: Any, alpha: Any) -> float:
 
     Raises:
         TypeError: if it is not a `kvae.detection.Detector`.
-        ValueError: if it isn't calibrated, not enough for alpha, or of another model.
-        ExportRefused: if its score is not computed in tensors.
+        ValueError: if it isn't calibrated, not enough for alpha, of another model, or has
+            a score that is not computed in tensors.
     """
     if not isinstance(detector, Detector):
         raise TypeError(
@@ -88,7 +87,7 @@ def check_detector(vae: Any, detector: Any, alpha: Any) -> float:
             "export(detector.vae, ..., detector=detector)."
         )
     if not detector.score_function.in_tensors:
-        raise ExportRefused(
+        raise ValueError(
             f"the score {detector.score_function!r} is not computed in tensors, so it "
             'can\'t be exported. Take another one, such as score="auto".'
         )
