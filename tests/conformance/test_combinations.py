@@ -91,10 +91,12 @@ def with_rate(objective, rate):
 
 
 def combinations():
-    """Every pair of densities with every objective, and with likelihoods in turn.
+    """Combinations in which every two parts meet, and train together if any third lets them.
 
-    One objective of each pair, in turn too, is fast: every part meets many others there.
+    Refusals depend on two parts and the rate, so pairs are enough. Likelihoods are in turn.
+    One objective of each pair of densities, in turn too, is fast.
     """
+    fast, slow = [], []
     for (i, q), (j, p) in itertools.product(enumerate(POSTERIORS), enumerate(PRIORS)):
         for k, o in enumerate(OBJECTIVES):
             turn = (k - 2 * i - j) % len(OBJECTIVES) == 0
@@ -102,9 +104,34 @@ def combinations():
                 continue  # whatever the objective is
             x = LIKELIHOODS[(i + j + k) % len(LIKELIHOODS)]
             for rate in RATES if prices_a_rate(o) else RATES[:1]:
-                name = "-".join([*(s.cls.__name__ for s in (q, p, x, o)), rate])
-                marks = [] if turn else pytest.mark.slow
-                yield pytest.param(q, p, x, o, rate, id=name, marks=marks)
+                (fast if turn else slow).append((q, p, x, o, rate))
+    yield from (pytest.param(*parts, id=name_of(parts)) for parts in fast)
+    # Those that train first, so that refused ones only add pairs that never train.
+    slow.sort(key=refused)
+    met = set().union(*map(meetings, fast))
+    for parts in slow:
+        if new := meetings(parts) - met:
+            met |= new
+            yield pytest.param(*parts, id=name_of(parts), marks=pytest.mark.slow)
+
+
+def refused(parts):
+    """Whether the table refuses a posterior, prior, likelihood, objective, and rate."""
+    q, p, _, o, rate = parts
+    return refusal(q, p, o, rate) is not None
+
+
+def name_of(parts):
+    """The classes of the parts, and the rate."""
+    return "-".join([*(part.cls.__name__ for part in parts[:-1]), parts[-1]])
+
+
+def meetings(parts):
+    """The pairs of parts that meet: (one, other, False), and (one, other, True) if they train."""
+    q, p, _, o, rate = parts
+    pairs = itertools.combinations((q.cls, p.cls, o.cls, rate), 2)
+    kinds = (False,) if refused(parts) else (False, True)
+    return {(*pair, trains) for pair in pairs for trains in kinds}
 
 
 @pytest.mark.parametrize(
