@@ -85,7 +85,8 @@ def test_the_heads_look_at_one_place_each():
 )
 def test_every_posterior_and_prior_takes_them(posterior, prior):
     model = vae(posterior, prior, SAMPLED)
-    model.compile(keras.optimizers.Adam(0.01))
+    # So few steps end before a graph of them would be traced.
+    model.compile(keras.optimizers.Adam(0.01), run_eagerly=True)
     before = model.elbo(X, num_samples=20).mean()
     model.fit(X, epochs=12, batch_size=9, verbose=0)
     assert model.elbo(X, num_samples=20).mean() > before
