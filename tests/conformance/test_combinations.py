@@ -91,7 +91,7 @@ def with_rate(objective, rate):
 
 
 def combinations():
-    """Combinations in which every two parts meet, and train together if any third lets them.
+    """Combinations in which every two parts meet, and train together if they can.
 
     Refusals depend on two parts and the rate, so pairs are enough. Likelihoods are in turn.
     One objective of each pair of densities, in turn too, is fast.
@@ -127,7 +127,7 @@ def name_of(parts):
 
 
 def meetings(parts):
-    """The pairs of parts that meet: (one, other, False), and (one, other, True) if they train."""
+    """The pairs of parts that meet, with False, and also with True if they train."""
     q, p, _, o, rate = parts
     pairs = itertools.combinations((q.cls, p.cls, o.cls, rate), 2)
     kinds = (False,) if refused(parts) else (False, True)
