@@ -171,7 +171,9 @@ def main() -> None:
     options.folder = options.out / options.pixels
     x, test = load(options)
     vae = train(options, x)
-    measure(options, vae, test[: options.images])
+    # The static test images are in the order of their classes.
+    chosen = np.random.default_rng(0).permutation(len(test))[: options.images]
+    measure(options, vae, test[np.sort(chosen)])
 
 
 if __name__ == "__main__":

@@ -125,6 +125,15 @@ def check_anomalies(names: Names) -> None:
     assert 0 < names["result"].p_value <= 1
 
 
+def check_hierarchies(names: Names) -> None:
+    first = {k: v[-1] for k, v in names["history"].history.items()}
+    rates = [first[f"rate_{size}"] for size in ("1x1", "2x2", "4x4")]
+    assert np.isclose(sum(rates), first["rate"], rtol=1e-3)
+    assert list(names["known"]) == ["nothing", "1x1", "2x2", "4x4"]
+    assert names["pictures"].shape == (16, 8, 8)
+    assert set(np.unique(names["drawn"])) <= {0.0, 1.0}
+
+
 def check_presets(names: Names) -> None:
     found = names["vae"].evaluate(names["x"], verbose=0, return_dict=True)
     assert np.isclose(found["elbo"], -found["rate"] - found["distortion"], rtol=1e-5)
@@ -149,6 +158,7 @@ CHECKS: dict[str, Callable[[Names], None]] = {
     "docs/evaluation.md": check_evaluation,
     "docs/export.md": check_export,
     "docs/extending.md": check_extending,
+    "docs/hierarchies.md": check_hierarchies,
     "docs/missing-data.md": check_missing_data,
     "docs/own-loop.md": check_own_loop,
     "docs/parts.md": check_parts,

@@ -46,6 +46,13 @@ def _number(above: float = -math.inf, least: float = -math.inf) -> Check:
     return check
 
 
+def _share(value: Any) -> str | None:
+    right = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return (
+        None if right and 0 < value < 1 else "a number between 0 and 1, such as 0.999"
+    )
+
+
 def _optional(inner: Check) -> Check:
     return lambda value: None if value is None else inner(value)
 
@@ -242,6 +249,11 @@ class Config:
     max_gradient_norm: float | None = _key(
         None, _optional(_number(above=0)), "skip steps with a larger gradient norm"
     )
+    ema_momentum: float | None = _key(
+        None,
+        _optional(_share),
+        "end with averaged weights; share of the average that a step keeps, as 0.999",
+    )
     early_stopping: int = _key(
         0, _whole(0), "epochs without a better validation ELBO before stopping; 0: off"
     )
@@ -286,6 +298,11 @@ class Config:
             raise UserError(
                 "conditional_prior learns p(z|c), but condition is not set; set "
                 'condition="label", or conditional_prior=false.'
+            )
+        if self.early_stopping and self.ema_momentum is not None:
+            raise UserError(
+                "early_stopping restores the weights of one epoch and ema_momentum ends "
+                "with averaged ones; set only one of them."
             )
         if self.early_stopping and not self.validation:
             raise UserError(

@@ -91,6 +91,8 @@ def fit(
                 restore_best_weights=True,
             )
         )
+    if config.ema_momentum is not None and len(data.validation):
+        callbacks.append(keras.callbacks.SwapEMAWeights())  # validate the averages
     if not workers.several and config.complete is None and is_image(data.shape):
         callbacks.append(
             TrainingPictures(

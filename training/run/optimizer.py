@@ -15,7 +15,8 @@ def make_optimizer(config: Config, total_steps: int) -> Any:
     """Makes the optimizer of a configuration.
 
     The learning rate is constant, or falls along a half cosine from `learning_rate` at
-    the first step to `final_learning_rate * learning_rate` at the last one.
+    the first step to `final_learning_rate * learning_rate` at the last one. With
+    `ema_momentum`, the optimizer averages the weights, and `fit` ends with the averages.
 
     Args:
         config: of the run.
@@ -50,5 +51,7 @@ def make_optimizer(config: Config, total_steps: int) -> Any:
     options: dict[str, Any] = {"global_clipnorm": config.clip_norm}
     if config.weight_decay is not None:  # some optimizers have a default of their own
         options["weight_decay"] = config.weight_decay
+    if config.ema_momentum is not None:
+        options |= {"use_ema": True, "ema_momentum": config.ema_momentum}
     with user_errors("optimizer"):
         return maker(rate, **options)
