@@ -25,7 +25,7 @@ LAYERS: list[set[str]] = [
     {"kvae"},
     {"evaluation"},
     {"detection"},
-    {"reports"},
+    {"reports", "sklearn"},
     {"export.errors", "export.model_checks", "export.signatures"},
     {"export.checks"},
     {"export.targets"},

@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
 
 def test_train_writes_a_run_with_a_fitted_prior(folder) -> None:
     config = (folder / "run/config.toml").read_text()
-    assert 'fit_prior = "mixture"' in config
+    assert "num_components = 1" in config
     metrics = json.loads((folder / "run/metrics.json").read_text())
     assert np.isfinite(metrics["test"]["elbo"]["value"])
     assert metrics["test"]["elbo"]["num_examples"] == 24

@@ -152,7 +152,7 @@ def _train(
     with strategy.scope():
         vae = build_model(config, data.train, conditions["train"], data.schema)
     if new:
-        config = choose_fitted_prior(vae, config)
+        config = choose_fitted_prior(vae, config, len(data.train))
     check_fitted_prior(vae, config, data)
     if new:
         config = choose_execution(vae, config, len(data.train))

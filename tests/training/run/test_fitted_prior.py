@@ -215,9 +215,9 @@ def test_maps_that_were_chosen_from_the_data_get_flow_matching() -> None:
     x = np.random.default_rng(0).random((4, 32, 32, 3), "float32")
     vae = kvae.VAE.for_data(x)
     config = Config(data="pictures")
-    assert choose_fitted_prior(vae, config).fit_prior == "flow_matching"
+    assert choose_fitted_prior(vae, config, 100).fit_prior == "flow_matching"
     for decided in ({"latent_dim": [8, 8, 4]}, {"fit_prior": "real_nvp"}):
         given = dataclasses.replace(config, **decided)
-        assert choose_fitted_prior(vae, given) is given
+        assert choose_fitted_prior(vae, given, 100) is given
     vector = kvae.VAE.for_data(x, latent_dim=4)
-    assert choose_fitted_prior(vector, config) is config
+    assert choose_fitted_prior(vector, config, 100) is config
