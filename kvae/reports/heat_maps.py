@@ -11,6 +11,7 @@ from kvae.reports.pictures import figure_png, new_figure
 
 _RED = np.array([0.86, 0.10, 0.12])
 _SHOWN = 3  # entries named per example
+_LEAST = 0.1  # nats
 
 
 def heat_maps(
@@ -79,7 +80,8 @@ def top_entries(
         columns: names of the columns; their numbers if None.
 
     Returns:
-        words: for example "age 12.1, height 3.4", one text per example.
+        words: for example "age 12.1, height 3.4", one text per example; entries below a
+            tenth of a nat are left out.
     """
     values = attribution
     if len(data_shape) >= 2:  # pixels and steps: sum over what is inside of them
@@ -96,6 +98,8 @@ def top_entries(
         return f"pixel ({', '.join(map(str, place))})"
 
     return [
-        ", ".join(f"{name(int(i))} {flat[row, i]:.1f}" for i in tops)
+        ", ".join(
+            f"{name(int(i))} {flat[row, i]:.1f}" for i in tops if flat[row, i] >= _LEAST
+        )
         for row, tops in enumerate(order)
     ]

@@ -2,11 +2,12 @@
 
 import logging
 
+import keras
 import numpy as np
 import pytest
 from support.linear_gaussian import LinearGaussian
 
-from kvae import detection
+from kvae import VAE, detection
 from kvae.core.errors import UserError
 from kvae.detection import scores
 
@@ -188,3 +189,27 @@ def test_the_permutation_test_is_exact():
         p.append(found[0])
     error = np.sqrt(0.1 * 0.9 / 400)
     assert abs(np.mean(np.array(p) <= 0.1) - 0.1) < 4 * error
+
+
+def test_data_frames_are_taken_as_they_are():
+    pandas = pytest.importorskip("pandas")
+    random = np.random.default_rng(0)
+    age = random.normal(40, 10, 300)
+    frame = pandas.DataFrame(
+        {
+            "age": age,
+            "income": 60 * age + random.normal(0, 200, 300),
+            "city": random.choice(["Bonn", "Oslo"], 300),
+        }
+    )
+    frame.loc[3:6, "income"] = np.nan
+    keras.utils.set_random_seed(0)
+    vae = VAE.for_data(frame, latent_dim=2)
+    detector = detection.Detector(vae).calibrate(frame)
+    new = frame[:30].copy()
+    new.loc[9, "income"] = 60_000.0
+    found = detector.detect(new, alpha=0.02, attribution=True)
+    assert found.worst(1) == 9
+    names = [column["name"] for column in vae.likelihood.columns]
+    assert names[found.attribution[9].argmax()] == "income"
+    assert (found.attribution[3:7, names.index("income")] == 0).all()  # missing
