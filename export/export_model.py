@@ -216,7 +216,7 @@ def _detection(detection: Detection | None) -> dict[str, Any]:
     detector = detection.detector
     return {
         "detection": {
-            "score": detector.score_function.name,
+            "score": detector.score_function.label,
             "unit": detector.score_function.unit,
             "alpha": detection.alpha,
             "calibration_examples": detector.num_calibration,

@@ -157,8 +157,8 @@ class Detector:
         )
         why = f" ({self._reason})" if self._reason else ""
         return (
-            f"Detector: score {self.score_function.name!r}{why}, {learned}calibrated "
-            f"with {count} normal examples, so alpha can be {1 / (count + 1):.2g} or more"
+            f"Detector: score {self.score_function.label}{why}, {learned}calibrated with "
+            f"{count} normal examples, so alpha can be {1 / (count + 1):.2g} or more"
         )
 
     # === Detection ===
@@ -213,7 +213,7 @@ class Detector:
         p_value = self.p_values(scores)
         is_anomaly = p_value <= alpha
         return Detected(
-            score_name=self.score_function.name,
+            score_name=self.score_function.label,
             unit=self.score_function.unit,
             alpha=alpha,
             threshold=threshold(self._calibration, alpha),
@@ -282,7 +282,7 @@ class Detector:
         )
         is_anomaly = p_value <= alpha
         return names, Detected(
-            score_name=f"mean of {self.score_function.name}",
+            score_name=f"mean of {self.score_function.label}",
             unit=self.score_function.unit,
             alpha=alpha,
             threshold=float("nan"),

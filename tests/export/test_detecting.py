@@ -46,7 +46,7 @@ def test_both_targets_offer_it(bundle: tuple[Path, Any]) -> None:
     assert offering == {"saved_model/1", "litert/model.tflite"}
     about = json.loads((bundle[0] / "export.json").read_text())["model"]["detection"]
     assert about == {
-        "score": "combined",
+        "score": "reconstruction_error + complexity_ratio + neighbor_distance",
         "unit": "spreads of normal data",
         "alpha": ALPHA,
         "calibration_examples": 200,

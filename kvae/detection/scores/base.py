@@ -52,6 +52,11 @@ class Score(abc.ABC):
         """
         del vae, x, seed
 
+    @property
+    def label(self) -> str:
+        """What people read: the name, or the names of several scores."""
+        return self.name
+
     @abc.abstractmethod
     def compute(
         self, model: Any, inputs: Inputs, key: Tensor, fitted: dict[str, Tensor]

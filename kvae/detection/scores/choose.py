@@ -81,12 +81,9 @@ def choose_score(vae: Any) -> tuple[Score, str]:
     """
     if is_picture(vae):
         scores = [ReconstructionError(), ComplexityRatio(), NeighborDistance()]
-        return Combined(scores), (
-            "the reconstruction error, the ELBO less the complexity, and the distance to "
-            "neighbors among latents, because examples are pictures"
-        )
+        return Combined(scores), "because examples are pictures"
     return Combined([NegativeELBO(), NeighborDistance()]), (
-        "minus the ELBO, and the distance to neighbors among latents"
+        "because examples are not pictures"
     )
 
 

@@ -47,6 +47,11 @@ class Combined(Score):
             )
         self.scores = list(scores)
 
+    @property
+    def label(self) -> str:
+        """The names of the scores, joined by plus signs."""
+        return " + ".join(score.label for score in self.scores)
+
     def fit(self, vae: Any, x: Any, seed: int = 0) -> None:
         """Fits every score to most of the data, and the units to the rest.
 
