@@ -18,20 +18,12 @@ from typing import Any
 
 import keras
 import numpy as np
+from pictures_judge import draw, psnr, read
 
 import kvae
-from kvae.reports.pictures import image_grid, picture_png
 
 LEARNING_RATE = 2e-3
 WARMUP = 100  # steps
-COLUMNS = 10
-
-
-def psnr(vae: Any, x: np.ndarray) -> tuple[float, float]:
-    """The mean over pictures of 10 log10(1 / MSE) in dB, and its standard error."""
-    error = np.square(np.clip(vae.reconstruct(x), 0, 1) - x).mean(axis=(1, 2, 3))
-    each = -10 * np.log10(error)
-    return float(each.mean()), float(each.std() / math.sqrt(len(each)))
 
 
 class Budget(keras.callbacks.Callback):
@@ -70,22 +62,18 @@ def main() -> None:
     parser.add_argument("--out", type=pathlib.Path, required=True)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True)
-    with np.load(arguments.data) as arrays:
-        train, test = (
-            arrays[f"x_{part}"] / np.float32(255) for part in ("train", "test")
-        )
+    train, test = read(arguments.data)
     keras.utils.set_random_seed(0)
     vae = kvae.VAE.for_data(train)
     vae.compile(keras.optimizers.Adam(LEARNING_RATE, clipnorm=1.0))
     budget = Budget(arguments.minutes)
     vae.fit(train, epochs=10**6, batch_size=64, verbose=0, callbacks=[budget])
-    mean, error = psnr(vae, test)
+    seen = np.clip(vae.reconstruct(test), 0, 1)
+    mean, error = psnr(seen, test)
     print(f"{vae.count_params()} weights, latents {vae.latent_shape}")
     print(f"PSNR of {len(test)} held-out pictures: {mean:.2f} ± {error:.2f} dB")
     vae.save(arguments.out / "vae.keras")
-    few = test[:: len(test) // COLUMNS][:COLUMNS]
-    picture = image_grid(np.stack([few, vae.reconstruct(few)]))
-    (arguments.out / "reconstructions.png").write_bytes(picture_png(picture, 1400))
+    draw([test, seen], arguments.out / "reconstructions.png")
 
 
 if __name__ == "__main__":
