@@ -108,28 +108,27 @@ class Detector:
         train = None if x_train is None else self.vae.complete_inputs(x_train)
         least = _FEW if train is not None or not self.score_function.needs_fit else 40
         if len(normal.x) < least:
+            halves = (
+                "" if least == _FEW else ", besides as many that the score is fitted to"
+            )
             raise ValueError(
                 f"calibrate needs at least {least} normal examples, for alpha=0.05; "
-                f"received {len(normal.x)}. alpha=0.01 needs 99"
-                + (
-                    "."
-                    if least == _FEW
-                    else ", besides as many that the score is fitted to."
-                )
+                f"received {len(normal.x)}. alpha=0.01 needs 99{halves}."
             )
         if train is not None:
             self._warn_of_shared(normal, train)
-        order = np.random.default_rng(self.seed).permutation(len(normal.x))
-        fitted, rest = train, order
+        random = np.random.default_rng(self.seed)
+        order, fitted = random.permutation(len(normal.x)), None
         if self.score_function.needs_fit and train is None:
             cut = min(len(order) // 2, _MOST_FITTED)
-            fitted, rest = take(normal, order[:cut]), order[cut:]
-        elif train is not None:
-            fitted = take(train, slice(0, _MOST_FITTED))
+            fitted, order = take(normal, order[:cut]), order[cut:]
+        elif self.score_function.needs_fit and train is not None:
+            rows = random.permutation(len(train.x))[:_MOST_FITTED]
+            fitted = take(train, np.sort(rows))
         if self.score_function.needs_fit:
             assert fitted is not None
             self.score_function.fit(self.vae, fitted.to_keras(), self.seed)
-        kept = take(normal, np.sort(rest)).to_keras()
+        kept = take(normal, np.sort(order)).to_keras()
         self._calibration = np.sort(self.score(kept))
         self._expected = _usual(self._surprise(kept))
         say(self._told(0 if fitted is None else len(fitted.x), train is not None))

@@ -25,12 +25,11 @@ from kvae.training.commands.encode_run import (
     with_labels_of_the_run,
 )
 from kvae.training.commands.output_paths import changed_data
-from kvae.training.data.sources import DataSet
+from kvae.training.data.sources import DataSet, ExamplesOnDisk
 from kvae.training.encoding.encoding_source import EncodingSource
 from kvae.training.run.runner import Run, open_run
 
 _WORST = 10
-_TRAINING = 20_000  # training examples that scores are fitted to, and that are compared
 _LEAST_DRIFT = 10
 
 
@@ -81,7 +80,7 @@ def detect(
         source = with_labels_of_the_run(source, run.directory.label_names())
     with user_errors():
         x = _in_memory(inputs_of(vae, source))
-        detector = Detector(vae, score).calibrate(held, _first(run))
+        detector = Detector(vae, score).calibrate(held, _training(run))
         found = detector.detect(x, alpha)
         drift = None
         if len(found.score) >= _LEAST_DRIFT:
@@ -109,10 +108,14 @@ def _held_out(
     )
 
 
-def _first(run: Run) -> Any:
-    """The first training examples, in the form that the model takes."""
-    given = Inputs.of(run.data.inputs("train", run.config.condition)).to_dict()
-    return {name: np.asarray(value[:_TRAINING]) for name, value in given.items()}
+def _training(run: Run) -> Any:
+    """The training examples, some of them if they stay on disk."""
+    given = run.data.inputs("train", run.config.condition)
+    x = run.data.train
+    if not isinstance(x, ExamplesOnDisk):
+        return given
+    rows = x.sample_rows()
+    return {name: value[rows] for name, value in Inputs.of(given).to_dict().items()}
 
 
 def _in_memory(rows: Any) -> Any:
