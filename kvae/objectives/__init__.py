@@ -15,6 +15,7 @@ from kvae.objectives.elbo import ELBO as ELBO
 from kvae.objectives.factor_vae import FactorVAE as FactorVAE
 from kvae.objectives.free_bits import FreeBits as FreeBits
 from kvae.objectives.iwae import IWAE as IWAE
+from kvae.objectives.level_balance import LevelBalance as LevelBalance
 from kvae.objectives.masked import Masked as Masked
 from kvae.objectives.mmd import MMD as MMD
 from kvae.objectives.perceptual import Perceptual as Perceptual

@@ -1,6 +1,7 @@
 """One line per public objective."""
 
 import keras
+from conformance.deep_parts import ENCODER, POSTERIOR, PRIOR, TRUNK
 from conformance.specimen import Specimen
 
 from kvae import objectives as obj
@@ -20,6 +21,16 @@ SPECIMENS = [
     Specimen(obj.ELBO, {"beta": LinearWarmup(10)}, label="scheduled"),
     Specimen(obj.FreeBits, {"floor": 0.1}),
     Specimen(obj.FreeBits, {"floor": 0.1, "group": "total"}, label="total"),
+    Specimen(
+        obj.LevelBalance,
+        {"steps": 10},
+        partners={
+            "posterior": POSTERIOR,
+            "prior": PRIOR,
+            "decoder": TRUNK,
+            "encoder": ENCODER,
+        },
+    ),
     Specimen(obj.Capacity, {"nats": 2.0}),
     *(
         Specimen(obj.IWAE, {"num_samples": 3, "gradient": gradient}, label=gradient)

@@ -1,14 +1,12 @@
 """One line per public posterior, all with three latent dimensions."""
 
+from conformance.deep_parts import ENCODER, LEVELS, PRIOR, TRUNK
 from conformance.specimen import Specimen
 
-from kvae import networks
 from kvae import posteriors as qs
 from kvae import priors as ps
 
-# One position, then two side by side.
-MAPS = {"levels": ((1, 1, 1), (1, 2, 1)), "latent_channels": 1, "width": 2}
-TRUNK = {**MAPS, "data_shape": (2, 2), "features": 2, "activation": "tanh"}
+PARTNERS = {"prior": PRIOR, "decoder": TRUNK, "encoder": ENCODER}
 
 SPECIMENS = [
     Specimen(qs.DiagonalNormal, {"latent_dim": 3}, independent=True),
@@ -35,30 +33,11 @@ SPECIMENS = [
         partners={"prior": (ps.Hierarchical, {"latent_dims": (2, 1), "units": (8,)})},
         exact_kl=False,
     ),
+    Specimen(qs.TopDownMaps, LEVELS, partners=PARTNERS, exact_kl=False),
     Specimen(
         qs.TopDownMaps,
-        MAPS,
-        partners={
-            "prior": (ps.HierarchicalMaps, {"latent_dim": 3}),
-            "decoder": (networks.TopDownTrunk, TRUNK),
-            "encoder": (
-                networks.mlp,
-                {"input_shape": (4,), "units": (6,), "activation": "tanh"},
-            ),
-        },
-        exact_kl=False,
-    ),
-    Specimen(
-        qs.TopDownMaps,
-        {**MAPS, "residual": False},
-        partners={
-            "prior": (ps.HierarchicalMaps, {"latent_dim": 3}),
-            "decoder": (networks.TopDownTrunk, TRUNK),
-            "encoder": (
-                networks.mlp,
-                {"input_shape": (4,), "units": (6,), "activation": "tanh"},
-            ),
-        },
+        {**LEVELS, "residual": False},
+        partners=PARTNERS,
         exact_kl=False,
         label="absolute",
     ),

@@ -1,8 +1,8 @@
 """One line per public prior, all with three latent dimensions."""
 
+from conformance.deep_parts import PRIOR, TRUNK
 from conformance.specimen import Specimen
 
-from kvae import networks
 from kvae import posteriors as qs
 from kvae import priors as ps
 
@@ -54,22 +54,6 @@ SPECIMENS = [
         exact_kl=False,
         accurate={"num_steps": 24, "density_steps": 24},
     ),
-    Specimen(
-        ps.HierarchicalMaps,
-        {"latent_dim": 3},
-        partners={
-            "decoder": (
-                networks.TopDownTrunk,
-                {
-                    "data_shape": (2, 2),
-                    "levels": ((1, 1, 1), (1, 2, 1)),
-                    "latent_channels": 1,
-                    "width": 2,
-                    "features": 2,
-                },
-            )
-        },
-        exact_kl=False,
-    ),
+    Specimen(PRIOR[0], PRIOR[1], partners={"decoder": TRUNK}, exact_kl=False),
     Specimen(ps.Hierarchical, {"latent_dims": (2, 1), "units": (8,)}, exact_kl=False),
 ]

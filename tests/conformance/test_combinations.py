@@ -67,6 +67,8 @@ def refusal(posterior, prior, objective, rate):
     closed_form = posterior.exact_kl and prior.exact_kl
     if prices_a_rate(objective) and rate == "exact" and not closed_form:
         return rf'KL\({q} \|\| {p}\) has no closed form. Use ELBO\(kl="sampled"\)'
+    if o == "LevelBalance" and q != "TopDownMaps":
+        return "LevelBalance over levels needs a posterior with levels"
     if o == "BetaTC" and not posterior.independent:
         return f"BetaTC needs .* independent given x. Those of {q}"
     if o == "FreeBits" and not (posterior.independent and prior.independent):

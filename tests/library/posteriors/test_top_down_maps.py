@@ -204,6 +204,30 @@ def test_free_bits_have_a_floor_for_each_level(x):
     )
 
 
+def test_the_balance_of_levels_is_the_numpy_form(x):
+    beta = 0.5
+    vae = make_vae(objective=objectives.LevelBalance(objectives.ELBO(beta), steps=3))
+    inputs, noise = Inputs(tf.constant(x)), Noise(tf.constant([5, 6]))
+    parts = vae.objective.parts(vae, inputs, noise, training=True)
+    rates = vae.posterior.level_rates(parts.draw)[0].numpy()
+    density = rates.mean(0) / [2, 32] + 1e-6
+    gamma = 2 * density / density.sum()
+    assert gamma.min() < 0.9  # they are not in balance
+    np.testing.assert_allclose(parts.kl_term, beta * (rates * gamma).sum(-1))
+    np.testing.assert_allclose(parts.rate, rates.sum(-1))
+    vae.step.assign(3)
+    later = vae.objective.parts(vae, inputs, noise, training=True)
+    np.testing.assert_allclose(later.kl_term, beta * rates.sum(-1))
+    with pytest.raises(ValueError, match="needs a posterior with levels"):
+        kvae.VAE(
+            networks.mlp((5,), (7,)),
+            networks.mlp((3,), (7,), role="decoder"),
+            posteriors.DiagonalNormal(3),
+            likelihoods.Bernoulli((5,)),
+            objective=objectives.LevelBalance(),
+        )
+
+
 def test_fit_reports_the_rate_of_each_size(x):
     vae = make_vae(dtype="float32", levels=((1, 1, 2), (4, 4, 1)))
     vae.compile(run_eagerly=True)
