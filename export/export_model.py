@@ -17,7 +17,6 @@ import numpy as np
 
 import kvae
 from kvae.core.atomic import check_new, staged
-from kvae.core.inputs import Inputs
 from kvae.evaluation.examples import first_rows
 from kvae.evaluation.latents import latent_usage
 from kvae.export.checks import verification
@@ -67,6 +66,7 @@ def export(
         directory/export.json            what is in it, checksums, the parity table
         directory/run_*.py               runs the files of a target of your own
         directory/attributes.json        directions in the latents, if given
+        directory/schema.json            of a table: what the columns of x are
         directory/parity.npz             recorded inputs and outputs
         directory/verify.py              repeats the checks on any machine
 
@@ -145,6 +145,8 @@ def export(
             _write_serving(stage, directory.name)
         if attributes is not None:
             _write_attributes(stage / "attributes.json", attributes)
+        if vae.schema is not None:  # which column each number is, and its levels
+            (stage / "schema.json").write_text(vae.schema.to_json(), encoding="utf-8")
         manifest = _manifest(about, files, stage) | {"refused": refused}
         _write_manifest(stage / "export.json", manifest)
         result = run_checks(stage, runners)
@@ -234,7 +236,7 @@ def _usage(vae: Any, x: Any) -> dict[str, list[float] | None]:
     if x is None:
         return dict.fromkeys(names)
     try:
-        found = latent_usage(vae, first_rows(Inputs.of(x), _RATED))
+        found = latent_usage(vae, first_rows(vae.read_inputs(x), _RATED))
     except ValueError:  # too few examples
         return dict.fromkeys(names)
     values = (found.rate_per_dimension, found.mean_variance)

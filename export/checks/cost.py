@@ -76,7 +76,7 @@ def examples_for(model: Any, x: Any) -> dict[str, np.ndarray]:
     """Chooses the examples to measure on; the first ones may have calibrated int8."""
     if x is None:
         return random_inputs(model, _EXAMPLES, seed=99)
-    count = min(len(Inputs.of(x).x), 128 + _EXAMPLES)
+    count = min(len(model.read_inputs(x).x), 128 + _EXAMPLES)
     every = real_inputs(model, x, count)
     first = min(128, count // 2)
     return {

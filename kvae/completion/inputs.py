@@ -37,7 +37,7 @@ def masked_inputs(
     Raises:
         ValueError: if x or the mask don't fit, or an example has no visible entry.
     """
-    inputs = Inputs.of(x)
+    inputs = vae.read_inputs(x)
     check_seed(seed)
     if mask is None:
         mask = inputs.mask

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from kvae.core.checks import check_count
-from kvae.core.inputs import Inputs
 from kvae.evaluation.examples import example_draws
 from kvae.evaluation.result import Estimate, Result
 
@@ -87,7 +86,7 @@ def elbo(
         variances.append(terms.var(ddof=1) if num_samples > 1 else math.nan)
     values = -(np.array(rates) + np.array(distortions))
     mean = Estimate.mean_of(values)
-    entries = Inputs.of(x).mean_entries(vae.data_shape)
+    entries = vae.read_inputs(x).mean_entries(vae.data_shape)
     how = "in closed form" if exact else "from the same latents"
     return ELBOResult(
         elbo=mean,

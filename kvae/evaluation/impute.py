@@ -105,7 +105,7 @@ def impute(
     num_imputations = check_count("num_imputations", num_imputations, least=0)
     check_seed(seed)
     if nan_as_missing:
-        inputs = Inputs.of(x)
+        inputs = vae.read_inputs(x)
         if mask is not None or inputs.mask is not None:
             raise ValueError(
                 "nan_as_missing=True makes the mask from x itself; received a mask "

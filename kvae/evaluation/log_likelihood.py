@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from kvae.core.checks import check_count
-from kvae.core.inputs import Inputs
 from kvae.evaluation.examples import example_draws, first_rows, within
 from kvae.evaluation.result import Estimate, Result
 
@@ -95,7 +94,7 @@ def log_likelihood(
     done = (importance_estimate(draw.log_weights) for draw in draws)
     pairs = list(within(done, seconds))
     values, sizes = (np.array(column) for column in zip(*pairs, strict=True))
-    entries = first_rows(Inputs.of(x), len(pairs)).mean_entries(vae.data_shape)
+    entries = first_rows(vae.read_inputs(x), len(pairs)).mean_entries(vae.data_shape)
     return summarize(values, sizes, num_samples, seed, entries)
 
 

@@ -281,11 +281,19 @@ class VAE(ArrayMethods):
         Raises:
             ValueError: if x, condition or mask do not fit the model or one another.
         """
-        inputs = Inputs.of(data) if self.schema is None else self.schema.inputs(data)
+        inputs = self.read_inputs(data)
         given = None if inputs.condition is None else np.asarray(inputs.condition)
         condition = self._checked_condition(given)
         inputs = dataclasses.replace(inputs, condition=condition)
         return check_arrays(inputs, self.data_shape, self.likelihood)
+
+    def read_inputs(self, data: Any) -> Inputs:
+        """Reads inputs without checking them; a model of a table reads data frames too.
+
+        Args:
+            data: as `check_inputs` takes it.
+        """
+        return Inputs.of(data) if self.schema is None else self.schema.inputs(data)
 
     def _checked_condition(self, given: Any) -> Any:
         if given is None and self.objective.makes_condition:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import kvae
+from kvae import evaluation
 from kvae.likelihoods import Columns
 from kvae.tables import Schema
 
@@ -55,6 +56,17 @@ def test_frames_are_measured_as_the_numbers_that_the_schema_makes_of_them(vae) -
     np.testing.assert_array_equal(vae.elbo(frame), vae.elbo(x))  # NaN is hidden
     evaluated = vae.evaluate(frame, verbose=0, return_dict=True)
     assert np.isclose(evaluated["elbo"], vae.elbo(frame).mean(), atol=0.5)
+
+
+def test_evaluations_and_completions_read_frames_too(vae) -> None:
+    frame = table(30, seed=5)
+    x = vae.schema.encode(frame)
+    by_frame, by_array = (evaluation.log_likelihood(vae, v, 20) for v in (frame, x))
+    np.testing.assert_array_equal(by_frame.per_example, by_array.per_example)
+    assert evaluation.elbo(vae, frame).elbo == evaluation.elbo(vae, x).elbo
+    completed = vae.complete(frame, "random", num=2)
+    assert completed.x.shape == (30, 2, 6)
+    assert evaluation.impute(vae, frame, num_samples=20).single.shape == (30, 6)
 
 
 def test_samples_are_rows_as_those_of_the_data(vae) -> None:
