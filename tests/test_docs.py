@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 import kvae
@@ -48,6 +49,11 @@ def check_readme(names: Names) -> None:
     assert names["elbo"].mean() > untrained.elbo(names["x_test"]).mean() + 1
     loaded = names["vae"].elbo(names["x_test"])
     np.testing.assert_array_equal(loaded, names["elbo"])
+
+
+def check_index(names: Names) -> None:
+    assert names["samples"].shape == (16, 8, 8)
+    assert Path("digits.keras").is_file()
 
 
 def check_extending(names: Names) -> None:
@@ -159,6 +165,7 @@ CHECKS: dict[str, Callable[[Names], None]] = {
     "docs/export.md": check_export,
     "docs/extending.md": check_extending,
     "docs/hierarchies.md": check_hierarchies,
+    "docs/index.md": check_index,
     "docs/missing-data.md": check_missing_data,
     "docs/own-loop.md": check_own_loop,
     "docs/parts.md": check_parts,
@@ -197,7 +204,8 @@ def test_your_data_table_names_the_likelihood_that_each_line_gives() -> None:
     pixels = rng.random((40, 8, 8, 1), "float32")
     holes = np.where(rng.random((40, 6)) < 0.3, np.nan, rng.normal(size=(40, 6)))
     columns = [{"name": "a", "kind": "real"}, {"name": "b", "kind": "binary"}]
-    data: dict[str, np.ndarray] = {
+    table = pd.DataFrame({"a": rng.normal(size=40), "b": rng.integers(0, 2, 40)})
+    data: dict[str, Any] = {
         "images or flags": (pixels > 0.5).astype("float32"),
         "gray or color": pixels,
         "real numbers": rng.normal(size=(40, 6)),
@@ -206,14 +214,15 @@ def test_your_data_table_names_the_likelihood_that_each_line_gives() -> None:
         "8-bit images": rng.integers(0, 256, (40, 8, 8, 1)),
         "counts": rng.poisson(3.0, (40, 6)),
         "categories": rng.integers(0, 4, (40, 6)),
-        "a table": np.stack([rng.normal(size=40), rng.integers(0, 2, 40)], axis=1),
+        "a table, as a data frame": table,
+        "a table, as an array": table.to_numpy("float64"),
         "examples with labels": pixels,
         "missing values": holes,
         "images with hidden": (pixels > 0.5).astype("float32"),
     }
     text = (ROOT / "README.md").read_text().partition("| your data |")[2]
-    table = text.partition("\n\n")[0].splitlines()[2:]
-    rows = [line.strip("| ").split(" | ") for line in table]
+    lines = text.partition("\n\n")[0].splitlines()[2:]
+    rows = [line.strip("| ").split(" | ") for line in lines]
     seen = []
     for words, line, likelihood in rows:
         kind = next((kind for kind in data if words.startswith(kind)), None)
@@ -226,8 +235,9 @@ def test_your_data_table_names_the_likelihood_that_each_line_gives() -> None:
             "VAE": kvae.VAE,
             "presets": presets,
             "x": data[kind],
+            "frame": table,
         }
-        names |= {"shape": data[kind].shape[1:], "levels": 4, "masks": masks}
+        names |= {"shape": np.shape(data[kind])[1:], "levels": 4, "masks": masks}
         names |= {"labels": rng.integers(0, 3, 40)}
         code = line.split("`")[1].replace("[...]", repr(columns))
         vae = eval(code, names)
@@ -245,6 +255,14 @@ def test_relative_links_lead_somewhere() -> None:
         if not (document.parent / target).exists()
     ]
     assert not missing
+
+
+def test_every_public_module_has_a_page_of_reference() -> None:
+    source = (ROOT / "kvae/__init__.py").read_text()
+    public = set(re.findall(r"^from kvae import (\w+) as", source, re.M))
+    public |= set(re.findall(r'"(\w+)"', source.partition("_LAZY = ")[2].split(")")[0]))
+    pages = {path.stem for path in ROOT.glob("docs/api/*.md")}
+    assert pages == public - {"maths"} | {"kvae"}
 
 
 def test_the_picture_of_the_layers_shows_every_folder() -> None:
