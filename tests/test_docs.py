@@ -73,6 +73,9 @@ def check_missing_data(names: Names) -> None:
     completed, x = names["completed"].x, names["x_test"][:10]
     np.testing.assert_array_equal(completed[:, 3, :, 4:], x[:, :, 4:])
     assert np.isfinite(names["filled"].multiple).all()
+    assert names["forecast"].shape == (10, 48, 2)
+    np.testing.assert_array_equal(names["low"][:, :36], names["high"][:, :36])
+    assert (names["low"][:, 36:] < names["high"][:, 36:]).all()
 
 
 def check_evaluation(names: Names) -> None:

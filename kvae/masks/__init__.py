@@ -12,6 +12,7 @@ from kvae.masks.missing import nan_as_missing as nan_as_missing
 from kvae.masks.one_of import OneOf as OneOf
 from kvae.masks.random_entries import RandomEntries as RandomEntries
 from kvae.masks.rectangle import Rectangle as Rectangle
+from kvae.masks.stretch import Stretch as Stretch
 from kvae.masks.visible import given_visible as given_visible
 from kvae.masks.visible import visible_part as visible_part
 from kvae.masks.visible import visible_shape as visible_shape

@@ -11,6 +11,7 @@ from kvae.masks.half import Half
 from kvae.masks.one_of import OneOf
 from kvae.masks.random_entries import RandomEntries
 from kvae.masks.rectangle import Rectangle
+from kvae.masks.stretch import Stretch
 
 NAMES: dict[str, Callable[..., MaskFamily]] = {
     "left_half": lambda: Half("left"),
@@ -20,6 +21,8 @@ NAMES: dict[str, Callable[..., MaskFamily]] = {
     "any_half": lambda: OneOf([Half(s) for s in ("left", "right", "top", "bottom")]),
     "rectangle": Rectangle,
     "random": RandomEntries,
+    "future": Stretch,
+    "stretch": lambda **options: Stretch(**{"place": "anywhere", **options}),
 }
 """The names of families. Each says what is hidden."""
 

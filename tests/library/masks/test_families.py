@@ -24,6 +24,7 @@ FAMILIES = [
     masks.RandomEntries(0.3),
     masks.RandomEntries((0.1, 0.9)),
     masks.OneOf([masks.Half("top"), masks.Rectangle(), masks.RandomEntries()]),
+    masks.Stretch((0.2, 0.7), "anywhere"),
     masks.FromFunction(first_rows),
 ]
 EACH = pytest.mark.parametrize(
@@ -217,3 +218,32 @@ def test_names_become_families(spec, family):
 def test_unknown_names_are_refused(spec, message):
     with pytest.raises(ValueError, match=message):
         masks.as_family(spec)
+
+
+def test_the_future_is_the_end_of_every_feature():
+    drawn = masks.as_family("future").draw(3, (8, 2)).numpy()
+    expected = np.repeat([1.0] * 6 + [0.0] * 2, 2).reshape(8, 2)
+    np.testing.assert_array_equal(drawn, np.broadcast_to(expected, (3, 8, 2)))
+    assert masks.Stretch(0.01).draw(1, (4,)).numpy().tolist() == [[1, 1, 1, 0]]
+    assert masks.Stretch(0.99).draw(1, (4,)).numpy().tolist() == [[1, 0, 0, 0]]
+
+
+def test_stretches_are_consecutive_and_everywhere_alike():
+    drawn = masks.as_family("stretch").draw(4000, (8,), seed=1).numpy()
+    assert (drawn.sum(axis=1) == 6).all()
+    assert (np.abs(np.diff(drawn, axis=1)).sum(axis=1) <= 2).all()
+    starts = np.argmin(drawn, axis=1)
+    shares = np.bincount(starts, minlength=7) / 4000
+    assert np.abs(shares - 1 / 7).max() < 5 * np.sqrt(6 / 49 / 4000)
+    lengths = 10 - masks.Stretch((0.2, 0.6)).draw(4000, (10,)).numpy().sum(axis=1)
+    assert set(lengths) == {2, 3, 4, 5, 6}
+
+
+@pytest.mark.parametrize("share", [0, 1, (0.6, 0.2), "half", None])
+def test_wrong_stretches_are_refused(share):
+    with pytest.raises(ValueError, match="Stretch expects share"):
+        masks.Stretch(share)
+    with pytest.raises(ValueError, match="Stretch expects place"):
+        masks.Stretch(0.5, "start")
+    with pytest.raises(ValueError, match="hides steps of series"):
+        masks.Stretch().draw(1, (4, 4, 1))
