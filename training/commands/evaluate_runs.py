@@ -10,6 +10,7 @@ from kvae.reports.compare_report import comparison_rows
 from kvae.training.commands.output_paths import changed_data, new_file
 from kvae.training.commands.run_reports import compare_runs, evaluate_run, report_run
 from kvae.training.run.measure import measure_test
+from kvae.training.run.model_card import write_card
 from kvae.training.run.runner import open_run
 
 _DECIMALS = {"bits_per_dim": 4}
@@ -48,6 +49,7 @@ def evaluate(
     show_metrics(test, run.data.name)
     name = "test" if samples == run.config.eval_samples else f"test_{samples}_samples"
     run.directory.write_metrics({**run.directory.read_metrics(), name: test})
+    write_card(run.directory, run.vae)
     print(f"\nAdded to {run.directory.metrics_file}")
 
 

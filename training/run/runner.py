@@ -29,6 +29,7 @@ from kvae.training.run.fitted_prior import (
 )
 from kvae.training.run.further_epochs import add_epochs
 from kvae.training.run.measure import measure_test
+from kvae.training.run.model_card import write_card
 from kvae.training.run.number_of_steps import advice_on_few_steps, choose_batch_size
 from kvae.training.run.pictures import is_image, save_curves, save_pictures
 from kvae.training.run.run_directory import RunDirectory
@@ -187,6 +188,7 @@ def _train(
     directory.write_metrics(metrics)
     save_curves(directory.path / "curves.png", history)
     _save_pictures(directory, config, vae, data)
+    write_card(directory, vae)
     directory.finish()
     workers.wait()
     if advice:
@@ -252,6 +254,7 @@ def fit_prior(
         _record_prior(directory, prior)
         directory.write_metrics(metrics)
         _save_pictures(directory, config, vae, run.data)
+        write_card(directory, vae)
         directory.finish()
     return Run(directory, config, vae, run.data, metrics)
 
@@ -266,6 +269,7 @@ def undo_fit_prior(path: pathlib.Path | str) -> None:
     with run_lock(directory.checkpoints / "lock"):
         undo_fitted_prior(directory, directory.read_metrics())
         _record_prior(directory, None)
+        write_card(directory, directory.load_model())
         directory.finish()
 
 

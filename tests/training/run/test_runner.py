@@ -35,6 +35,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_the_directory_holds_everything(run: Run) -> None:
     files = {path.name for path in run.directory.path.iterdir()}
     assert files == {
+        "README.md",
         "config.toml",
         "run.json",
         "model.keras",
