@@ -68,7 +68,7 @@ def main() -> None:
             )
             values = [getattr(quality, field) for field in SHOWN]
             found.setdefault(name, []).append([*values, seconds])
-            print(name, seed, np.round(found[name][-1], 3), flush=True)
+            print(name, seed, *(f"{v:.3f}" for v in found[name][-1]), flush=True)
     print(f"\n{arguments.data.name}: {len(frame)} rows, {arguments.seeds} seeds")
     for name, rows in found.items():
         print(name)
@@ -103,6 +103,8 @@ def by_tvae(train: object, python: str, seed: int) -> tuple:
     schema = Schema.of(train)
     levels = [str(c.name) for c in schema.columns if c.levels]
     script = pathlib.Path(__file__).with_name("tables_tvae.py")
+    plain = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    plain["OMP_NUM_THREADS"] = "1"  # waiting threads would count as processor time
     with tempfile.TemporaryDirectory() as folder:
         given, out = (f"{folder}/{name}.csv" for name in ("train", "drawn"))
         train.to_csv(given, index=False)
@@ -110,7 +112,7 @@ def by_tvae(train: object, python: str, seed: int) -> tuple:
             [python, str(script), given, out, "--num", str(len(train)), "--seed",
              str(seed), "--categorical", *levels],
             capture_output=True, text=True, check=True,
-            env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+            env=plain,
         )  # fmt: skip
         rows = read_table(out)
     seconds = json.loads(done.stdout.splitlines()[-1])["seconds"]
