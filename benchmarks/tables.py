@@ -90,7 +90,7 @@ def by_kvae(train: object, arguments: argparse.Namespace, seed: int) -> tuple:
         train, arguments.latent_dim, objective=kvae.objectives.ELBO(arguments.beta)
     )
     rate = keras.optimizers.schedules.CosineDecay(1e-3, epochs * steps)
-    vae.compile(keras.optimizers.Adam(rate), jit_compile=True, steps_per_execution=24)
+    vae.compile(keras.optimizers.Adam(rate), steps_per_execution=10)
     vae.fit(train, epochs=epochs, batch_size=batch, verbose=0)
     components = int(np.clip(len(train) // 100, 1, 50))
     vae = kvae.fit_prior(vae, train, "mixture", num_components=components)
