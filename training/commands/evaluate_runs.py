@@ -10,10 +10,9 @@ from kvae.reports.compare_report import comparison_rows
 from kvae.training.commands.output_paths import changed_data, new_file
 from kvae.training.commands.run_reports import compare_runs, evaluate_run, report_run
 from kvae.training.run.measure import measure_test
+from kvae.training.run.metrics_file import title, value_and_error
 from kvae.training.run.model_card import write_card
 from kvae.training.run.runner import open_run
-
-_DECIMALS = {"bits_per_dim": 4}
 
 
 def evaluate(
@@ -121,9 +120,5 @@ def show_metrics(metrics: dict[str, Any], name: str) -> None:
     drawn = "" if pixels == "as they are" else f", pixels {pixels}"
     print(f"\n{name}: {count} test examples{drawn}")
     for key, row in rows.items():
-        digits = _DECIMALS.get(key, 2)
-        value = "nan" if row["value"] is None else f"{row['value']:g}"
-        if row["value"] is not None and row["standard_error"] is not None:
-            value = f"{row['value']:.{digits}f} ± {row['standard_error']:.{digits}f}"
-        title = "ELBO" if key == "elbo" else key.replace("_", " ")
-        print(f"  {title:13} {value:>16} {row['unit']}  ({row['estimator']})")
+        value = value_and_error(key, row)
+        print(f"  {title(key):13} {value:>16} {row['unit']}  ({row['estimator']})")

@@ -1,4 +1,4 @@
-"""The form of a run's metrics.json, to be checked because files may be damaged."""
+"""The rows of a run's metrics.json: checked, because files may be damaged, and as text."""
 
 from __future__ import annotations
 
@@ -13,6 +13,23 @@ _ROW: dict[str, Any] = {
     "num_samples": int,
     "num_examples": int,
 }
+_DECIMALS = {"bits_per_dim": 4}
+
+
+def title(name: str) -> str:
+    """The name of a number for people."""
+    return "ELBO" if name == "elbo" else name.replace("_", " ")
+
+
+def value_and_error(name: str, row: dict[str, Any]) -> str:
+    """The value of a row, with its standard error if that is known."""
+    value, error = row["value"], row["standard_error"]
+    if value is None:
+        return "nan"
+    if error is None:
+        return f"{value:g}"
+    digits = _DECIMALS.get(name, 2)
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
 def check_metrics(metrics: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import kvae
 from kvae.core.atomic import write_text
+from kvae.training.run.metrics_file import title, value_and_error
 from kvae.training.run.run_directory import RunDirectory
 
 _PICTURES = {
@@ -92,24 +93,20 @@ def _numbers(metrics: dict[str, Any]) -> str:
             continue
         rows = {name: row for name, row in rows.items() if isinstance(row, dict)}
         count = next(iter(rows.values()))["num_examples"]
-        title = f"Of {count} test examples"
+        heading = f"Of {count} test examples"
         if key == "test_as_trained":
-            title += ", with the prior of training"
+            heading += ", with the prior of training"
         elif key != "test":
-            title += f" ({key.removeprefix('test_').replace('_', ' ')})"
-        lines = [f"{title}:", "", "| | value | unit | how |", "|---|---|---|---|"]
+            heading += f" ({key.removeprefix('test_').replace('_', ' ')})"
+        lines = [f"{heading}:", "", "| | value | unit | how |", "|---|---|---|---|"]
         lines += [_row(name, row) for name, row in rows.items()]
         tables.append("\n".join(lines))
     return "\n\n".join(tables)
 
 
 def _row(name: str, row: dict[str, Any]) -> str:
-    value, error = row["value"], row["standard_error"]
-    shown = "not finite" if value is None else f"{value:.6g}"
-    if value is not None and error is not None:
-        shown += f" ± {error:.2g}"
-    words = "ELBO" if name == "elbo" else name.replace("_", " ")
-    return f"| {words} | {shown} | {row['unit']} | {row['estimator']} |"
+    cells = (title(name), value_and_error(name, row), row["unit"], row["estimator"])
+    return f"| {' | '.join(cells)} |"
 
 
 def _model(vae: Any) -> str:
