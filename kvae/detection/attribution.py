@@ -21,7 +21,7 @@ def entry_surprise(
     x: Any,
     num_samples: int = NUM_SAMPLES,
     seed: int = 0,
-    batch_size: int = 512,
+    batch_size: int = 128,
 ) -> np.ndarray:
     """Computes how improbable each entry is given the others, in nats.
 

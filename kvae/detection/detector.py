@@ -162,7 +162,7 @@ class Detector:
 
     # === Detection ===
 
-    def score(self, x: Any, batch_size: int = 512) -> np.ndarray:
+    def score(self, x: Any, batch_size: int = 128) -> np.ndarray:
         """Scores examples.
 
         Args:
@@ -189,7 +189,7 @@ class Detector:
         x: Any,
         alpha: float = 0.01,
         attribution: bool = False,
-        batch_size: int = 512,
+        batch_size: int = 128,
     ) -> Detected:
         """Finds the unusual examples of a batch.
 
@@ -227,7 +227,7 @@ class Detector:
             attribution=self.attribute(x, batch_size) if attribution else None,
         )
 
-    def attribute(self, x: Any, batch_size: int = 512) -> np.ndarray:
+    def attribute(self, x: Any, batch_size: int = 128) -> np.ndarray:
         """Computes where each example is unusual.
 
             attribution_i = -log p(x_i | rest) - its mean over calibration examples
@@ -327,7 +327,7 @@ class Detector:
         found = best_threshold(self.score(x), labels, false_alarm, miss, prevalence)
         return Threshold(*found, p_value=float(self.p_values(found[:1])[0]))
 
-    def _surprise(self, x: Any, batch_size: int = 512) -> np.ndarray:
+    def _surprise(self, x: Any, batch_size: int = 128) -> np.ndarray:
         return entry_surprise(self.vae, x, seed=self.seed, batch_size=batch_size)
 
     def _check_calibrated(self) -> None:

@@ -35,7 +35,7 @@ class BackgroundRatio(NegativeELBO):
         self.background = background
 
     def __call__(
-        self, vae: Any, x: Any, seed: int = 0, batch_size: int = 512
+        self, vae: Any, x: Any, seed: int = 0, batch_size: int = 128
     ) -> np.ndarray:
         """Scores arrays, (N,) nats."""
         if vae.likelihood.continuous != self.background.likelihood.continuous:

@@ -71,7 +71,7 @@ class Score(abc.ABC):
         """
 
     def __call__(
-        self, vae: Any, x: Any, seed: int = 0, batch_size: int = 512
+        self, vae: Any, x: Any, seed: int = 0, batch_size: int = 128
     ) -> np.ndarray:
         """Scores arrays.
 

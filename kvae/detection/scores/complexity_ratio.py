@@ -87,7 +87,7 @@ class ComplexityRatio(NegativeELBO):
         return bits - predicted_bits(_levels(x, fitted["low"], fitted["width"]))
 
     def __call__(
-        self, vae: Any, x: Any, seed: int = 0, batch_size: int = 512
+        self, vae: Any, x: Any, seed: int = 0, batch_size: int = 128
     ) -> np.ndarray:
         """Scores arrays, (N,) bits."""
         bits = super().__call__(vae, x, seed, batch_size)
