@@ -103,10 +103,12 @@ def trained(x: np.ndarray, steps: int, batch_size: int, **parts: Any) -> Any:
     return vae
 
 
-def pictures(data_dir: str | None, steps: int) -> dict[str, dict[str, str]]:
+def pictures(
+    data_dir: str | None, steps: int, scores: list[str]
+) -> dict[str, dict[str, str]]:
     """Fashion-MNIST against MNIST, both ways."""
     data = {name: load_data(name, data_dir) for name in ("fashion_mnist", "mnist")}
-    names = [name for name in SCORES if name not in SKIPPED]
+    names = [name for name in scores if name not in SKIPPED]
     found = {}
     for own, other, parts in (
         ("fashion_mnist", "mnist", {}),
@@ -250,9 +252,11 @@ def area_of_pyod(python: str, **arrays: np.ndarray) -> str:
             return f"{area_under_roc(scores['normal'], scores['anomalies']):.4f}"
 
 
-def tables(steps: int, pyod: str | None) -> dict[str, dict[str, str]]:
+def tables(
+    steps: int, scores: list[str], pyod: str | None
+) -> dict[str, dict[str, str]]:
     """Five public tables, beside other detectors."""
-    names = [name for name in SCORES if name not in SKIPPED | OF_PICTURES]
+    names = [name for name in scores if name not in SKIPPED | OF_PICTURES]
     found = {}
     for name, kind, anomaly in TABLES:
         rows, normal, anomalies = read_table(name, kind, anomaly)
@@ -299,13 +303,14 @@ def main() -> None:
     parser.add_argument("--data-dir", help="of TensorFlow Datasets")
     parser.add_argument("--steps", type=int, help="of training (1000 or 2000)")
     parser.add_argument("--pyod", help="a Python that has pyod and torch, for its VAE")
+    parser.add_argument("--scores", nargs="*", default=list(SCORES), help="(all)")
     arguments = parser.parse_args()
     if arguments.what == "pictures":
-        show(pictures(arguments.data_dir, arguments.steps or 1000))
+        show(pictures(arguments.data_dir, arguments.steps or 1000, arguments.scores))
     elif arguments.what == "defects":
         defects(arguments.data_dir, arguments.steps or 1000)
     else:
-        show(tables(arguments.steps or 2000, arguments.pyod))
+        show(tables(arguments.steps or 2000, arguments.scores, arguments.pyod))
 
 
 if __name__ == "__main__":
