@@ -206,7 +206,7 @@ def main() -> None:
         "--data", help="an .npz file, of packed static pixels or of colors"
     )
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--epochs", type=int, default=80)
+    parser.add_argument("--epochs", type=int, default=64)
     parser.add_argument("--optimizer", choices=["adam", "muon"], default="muon")
     parser.add_argument("--rate", type=float, default=5e-3)
     parser.add_argument("--decay", type=float, default=0.1)
