@@ -1,9 +1,11 @@
-"""What mkdocs changes in a page before it makes HTML of it."""
+"""What mkdocs changes in a page before it makes HTML of it, and the notebooks beside it."""
 
 import ast
 import re
 from pathlib import Path
 from typing import Any
+
+import jupytext
 
 _ROOT = Path(__file__).parents[2]
 
@@ -14,10 +16,38 @@ _OUTSIDE = re.compile(r"\[([^\]]+)\]\(\.\./([^)#]+)(#[^)]*)?\)")
 _ALL_OF = re.compile(r"^all of (kvae(?:\.\w+)*)$", re.M)
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Names the files that a page links to, and the members of a module."""
+# Pages with Python, as notebooks, by the name of the page.
+_notebooks: dict[str, str] = {}
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Names the files that a page links to, the members of a module, and the notebook."""
     markdown = _OUTSIDE.sub(lambda found: _shown(found[1], found[2]), markdown)
+    if "```python" in markdown:
+        name = Path(page.file.src_uri).stem
+        _notebooks[name] = _notebook(markdown)
+        up = "" if page.is_homepage else "../"
+        link = (
+            f'<a href="{up}notebooks/{name}.ipynb" download>Download as a notebook</a>'
+        )
+        markdown = f"{markdown}\n\n{link}\n"
     return _ALL_OF.sub(lambda found: _members(found[1]), markdown)
+
+
+def on_post_build(config: Any, **_: Any) -> None:
+    """Writes the notebooks."""
+    folder = Path(config.site_dir) / "notebooks"
+    folder.mkdir(exist_ok=True)
+    for name, text in _notebooks.items():
+        (folder / f"{name}.ipynb").write_text(text, "utf-8")
+
+
+def _notebook(markdown: str) -> str:
+    """Python as cells to run; what belongs into a shell, as text."""
+    cells = jupytext.reads(markdown.replace("```sh\n", "```console\n"), "md")
+    cells.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    text: str = jupytext.writes(cells, "ipynb")
+    return text
 
 
 def _shown(words: str, path: str) -> str:
