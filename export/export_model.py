@@ -31,6 +31,7 @@ from kvae.export.model_checks import (
     check_trained,
     require_serving,
 )
+from kvae.export.readme import readme
 from kvae.export.serving.warmup import write_server_files, write_warmup
 from kvae.export.signatures import Detection, Signatures
 from kvae.export.targets import TARGETS
@@ -63,6 +64,7 @@ def export(
                                          where the model has it; for TF Serving
         directory/litert/decoder.tflite  decode, in built-in operations; for phones
         directory/litert/...             further precisions and fixed batch sizes
+        directory/README.md              what is in it, for people and model hubs
         directory/export.json            what is in it, checksums, the parity table
         directory/run_*.py               runs the files of a target of your own
         directory/attributes.json        directions in the latents, if given
@@ -147,6 +149,8 @@ def export(
             _write_attributes(stage / "attributes.json", attributes)
         if vae.schema is not None:  # which column each number is, and its levels
             (stage / "schema.json").write_text(vae.schema.to_json(), encoding="utf-8")
+        text = readme(directory.name, about, files, license)
+        (stage / "README.md").write_text(text, encoding="utf-8")
         manifest = _manifest(about, files, stage) | {"refused": refused}
         _write_manifest(stage / "export.json", manifest)
         result = run_checks(stage, runners)

@@ -37,6 +37,21 @@ def test_everything_is_there_and_listed(exported: Any) -> None:
     assert manifest["model"]["posterior"] == "DiagonalNormal"
 
 
+def test_the_readme_names_the_files_and_its_code_runs(
+    exported: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory, report = exported
+    text = (directory / "README.md").read_text()
+    assert "| `litert/decoder.tflite` | float32 | any |" in text
+    assert "No license was given." in text
+    monkeypatch.chdir(directory)
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    assert len(blocks) == len(report.files) == 2
+    for block in blocks:
+        exec(block, {})
+        assert "mean" in capsys.readouterr().out
+
+
 def test_every_output_was_compared(exported: Any) -> None:
     _, report = exported
     seen = {(r["file"], r["signature"], r["data"]) for r in report.rows}
