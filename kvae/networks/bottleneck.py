@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from kvae.core.checks import check_size
+from kvae.core.checks import check_number, check_size
 from kvae.core.types import Tensor
 
 
@@ -47,7 +47,7 @@ class Bottleneck(keras.layers.Layer):
         self.hidden = check_size("hidden", hidden)
         self.kernel_size = check_size("kernel_size", kernel_size)
         self.activation = activation
-        self.last_scale = last_scale
+        self.last_scale = check_number("last_scale", last_scale, 0.0)
         self._act = keras.activations.get(activation)
         start = (
             keras.initializers.VarianceScaling(last_scale) if last_scale else "zeros"

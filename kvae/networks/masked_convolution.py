@@ -44,10 +44,10 @@ class MaskedConvolution(keras.layers.Layer):
             raise ValueError(
                 f"MaskedConvolution expects an odd kernel_size; received {kernel_size}."
             )
-        self.itself = itself
+        self.itself = bool(itself)
         half = kernel_size // 2
         mask = np.ones((half + 1, kernel_size, 1, 1))
-        mask[half, half + int(itself) :] = 0.0
+        mask[half, half + int(self.itself) :] = 0.0
         self._mask = mask
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from kvae import networks, posteriors, priors
+from kvae.core.arrays import read_examples
 from kvae.core.checks import check_size, is_integer
 from kvae.model.defaults import choose_parts
 from kvae.model.vae import VAE
@@ -108,6 +109,7 @@ def deep_vae(
             "the levels of deep_vae don't take a condition; train one model per class, or "
             "use VAE.for_data(x, condition=...), whose networks do."
         )
+    x = read_examples(x)
     shape = tuple(x.shape[1:])
     sizes = _levels(shape, levels)
     decoder = networks.TopDownTrunk(

@@ -46,6 +46,7 @@ _PAIR = _RNG.normal(size=(40, 3)), _RNG.normal(size=(40, 3))
 _FLOATS = np.full((3, 2), 0.5, "float32")
 _PICTURES = _RNG.random((40, 12, 12, 1)).astype("float32")
 _IMAGE = {"data_shape": (8, 8, 1)}
+_MAPS = {"levels": ((3, 3, 1),), "width": 4}
 _FEW = {
     "num_samples": 2, "num_chains": 2, "num_steps": 10, "num_leapfrog": 1,
     "num_examples": 2, "num_votes": 20, "num_latents": 10, "num_trees": 2,
@@ -57,6 +58,10 @@ _FEW = {
 def picture_network() -> Any:
     x = keras.Input((12, 12, 1))
     return keras.Model(x, keras.layers.Conv2D(3, 3)(x))
+
+
+def deep() -> Any:
+    return kvae.presets.deep_vae(_PICTURES, {3: 1}, width=4, features=2)
 
 
 def features() -> Any:
@@ -138,6 +143,15 @@ def _special(vae: kvae.VAE) -> dict[str, dict[str, Any]]:
         "evaluate": {"only": ("elbo",)},
         "fit": {"x": X, "verbose": 0},
         "VAE.evaluate": {"x": X, "verbose": 0},
+        "TopDownTrunk": {"data_shape": (12, 12, 1), **_MAPS},
+        "bottom_up_encoder": {"data_shape": (12, 12, 1), **_MAPS},
+        "TopDownMaps": _MAPS,
+        "deep_vae": {"x": _PICTURES, **_MAPS, "levels": {3: 1}},
+        "level_reconstructions": {"vae": deep(), "x": _PICTURES},
+        "PixelCNN": {"likelihood": kvae.likelihoods.Bernoulli((4, 4))},
+        "Bottleneck": {"channels": 4, "hidden": 2},
+        "MaskedConvolution": {"channels": 4},
+        "Grow": {"channels": 4, "size": (4, 4)},
         "predict": {"verbose": 0},
         "sample": {"num": 2},
         "compile": {},
