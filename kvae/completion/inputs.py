@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.core.batches import map_batches
-from kvae.core.checks import check_seed
+from kvae.core.checks import check_seed, check_vae
 from kvae.core.inputs import Inputs, check_mask
 from kvae.masks import as_family
 from kvae.objectives import is_completing
@@ -37,6 +37,7 @@ def masked_inputs(
     Raises:
         ValueError: if x or the mask don't fit, or an example has no visible entry.
     """
+    check_vae(vae)
     inputs = vae.read_inputs(x)
     check_seed(seed)
     if mask is None:

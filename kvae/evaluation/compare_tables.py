@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from kvae.core.checks import check_seed
 from kvae.evaluation.result import Result
 from kvae.tables import Schema
 from kvae.tables.column import Column
+from kvae.tables.schema import as_frame, check_schema
 
 _ROWS = 10_000  # compared at most, from each table
 _NUMBERS = ("number", "count", "date")
@@ -71,7 +73,9 @@ def compare_tables(
     Raises:
         ValueError: if a column is missing or holds what the real one doesn't.
     """
-    schema = Schema.of(real) if schema is None else schema
+    check_seed(seed)
+    real, synthetic = as_frame(real), as_frame(synthetic)
+    schema = check_schema(schema) or Schema.of(real)
     columns = [c for c in schema.columns if c.kind not in ("ignored", "empty")]
     num = min(len(real), len(synthetic), _ROWS)
     random = np.random.default_rng(seed)

@@ -17,7 +17,7 @@ from kvae.completion import (
     pick,
     resample,
 )
-from kvae.core.checks import check_count, check_seed
+from kvae.core.checks import check_count, check_seed, check_vae
 from kvae.core.inputs import Inputs
 from kvae.core.types import Tensor
 from kvae.evaluation.result import Result
@@ -101,6 +101,7 @@ def impute(
 
     Source: Mattei, Frellsen 2019, arXiv:1812.02633.
     """
+    check_vae(vae)
     num_samples = check_count("num_samples", num_samples)
     num_imputations = check_count("num_imputations", num_imputations, least=0)
     check_seed(seed)

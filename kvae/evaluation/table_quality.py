@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from kvae.core.checks import check_seed
 from kvae.core.extras import require
 from kvae.evaluation.compare_tables import compare_tables
 from kvae.evaluation.result import Result
 from kvae.tables import Schema
+from kvae.tables.schema import as_frame
 
 _ROWS = 5000  # of each table whose nearest neighbors are found, at most
 _FOREST_ROWS = 20_000  # that a forest is trained on, at most
@@ -89,8 +91,9 @@ def table_quality(
         arXiv:1909.03935.
     """
     metrics = require("sklearn.metrics", "table_quality", "tables")
-    schema = Schema.of(train, measured=train)
-    frames = [train, test, synthetic]
+    check_seed(seed)
+    train, test, synthetic = frames = [as_frame(t) for t in (train, test, synthetic)]
+    schema = Schema.of(train)
     features = [_features(schema, frame) for frame in frames]
     random = np.random.default_rng(seed)
     few = [x[np.sort(random.permutation(len(x))[:_ROWS])] for x in features]
@@ -163,7 +166,8 @@ def _score(
     ensemble = require("sklearn.ensemble", "table_quality", "tables")
     metrics = require("sklearn.metrics", "table_quality", "tables")
     columns = {column.name: column for column in schema.columns}
-    if target not in columns or not columns[target].entries():
+    named = isinstance(target, (str, int)) and target in columns
+    if not named or not columns[target].entries():
         raise ValueError(
             f"target must be a column that can be predicted; received {target!r}. The "
             f"columns are {', '.join(map(str, columns))}."

@@ -58,7 +58,7 @@ from kvae.objectives import ELBO, Objective, batch_mean, global_count
 from kvae.posteriors import Posterior
 from kvae.priors import Prior, StandardNormal
 from kvae.tables import Schema
-from kvae.tables.schema import is_frame
+from kvae.tables.schema import check_schema, is_frame
 
 _EVALUATION = 0x5EED  # second word of the key in evaluation; steps count up from 0
 _CORRUPTION = 0xC0  # keeps the noise of a corruption apart from that of the latents
@@ -150,6 +150,7 @@ class VAE(ArrayMethods):
         """
         if schema is None and is_frame(x) and "likelihood" not in parts:
             schema = Schema.of(x)
+        schema = check_schema(schema)
         x = read_examples(x) if schema is None else schema.examples(x)
         choice = choose_parts(
             x, latent_dim, parts, condition, conditional_prior, data_kind, schema
@@ -183,7 +184,7 @@ class VAE(ArrayMethods):
         self.prior = StandardNormal(posterior.latent_dim) if prior is None else prior
         self.objective = ELBO() if objective is None else objective
         self.corruption = corruption
-        self.schema = schema
+        self.schema = check_schema(schema)
         check_fit(self)
         self.reasons = dict(reasons or {})
         self.seed = None if seed is None else check_seed(seed)

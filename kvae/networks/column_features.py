@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.checks import MOST_UNITS, is_count
 from kvae.core.types import Tensor
 from kvae.networks.standardize import Standardize
 
@@ -26,6 +27,9 @@ class ColumnFeatures(keras.layers.Layer):
         levels: one integer per column: how many levels it has, or 0 for a number.
         log1p: as of `Standardize`.
         **kwargs: passed to `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `levels` is not such a list.
     """
 
     def __init__(
@@ -33,6 +37,12 @@ class ColumnFeatures(keras.layers.Layer):
     ) -> None:
         # A half precision could not tell large level numbers apart.
         super().__init__(**{"autocast": False, **kwargs})
+        fits = isinstance(levels, (list, tuple)) and len(levels) > 0
+        if not fits or not all(is_count(n, 0) and n <= MOST_UNITS for n in levels):
+            raise ValueError(
+                "ColumnFeatures expects a list with one integer per column, its number of "
+                f"levels or 0; received {levels!r}."
+            )
         self.levels = tuple(map(int, levels))
         self.log1p = log1p
         self.standardize = Standardize(log1p, dtype=self.dtype_policy)

@@ -212,6 +212,8 @@ class Schema:
         return cls.from_config(json.loads(text))
 
     def _check_names(self, frame: Any, some: bool) -> None:
+        if len(frame) == 0:
+            raise ValueError("the table holds no rows. Check the file or the filter.")
         known = [column.name for column in self.columns]
         if unknown := [name for name in frame.columns if name not in known]:
             raise ValueError(
@@ -226,6 +228,16 @@ class Schema:
             )
         if len(set(frame.columns)) < len(frame.columns):
             raise ValueError("the table has several columns of one name. Rename them.")
+
+
+def check_schema(schema: Any) -> Schema | None:
+    """Returns a schema or None, or raises TypeError if it is neither."""
+    if schema is None or isinstance(schema, Schema):
+        return schema
+    raise TypeError(
+        "schema must be a kvae.tables.Schema, such as Schema.of(frame); received "
+        f"{schema!r}."
+    )
 
 
 def is_frame(data: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -41,6 +42,7 @@ METHODS = ("complete", "decode", "elbo", "embed", "encode", "evaluate", "fit",
            "predict", "reconstruct", "sample", "with_prior", "compile")  # fmt: skip
 
 X = small.binary(40)
+FRAME = pd.DataFrame({"age": np.arange(40.0), "job": ["boss", "cook"] * 20})
 _RNG = np.random.default_rng(0)
 _PAIR = _RNG.normal(size=(40, 3)), _RNG.normal(size=(40, 3))
 _FLOATS = np.full((3, 2), 0.5, "float32")
@@ -130,6 +132,14 @@ def _special(vae: kvae.VAE) -> dict[str, dict[str, Any]]:
         "factor_shapes": {"size": 16, "scales": 2, "rotations": 2, "positions": 2},
         "sample_quality": {"features": "pixels", "num_samples": 40},
         "interpolate": {"a": X[:1], "b": X[1:2]},
+        "ColumnFeatures": {"levels": [0, 3]},
+        "compare_tables": {"real": FRAME, "synthetic": FRAME, "schema": None},
+        "table_quality": {
+            "train": FRAME,
+            "test": FRAME,
+            "synthetic": FRAME,
+            "target": "job",
+        },
         "impute": {"mask": np.ones_like(X)},
         "complete": {"mask": np.ones_like(X)},
         "Perceptual": {"distance": features()},
