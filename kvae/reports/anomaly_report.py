@@ -58,9 +58,11 @@ def anomaly_report(
         html: the page.
 
     Raises:
+        TypeError: if `detector` or `found` is something else.
         ValueError: if the data don't fit the model, or `found` is of other examples.
         ImportError: if matplotlib is missing.
     """
+    _check(detector, found)
     inputs = prepare(detector.vae, x)
     if len(found.score) != len(inputs.x):
         raise ValueError(
@@ -80,6 +82,19 @@ def anomaly_report(
     if path is not None:
         pathlib.Path(path).write_text(html, encoding="utf-8")
     return html
+
+
+def _check(detector: Any, found: Any) -> None:
+    if not isinstance(detector, Detector):
+        raise TypeError(
+            "anomaly_report expects detector to be a kvae.detection.Detector; received "
+            f"{detector!r}."
+        )
+    if not isinstance(found, Detected):
+        raise TypeError(
+            "anomaly_report expects found to be what detector.detect(x) returns; "
+            f"received {found!r}."
+        )
 
 
 def _numbers(

@@ -14,6 +14,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import kvae
+import kvae.detection
 import kvae.evaluation
 import kvae.noise
 import kvae.reports
@@ -103,6 +104,7 @@ def _values(vae: kvae.VAE) -> dict[str, Any]:
 def _special(vae: kvae.VAE) -> dict[str, dict[str, Any]]:
     """Arguments that only some callables take so."""
     comparison = kvae.evaluation.compare({"p": np.arange(9.0), "q": np.ones(9)})
+    detector = kvae.detection.Detector(vae, score="elbo").calibrate(X)
     visible = {"data_shape": (8, 8, 1), "condition_shape": (8, 8, 2)}
     images = dict.fromkeys(
         ("conv_encoder", "conv_decoder", "residual_encoder", "residual_decoder"), _IMAGE
@@ -140,6 +142,7 @@ def _special(vae: kvae.VAE) -> dict[str, dict[str, Any]]:
             "synthetic": FRAME,
             "target": "job",
         },
+        "anomaly_report": {"detector": detector, "found": detector.detect(X, 0.05)},
         "impute": {"mask": np.ones_like(X)},
         "complete": {"mask": np.ones_like(X)},
         "Perceptual": {"distance": features()},
