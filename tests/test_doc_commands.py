@@ -176,7 +176,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(folder / "runs/mnist", folder / "runs/mnist-2")
     shutil.copy(folder / "runs/mnist/model.keras", folder / "model.keras")
     digits = rng.integers(0, 17, (60, 8, 8, 1)).astype("uint8")
-    for name in ("more.npy", "x.npy", "folder/a.npy", "shards/train-0.npy"):
+    for name in ("more.npy", "new.npy", "x.npy", "folder/a.npy", "shards/train-0.npy"):
         (folder / name).parent.mkdir(exist_ok=True)
         np.save(folder / name, digits)
     Image.fromarray(digits[0, ..., 0] * 15).save(folder / "image.png")
