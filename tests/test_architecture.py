@@ -26,7 +26,7 @@ LAYERS: list[set[str]] = [
     {"evaluation"},
     {"detection"},
     {"reports", "sklearn"},
-    {"export.errors", "export.model_checks", "export.signatures"},
+    {"export.errors", "export.model_checks", "export.readme", "export.signatures"},
     {"export.checks"},
     {"export.targets"},
     {"export.serving"},

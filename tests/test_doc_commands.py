@@ -97,6 +97,14 @@ INSTEAD = {
         "kvae train --data credit.csv --out runs/credit --epochs 1",
         LONG,
     ),
+    "kvae train --data credit.csv --out runs/first": (
+        "kvae train --data credit.csv --out runs/first --epochs 1",
+        LONG,
+    ),
+    "kvae report runs/first": (
+        "kvae report runs/first --examples 20 --num-samples 20",
+        "computes every number with its error, which takes minutes",
+    ),
     "kvae report runs/credit": (
         "kvae report runs/credit --examples 20 --num-samples 20",
         "computes every number with its error, which takes minutes",

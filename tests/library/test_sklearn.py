@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.base import clone
 from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression
@@ -15,8 +16,13 @@ from kvae.sklearn import VAEImputer, VAETransformer
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @pytest.mark.parametrize("estimator", [VAETransformer, VAEImputer])
+@pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run")
 def test_scikit_learn_s_own_checks(estimator) -> None:
-    check_estimator(estimator(latent_dim=2, epochs=1))
+    tf.config.run_functions_eagerly(True)  # dozens of fits of a few steps
+    try:
+        check_estimator(estimator(latent_dim=2, epochs=1))
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,6 @@ def table(num: int = 800, seed: int = 0):
 @pytest.fixture(scope="module")
 def vae():
     keras.utils.set_random_seed(0)
-    keras.config.disable_interactive_logging()
     frame = table()
     model = kvae.VAE.for_data(frame, latent_dim=4, seed=0)
     model.compile(keras.optimizers.Adam(3e-3))
