@@ -9,9 +9,10 @@ import keras
 import numpy as np
 import pytest
 
-from kvae import likelihoods, objectives, presets, priors
+from kvae import likelihoods, objectives, posteriors, presets, priors
 from kvae.core.errors import UserError
 from kvae.training.config.config import Config
+from kvae.training.config.load_recipe import load_recipe
 from kvae.training.run.build_model import build_model, make_part
 
 CONTEXT = {"data_shape": (8, 8, 1), "latent_dim": 3}
@@ -208,7 +209,8 @@ def test_mistakes_about_presets_are_named(
 PRESETS = sorted(
     name
     for name, value in vars(presets).items()
-    if inspect.isfunction(value) and name not in ("dfc_vae", "completing_vae")
+    if inspect.isfunction(value)
+    and name not in ("dfc_vae", "completing_vae", "deep_vae")
 )
 
 
@@ -219,6 +221,14 @@ def test_every_preset_is_usable_by_its_name(name: str) -> None:
     given = {} if name == "miwae_imputer" else small
     vae = build_model(Config(preset=name, latent_dim=4, **given), vectors)
     assert vae.data_shape == (5,)
+
+
+def test_the_recipe_of_a_deep_model_builds_it() -> None:
+    config = load_recipe("deep_mnist")
+    x = np.random.default_rng(0).integers(0, 2, (4, 28, 28, 1)).astype("float32")
+    vae = build_model(config, x)
+    assert isinstance(vae.posterior, posteriors.TopDownMaps)
+    assert vae.data_shape == (28, 28, 1)
 
 
 def test_an_unknown_network_is_named() -> None:
