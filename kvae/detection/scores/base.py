@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvae.core.checks import check_seed
+from kvae.core.checks import check_count, check_seed
 from kvae.core.inputs import Inputs
 from kvae.core.types import Draw, Tensor
 from kvae.noise import Noise
@@ -123,6 +123,35 @@ class Score(abc.ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
         return f"{type(self).__name__}({arguments})"
+
+
+class SampledScore(Score):
+    """A score of K latents from q(z|x): implement `of_draw`.
+
+    Args:
+        num_samples: K, latents per example.
+    """
+
+    unit = "nats"
+
+    def __init__(self, num_samples: int = 16) -> None:
+        super().__init__()
+        self.num_samples = check_count("num_samples", num_samples)
+
+    @abc.abstractmethod
+    def of_draw(self, model: Any, draw: Draw) -> Tensor:
+        """Computes the score of one batch, (B,) nats, from its latents (K, B, D)."""
+
+    def compute(
+        self, model: Any, inputs: Inputs, key: Tensor, fitted: dict[str, Tensor]
+    ) -> Tensor:
+        """Draws latents and computes the score, (B,) nats."""
+        del fitted
+        return self.of_draw(model, draw_latents(model, inputs, key, self.num_samples))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {"num_samples": self.num_samples}
 
 
 def shared_noise(

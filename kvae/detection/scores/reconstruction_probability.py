@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from kvae.core.checks import check_count
-from kvae.core.inputs import Inputs
-from kvae.core.types import Tensor
-from kvae.detection.scores.base import Score, draw_latents, log_mean_exp
+from kvae.core.types import Draw, Tensor
+from kvae.detection.scores.base import SampledScore, log_mean_exp
 
 
-class ReconstructionProbability(Score):
+class ReconstructionProbability(SampledScore):
     """Minus the log of the mean probability of x under its reconstructions, in nats.
 
         score = -log mean_k p(x|z_k),   z_k ~ q(z|x)
@@ -26,20 +24,8 @@ class ReconstructionProbability(Score):
     """
 
     name = "reconstruction_probability"
-    unit = "nats"
 
-    def __init__(self, num_samples: int = 16) -> None:
-        super().__init__()
-        self.num_samples = check_count("num_samples", num_samples)
-
-    def compute(
-        self, model: Any, inputs: Inputs, key: Tensor, fitted: dict[str, Tensor]
-    ) -> Tensor:
+    def of_draw(self, model: Any, draw: Draw) -> Tensor:
         """Computes the score, (B,) nats."""
-        del fitted
-        draw = draw_latents(model, inputs, key, self.num_samples)
+        del model
         return -log_mean_exp(draw.log_likelihood)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {"num_samples": self.num_samples}
