@@ -25,7 +25,15 @@ from kvae.model.walks import interpolate as interpolate
 __version__ = "0.1.0"
 
 # Imported when they are first asked for (PEP 562): training a model needs none of them.
-_LAZY = ("detection", "evaluation", "export", "reports", "training", "sklearn")
+_LAZY = (
+    "detection",
+    "evaluation",
+    "export",
+    "family",
+    "reports",
+    "training",
+    "sklearn",
+)
 
 
 def __getattr__(name: str) -> ModuleType:

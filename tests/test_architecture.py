@@ -39,6 +39,7 @@ LAYERS: list[set[str]] = [
     {"training.encoding"},
     {"training"},
     {"training.commands"},
+    {"family"},
     {"kvae_cli"},
 ]
 HEIGHT = {unit: height for height, layer in enumerate(LAYERS) for unit in layer}
@@ -47,6 +48,7 @@ FOLDERS = {
     "kvae_cli": "kvae_cli",
     "kvae.training": "training",
     "kvae.export": "export",
+    "kvae.family": "family",
 }
 
 
@@ -102,6 +104,16 @@ def test_modules_import_only_what_is_below_their_unit() -> None:
         and HEIGHT[unit_of(name)] >= HEIGHT[unit_of(module)]
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_nothing_imports_the_family() -> None:
+    """The command line reaches it by its name, when its verb is called."""
+    users = {
+        unit_of(module)
+        for module, file in MODULES.items()
+        if any(unit_of(name) == "family" for name in imported(file))
+    }
+    assert users == {"family"}
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])

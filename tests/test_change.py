@@ -123,7 +123,7 @@ def test_a_target_that_computes_something_else_is_not_written(vae, throwaway, tm
 
 # === In kvae itself: a copy of the tree, the places of the documentation, nothing else ===
 
-COPIED = ("kvae", "kvae_cli", "training", "export", "tests", "docs")
+COPIED = ("kvae", "kvae_cli", "training", "export", "family", "tests", "docs")
 KINDS = {  # by the kind's folder: the class, and the arguments of its specimen
     "priors": ("DataWide", '{"latent_dim": 3}, independent=True'),
     "posteriors": ("HalfWide", '{"latent_dim": 3}, independent=True'),

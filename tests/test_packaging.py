@@ -61,7 +61,7 @@ def test_every_data_file_matches_a_package_data_pattern() -> None:
     assert any(file.suffix == ".toml" for file in data)
 
 
-@pytest.mark.parametrize("folder", ["training", "export"])
+@pytest.mark.parametrize("folder", ["training", "export", "family"])
 def test_link_points_at_the_top_level_folder(folder: str) -> None:
     link = ROOT / "kvae" / folder
     if not link.is_symlink():

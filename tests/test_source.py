@@ -9,7 +9,7 @@ LIMIT = 400
 
 LIBRARY = sorted(
     file
-    for folder in ("kvae", "kvae_cli", "training", "export")
+    for folder in ("kvae", "kvae_cli", "training", "export", "family")
     for file in (ROOT / folder).rglob("*.py")
     if not any(parent.is_symlink() for parent in file.parents)
 )
