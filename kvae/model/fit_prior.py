@@ -230,8 +230,12 @@ def _train(
             ema_momentum=max(0.0, 1.0 - 20.0 / total),  # over a twentieth of the fit
         )
     )
-    data = tf.data.Dataset.from_tensor_slices(params).cache()
+    data = tf.data.Dataset.from_tensor_slices(params)
     data = data.shuffle(count, seed=seed, reshuffle_each_iteration=True)
+    # An epoch's iterator ends as its tuner wakes up, which takes as long as the epoch did.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    data = data.with_options(options)
     fit.fit(
         data.batch(batch_size),
         epochs=epochs,
