@@ -93,9 +93,9 @@ class GAN(Member):
         self.critic = keras.Sequential(
             [
                 keras.Input((height, width, channels)),
-                layers.Conv2D(few, 4, 2, "same", **seeded(3)),
+                layers.Conv2D(few, 4, 2, "same", use_bias=False, **seeded(3)),
                 layers.LeakyReLU(0.2),
-                layers.Conv2D(self.width, 4, 2, "same", **seeded(4)),
+                layers.Conv2D(self.width, 4, 2, "same", use_bias=False, **seeded(4)),
                 layers.LeakyReLU(0.2),
                 layers.Flatten(),
                 layers.Dense(1, **seeded(5)),

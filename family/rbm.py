@@ -119,7 +119,7 @@ class RBM(Member):
     def sample(self, num: int, seed: int = 0) -> np.ndarray:
         """Shows the mean pixels of chains that annealing brought to the model's law."""
         self._check_trained()
-        _, v = self._anneal(num, 1000, seed)
+        _, v = self._anneal(num, 500, seed)
         return self._pictures(self._visible(self._hidden(v.astype("float32"))))
 
     def encode(self, x: Any) -> np.ndarray:
@@ -165,7 +165,7 @@ class RBM(Member):
         return float(np.logaddexp.reduce(parts))
 
     def log_partition(
-        self, num_chains: int = 200, num_temperatures: int = 3000, seed: int = 0
+        self, num_chains: int = 100, num_temperatures: int = 2000, seed: int = 0
     ) -> Estimate:
         """Estimates log Z by annealed importance sampling.
 

@@ -128,6 +128,14 @@ def minutes(text: str) -> float:
     return value
 
 
+def factor(text: str) -> float:
+    """Reads a number above 0."""
+    value = _number(text, "a factor above 0")
+    if value == 0:
+        raise argparse.ArgumentTypeError("expected a factor above 0")
+    return value
+
+
 def numbers(text: str) -> tuple[float, ...]:
     """Reads numbers separated by commas."""
     try:

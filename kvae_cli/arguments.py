@@ -15,6 +15,7 @@ from kvae_cli.argument_types import (
     Help,
     Parser,
     Version,
+    factor,
     minutes,
     numbers,
     port,
@@ -73,6 +74,13 @@ def parser() -> argparse.ArgumentParser:
             "train",
             "Train from a recipe or data source, or resume a run.",
             "mnist --set epochs=20 --out runs/mnist",
+        )
+    )
+    _add_study(
+        verb(
+            "study",
+            "Train a recipe with every combination of values, and recommend some.",
+            "digits --vary latent_dim=2,4,8,16 --seeds 3 --out studies/size",
         )
     )
     _add_fit_prior(
@@ -158,6 +166,13 @@ def parser() -> argparse.ArgumentParser:
             "export",
             "Export a model for servers and phones, and check it against Keras.",
             "runs/mnist --out exported",
+        )
+    )
+    _add_family(
+        verb(
+            "family",
+            "Train the models that tutorials compare with the VAE, for one page.",
+            "--data digits --out family",
         )
     )
     again = verb(
@@ -259,6 +274,33 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--keys", action="store_true", help="list every key that --set takes, and exit"
+    )
+
+
+def _add_study(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "recipe",
+        metavar="RECIPE",
+        nargs="?",
+        help="a recipe such as digits or mnist, a .toml file, or a run",
+    )
+    parser.add_argument(
+        "--vary",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE,VALUE",
+        help="values of a key of the recipe; may be repeated for every combination",
+    )
+    parser.add_argument(
+        "--seeds", type=positive, default=3, help="runs of each combination (3)"
+    )
+    parser.add_argument("--data", metavar="SOURCE", help="the data, as for kvae train")
+    parser.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
+    _add_settings(parser)
+    parser.add_argument(
+        "--out",
+        type=_PATH,
+        help="the folder to create or to resume (studies/NAME)",
     )
 
 
@@ -602,6 +644,35 @@ def _add_explore(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--port", type=port, default=0, help="port of the page (any free port)"
+    )
+
+
+def _add_family(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        metavar="SOURCE",
+        default="digits",
+        help="gray pictures with labels: digits (the default), mnist, or a source of "
+        "kvae train",
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
+    parser.add_argument(
+        "--out",
+        type=_PATH,
+        default=_PATH("family"),
+        help="the folder to create or to resume (family)",
+    )
+    parser.add_argument(
+        "--only",
+        metavar="NAME,NAME",
+        help="only some models, such as rbm,gan,vae (all of them)",
+    )
+    parser.add_argument("--seed", type=seed, default=0, help="seed of everything (0)")
+    parser.add_argument(
+        "--steps",
+        type=factor,
+        metavar="FACTOR",
+        help="factor of the steps of training (1; 2 from 10,000 pictures on)",
     )
 
 

@@ -90,6 +90,15 @@ class Page:
             f"<figcaption>{said}</figcaption></figure>"
         )
 
+    def drawing(self, svg: str, caption: str) -> None:
+        """Adds a drawing with its caption, which is also what a screen reader says."""
+        data = base64.b64encode(svg.encode()).decode("ascii")
+        said = html.escape(caption, quote=True)
+        self._parts.append(
+            f'<figure><img alt="{said}" src="data:image/svg+xml;base64,{data}">'
+            f"<figcaption>{said}</figcaption></figure>"
+        )
+
     def html(self) -> str:
         """The page."""
         title = html.escape(self.title)

@@ -18,9 +18,16 @@ from hypothesis import strategies as st
 from support.fuzz import SETTINGS
 
 from kvae.export.explore.explorer import Explorer
+from kvae.family import command as family_command
 from kvae.training import load_recipe
 from kvae.training import train as train_run
-from kvae.training.commands import encode_run, evaluate_runs, sample_run, verbs
+from kvae.training.commands import (
+    encode_run,
+    evaluate_runs,
+    sample_run,
+    study_recipe,
+    verbs,
+)
 from kvae_cli import main
 from kvae_cli.arguments import parser
 
@@ -95,7 +102,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
             (evaluate_runs, "measure_test"),
             (evaluate_runs, "report_run"),
             (evaluate_runs, "compare_runs"),
+            (study_recipe, "run_study"),
             (encode_run, "encode_shards"),
+            (family_command, "compare"),
             (Explorer, "serve"),
         ):
             patch.setattr(module, name, done)

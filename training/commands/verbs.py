@@ -26,6 +26,7 @@ from kvae.training.commands.encode_run import encode
 from kvae.training.commands.evaluate_runs import compare, evaluate, report, show_metrics
 from kvae.training.commands.output_paths import changed_data, new_file
 from kvae.training.commands.sample_run import fit_prior, impute, sample
+from kvae.training.commands.study_recipe import study
 from kvae.training.commands.walk_run import attribute, interpolate
 from kvae.training.config.config import Config, describe_keys
 from kvae.training.config.load_recipe import load_recipe, recipe_names
@@ -272,6 +273,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "detect": detect,
     "impute": impute,
     "encode": encode,
+    "study": study,
     "export": export,
     "explore": explore,
 }
