@@ -230,6 +230,7 @@ def _train(
             ema_momentum=max(0.0, 1.0 - 20.0 / total),  # over a twentieth of the fit
         )
     )
+    fit.optimizer.build(prior.trainable_variables)  # or the step would be traced twice
     data = tf.data.Dataset.from_tensor_slices(params)
     data = data.shuffle(count, seed=seed, reshuffle_each_iteration=True)
     # An epoch's iterator ends as its tuner wakes up, which takes as long as the epoch did.

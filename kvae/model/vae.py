@@ -718,6 +718,9 @@ class VAE(ArrayMethods):
     def make_train_function(self, force: bool = False) -> None:
         """Makes what `fit` calls, as Keras does; one XLA program where that is faster."""
         if force or self.train_function is None:
+            if self.built and not self.optimizer.built:
+                # TensorFlow traces a function twice if the first trace makes variables.
+                self.optimizer.build(self.trainable_variables)
             super().make_train_function(force)
             if joins_steps(self):
                 self.train_function = joined_train_function(self, self.train_function)

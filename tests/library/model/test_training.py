@@ -28,6 +28,17 @@ def evaluate(model, x=X, **options):
     return model.evaluate(x, verbose=0, return_dict=True, **options)
 
 
+@pytest.mark.parametrize("options", [{}, {"max_gradient_norm": 1.0}])
+def test_a_step_is_traced_once(monkeypatch, options):
+    traces = []
+    step = kvae.VAE.train_step
+    monkeypatch.setattr(
+        kvae.VAE, "train_step", lambda *given: traces.append(1) or step(*given)
+    )
+    fit(small.vae(compile={"optimizer": "adam"} | options), epochs=2)
+    assert len(traces) == 1
+
+
 # === What must not change a loss ===
 
 
