@@ -102,6 +102,15 @@ class Graph:
         if self._skips(places, start, end):
             x, u = x + _WIDTH / 2, u + _WIDTH / 2
             path = f"M{x} {y} C{x + 20} {y - 34} {u - 20} {v - 34} {u} {v - 1}"
+        elif places[start][1] > places[end][1] and u - x > _WIDTH + _GAP_X:
+            # From a lower row past other nodes: between the rows, and up from below.
+            x, y, u = x + _WIDTH, y + _HEIGHT / 2, u + _WIDTH / 2
+            v += _HEIGHT
+            lane = v + _GAP_Y / 2
+            path = (
+                f"M{x} {y} C{x + 20} {y} {x} {lane} {x + 20} {lane} H{u - 20} "
+                f"C{u} {lane} {u} {lane} {u} {v + 1}"
+            )
         else:
             x, y, v = x + _WIDTH, y + _HEIGHT / 2, v + _HEIGHT / 2
             middle = (x + u) / 2

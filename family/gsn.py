@@ -48,8 +48,8 @@ class GSN(Member):
     def __init__(
         self,
         units: tuple[int, int] = (256, 128),
-        corruption: float = 0.3,
-        noise: float = 0.5,
+        corruption: float = 0.2,
+        noise: float = 0.3,
         walkback: int = 5,
         num_steps: int = 4000,
         batch_size: int = 64,
@@ -150,7 +150,7 @@ class GSN(Member):
         """
         start = tf.convert_to_tensor(x)
 
-        @tf.function
+        @tf.function(autograph=False)
         def run() -> Tensor:
             def one(before: Any, _: Tensor) -> Any:
                 state, upper, _ = before

@@ -61,14 +61,14 @@ def numbers(pictures: Pictures, results: Results) -> tuple[list[str], list[list[
     header = [
         "model",
         "log p(x), nats",
-        "method",
         "Frechet",
         "kernel distance",
         "squared error",
         "code",
         "k-NN accuracy",
-        "seconds",
+        "CPU seconds",
         "weights",
+        "how log p(x) was found",
     ]
     rows = [_reference(pictures)]
     for result, _ in results.values():
@@ -78,7 +78,6 @@ def numbers(pictures: Pictures, results: Results) -> tuple[list[str], list[list[
             [
                 result["title"],
                 _nats(likelihood),
-                likelihood["method"] if likelihood else "none",
                 _number(result.get("frechet"), ".1f"),
                 "-"
                 if kernel is None
@@ -88,10 +87,9 @@ def numbers(pictures: Pictures, results: Results) -> tuple[list[str], list[list[
                 _number(result.get("neighbor_accuracy"), ".1%"),
                 _number(result["training_seconds"], ".0f"),
                 f"{result['num_weights']:,}",
+                likelihood["method"] if likelihood else "not at all",
             ]
         )
-        if "test_error" in result:
-            rows[-1][2] = f"none; {result['test_error']:.1%} of classes wrong"
     return header, rows
 
 
@@ -120,8 +118,8 @@ def _reference(pictures: Pictures) -> list[str]:
     few = Pictures(**{**vars(pictures), "train_labels": pictures.train_labels[:10_000]})
     accuracy = few.neighbor_accuracy(train, pictures.test)
     size = str(int(np.prod(pictures.test.shape[1:])))
-    row = ["the pixels themselves", "-", "-", f"{frechet:.1f}", str(kernel), "0"]
-    return [*row, size, f"{accuracy:.1%}", "-", "-"]
+    row = ["the pixels themselves", "-", f"{frechet:.1f}", str(kernel), "0", size]
+    return [*row, f"{accuracy:.1%}", "-", "-", "-"]
 
 
 def _nats(likelihood: dict[str, Any] | None) -> str:
@@ -145,6 +143,11 @@ def _model(
 ) -> None:
     page.section(result["title"])
     page.text(f"It models {result['models']}. It minimizes {result['cost']}.")
+    if "test_error" in result:
+        page.text(
+            f"From {NUM_LABELS} labels per class, it gets {result['test_error']:.1%} of "
+            "the test pictures wrong."
+        )
     for kind, words in (("training", "In training"), ("use", "In use")):
         svg = Graph(*result[f"{kind}_graph"]).svg()
         write_text(folder / f"{name}-{kind}.svg", svg)

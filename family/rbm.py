@@ -60,9 +60,10 @@ class RBM(Member):
         self.persistent = persistent
         self.batch_size = batch_size
         self.learning_rate = learning_rate
-        start = "where the chain is" if persistent else "x"
+        start = "the end of a chain" if persistent else "x"
         self.title = f"RBM ({'PCD' if persistent else 'CD'}-{k})"
-        self.cost = f"F(x) - F(v), v {k} Gibbs steps from {start}"
+        steps = "1 Gibbs step" if k == 1 else f"{k} Gibbs steps"
+        self.cost = f"F(x) - F(v), where v is {steps} from {start}"
         self.source = "Tieleman 2008" if persistent else "Hinton 2002"
         self.weight: Any = None
         self._log_partition: Estimate | None = None

@@ -74,7 +74,7 @@ def run_steps(
     )
     rng = np.random.default_rng(seed)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def steps(rows: Tensor) -> Tensor:
         def one(_: Tensor, chosen: Tensor) -> Tensor:
             return step(tf.gather(data, chosen), tf.gather(labels, chosen))

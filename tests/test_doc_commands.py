@@ -77,6 +77,14 @@ INSTEAD = {
         "kvae train --data shards/ --set validation=10 --out runs/large --epochs 1",
         "the shards of the test hold fewer examples",
     ),
+    "kvae family --data digits --out family": (
+        "kvae family --data digits --out family --only pca --steps 0.01",
+        LONG,
+    ),
+    "kvae study digits --vary latent_dim=2,4,8,16,32 --seeds 3 --out studies/size": (
+        f"kvae study digits --vary latent_dim=2,3 --seeds 1 {QUICK} --out studies/size",
+        LONG,
+    ),
     "kvae report runs/mnist": (
         "kvae report runs/mnist --examples 50 --num-samples 50",
         "computes every number with its error, which takes minutes",

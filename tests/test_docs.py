@@ -78,6 +78,22 @@ def check_missing_data(names: Names) -> None:
     assert (names["low"][:, 36:] < names["high"][:, 36:]).all()
 
 
+def check_family(names: Names) -> None:
+    assert -30 < names["found"].value < -15  # 64 log 2 = 44 nats without a model
+    assert names["found"].method == "exact"
+    assert names["samples"].shape == (16, 8, 8)
+
+
+def check_from_scratch(names: Names) -> None:
+    assert names["exact"] - 0.05 < names["learned"] < names["exact"]
+    gap, rate = names["gap"], names["bound"].rate.value
+    assert gap.total_gap.value > gap.approximation_gap.value > 0
+    assert 2 < rate < 12
+    path, score = (v.var() for v in names["means"])  # of 16 samples
+    assert path == pytest.approx(0.8**2 / 16, rel=0.1)
+    assert score > 5 * path
+
+
 def check_evaluation(names: Names) -> None:
     gap = names["found"].log_likelihood.value - names["bound"].elbo.value
     assert 0 < gap < 20  # K samples beat one
@@ -167,6 +183,8 @@ CHECKS: dict[str, Callable[[Names], None]] = {
     "docs/evaluation.md": check_evaluation,
     "docs/export.md": check_export,
     "docs/extending.md": check_extending,
+    "docs/family.md": check_family,
+    "docs/from-scratch.md": check_from_scratch,
     "docs/hierarchies.md": check_hierarchies,
     "docs/index.md": check_index,
     "docs/missing-data.md": check_missing_data,
