@@ -14,6 +14,11 @@ pytest_plugins = ["support.tree_guard"]
 # `./run tests` tells kvae to call itself `./run kvae`; messages are tested without.
 os.environ.pop("KVAE_COMMAND", None)
 
+# Workers share the cores; threads of each that wait for those of the other cost time.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(autouse=True)
 def _log_as_imported() -> None:
