@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -17,6 +17,7 @@ from kvae.masks import visible_part
 from kvae.maths.precision import without_float64
 from kvae.model import endpoints
 from kvae.networks.call import declared_inputs
+from kvae.networks.unrolled import unrolled
 from kvae.objectives import is_completing
 
 NAMES = ("decode", "generate", "encode", "reconstruct", "score", "complete", "detect")
@@ -157,13 +158,19 @@ def _signature(
             given = _checked(name, given, model)
         if name == "generate" and batch is not None:
             given["num"] = tf.constant(batch, tf.int32)
-        with without_float64() if form == "device" else contextlib.nullcontext():
+        with _for_device(model) if form == "device" else contextlib.nullcontext():
             if name == "detect":
                 assert detection is not None
                 return _detect(model, given, detection)
             return _call(model, name, given)
 
     return Signature(name, function, specs, batch)
+
+
+@contextlib.contextmanager
+def _for_device(model: Any) -> Iterator[None]:
+    with without_float64(), unrolled(model):
+        yield
 
 
 def _specs(

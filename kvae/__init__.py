@@ -15,6 +15,7 @@ from kvae import posteriors as posteriors
 from kvae import presets as presets
 from kvae import priors as priors
 from kvae import schedules as schedules
+from kvae import series as series
 from kvae import tables as tables
 from kvae.model.fit_prior import fit_prior as fit_prior
 from kvae.model.vae import VAE as VAE

@@ -20,6 +20,7 @@ LAYERS: list[set[str]] = [
     {"fitting", "likelihoods", "posteriors", "priors"},
     {"objectives"},
     {"completion"},
+    {"series"},
     {"model"},
     {"presets"},
     {"kvae"},

@@ -73,9 +73,6 @@ def check_missing_data(names: Names) -> None:
     completed, x = names["completed"].x, names["x_test"][:10]
     np.testing.assert_array_equal(completed[:, 3, :, 4:], x[:, :, 4:])
     assert np.isfinite(names["filled"].multiple).all()
-    assert names["forecast"].shape == (10, 48, 2)
-    np.testing.assert_array_equal(names["low"][:, :36], names["high"][:, :36])
-    assert (names["low"][:, 36:] < names["high"][:, 36:]).all()
 
 
 def check_family(names: Names) -> None:
@@ -175,6 +172,16 @@ def check_tables(names: Names) -> None:
     assert names["vae"].elbo(names["test"]).shape == (38,)
 
 
+def check_series(names: Names) -> None:
+    truth, found = names["test"][:, 36:], names["found"]
+    assert found.mean.shape == truth.shape
+    assert (names["low"] < names["high"]).all()
+    naive = np.abs(names["test"][:, 35:36] - truth).mean()
+    assert np.abs(found.mean - truth).mean() < 0.7 * naive
+    assert set(np.argsort(names["where"])[-4:]) == {20, 21, 22, 23}
+    assert names["continued"].shape == (1177, 5, 2)
+
+
 CHECKS: dict[str, Callable[[Names], None]] = {
     "README.md": check_readme,
     "docs/anomalies.md": check_anomalies,
@@ -192,6 +199,7 @@ CHECKS: dict[str, Callable[[Names], None]] = {
     "docs/parts.md": check_parts,
     "docs/pictures.md": check_pictures,
     "docs/presets.md": check_presets,
+    "docs/series.md": check_series,
     "docs/tables.md": check_tables,
     "docs/training.md": check_training,
 }

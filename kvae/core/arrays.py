@@ -92,6 +92,32 @@ def read_examples(x: Any) -> np.ndarray:
     return np.where(mask, values, means)
 
 
+def filled_examples(x: Any, mask: Any) -> np.ndarray:
+    """Fills missing entries with observed ones, so that units and kinds stay the same.
+
+    Args:
+        x: (N, ..., C).
+        mask: in the shape of x, 1 where observed.
+
+    Returns:
+        x: with observed entries of the same index of the last axis, in turns, where one
+            is missing; 0 if there are none.
+
+    Raises:
+        ValueError: if the mask doesn't have the shape of x.
+    """
+    x, known = np.array(x), np.asarray(mask).astype(bool)
+    if x.shape != known.shape:
+        raise ValueError(
+            f"mask must have the shape of x, {x.shape}; received {known.shape}."
+        )
+    for index in range(x.shape[-1]):
+        column, seen = x[..., index], known[..., index]
+        count = int((~seen).sum())
+        column[~seen] = np.resize(column[seen], count) if seen.any() else 0
+    return x
+
+
 def _read_dataset(dataset: tf.data.Dataset) -> np.ndarray:
     batches, count = [], 0
     for element in dataset:

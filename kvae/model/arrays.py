@@ -32,6 +32,7 @@ from kvae.maths.shaped_distribution import shaped_distribution
 from kvae.model import endpoints
 from kvae.model.conditions import check_condition, check_visible_part
 from kvae.model.table_rows import impute, is_table_condition, sample_given
+from kvae.series import Forecast, forecast
 from kvae.tables.schema import is_frame
 
 _LOG = logging.getLogger("kvae")
@@ -192,6 +193,17 @@ class ArrayMethods(keras.Model):
     ) -> Completions:
         """Draws hidden entries given the visible ones; see `kvae.completion.complete`."""
         return complete(self, x, mask, num, seed, **options)
+
+    def forecast(
+        self,
+        past: Any,
+        steps: int | None = None,
+        num: int = 100,
+        seed: int = 0,
+        **options: Any,
+    ) -> Forecast:
+        """Draws futures of series given their past; see `kvae.series.forecast`."""
+        return forecast(self, past, steps, num, seed, **options)
 
     def elbo(
         self, x: Any, num_samples: int = 1, seed: int = 0, batch_size: int = 512

@@ -62,6 +62,7 @@ def choose_networks(
     shape: tuple[int, ...],
     data_kind: str | None,
     latent_shape: tuple[int, ...] = (1,),
+    masked: bool = False,
 ) -> Networks:
     """Chooses networks for examples of a shape and kind.
 
@@ -69,6 +70,7 @@ def choose_networks(
         shape: of one example.
         data_kind: "vectors", "images" or "series".
         latent_shape: of one latent, (D,) or (h, w, c).
+        masked: whether entries are missing; an encoder for series then sees the mask.
 
     Returns:
         networks: functions that take the arguments for conditions of `kvae.networks`.
@@ -82,7 +84,7 @@ def choose_networks(
             f"shape {shape}. Pass a number of latents, for example latent_dim=16."
         )
     if data_kind == "series":
-        return _series_networks(shape)
+        return _series_networks(shape, masked)
     if data_kind == "vectors":
         return _dense_networks(shape, "examples are vectors")
     height, width, *channels = shape
@@ -128,14 +130,16 @@ def _dense_networks(shape: tuple[int, ...], why: str) -> Networks:
     )
 
 
-def _series_networks(shape: tuple[int, ...]) -> Networks:
+def _series_networks(shape: tuple[int, ...], masked: bool) -> Networks:
     steps, *features = shape
     halvings = _halvings(steps)
+    downwards = (32, 64, *(128,) * (halvings - 2))
     filters = (*(64,) * halvings, 32)
     return Networks(
-        functools.partial(series_encoder, shape, (32, 64, *(128,) * (halvings - 2))),
+        functools.partial(series_encoder, shape, downwards, with_mask=masked),
         functools.partial(series_decoder, data_shape=shape, filters=filters),
-        "convolutional networks along the steps",
+        "convolutional networks along the steps"
+        + (", told which entries are missing," if masked else ""),
         f"examples are series of {steps} steps with {features[0] if features else 1} "
         "features",
     )

@@ -65,6 +65,7 @@ def choose_parts(
     conditional_prior: bool = False,
     data_kind: str | None = None,
     schema: Schema | None = None,
+    masked: bool = False,
 ) -> Choice:
     """Completes the constructor's arguments of a VAE for some data.
 
@@ -79,6 +80,7 @@ def choose_parts(
         conditional_prior: learn p(z|c).
         data_kind: "vectors", "images" or "series"; None infers it from the data.
         schema: what the columns of x are, if it is a table.
+        masked: whether entries of x are missing, of which an encoder for series is told.
 
     Returns:
         choice: parts and reasons.
@@ -94,6 +96,7 @@ def choose_parts(
     check_kinds({name: given[name] for name in sorted(early)})
     shape = x.shape[1:]
     made = [name for name in ("encoder", "decoder") if name not in given]
+    told = data_kind is not None
     if data_kind is None and (made or len(shape) == 1):
         data_kind = _data_kind(x)
     latent_dim = getattr(given.get("posterior"), "latent_shape", latent_dim)
@@ -103,7 +106,12 @@ def choose_parts(
         latent_dim = choose_latents(shape, data_kind if free else None)
     latents = check_latent_shape("for_data", latent_dim)
     parts: dict[str, Any] = {"posterior": DiagonalNormal(latents), **given}
+    parts["data_kind"] = data_kind
     reasons = {"x": f"{len(x)} examples of shape {shape}"}
+    if made and not told and len(shape) == 2:
+        reasons["data_kind"] = (
+            'arrays of two axes are taken for images; for series, pass data_kind="series"'
+        )
     if schema is not None:
         parts = {"likelihood": Columns(schema.entries()), **parts, "schema": schema}
         reasons["x"] = f"{len(x)} rows of columns: {schema.summary()}"
@@ -125,7 +133,7 @@ def choose_parts(
     if preprocess is not None:
         check_resolution(x)
     if made:
-        suited = choose_networks(shape, data_kind, latents)
+        suited = choose_networks(shape, data_kind, latents, masked)
         if "encoder" in made:
             parts["encoder"] = suited.encoder(preprocess=preprocess, **options)
             seen = "" if preprocess is None else f" of {preprocess}"
@@ -243,13 +251,19 @@ def _condition(condition: Any, num: int) -> tuple[dict[str, Any], str]:
     return options, kind
 
 
-def _check_array(x: np.ndarray, data_kind: str | None) -> None:
-    """Raises for data that no model can learn from, whatever its parts."""
+def check_data_kind(data_kind: Any) -> str | None:
+    """Returns the kind of the data, or raises ValueError if there is no such kind."""
     if data_kind not in (None, *_DATA_KINDS):
         raise ValueError(
             f"data_kind must be one of {', '.join(map(repr, _DATA_KINDS))}, or None to "
             f"infer it from the data; received {data_kind!r}."
         )
+    return data_kind
+
+
+def _check_array(x: np.ndarray, data_kind: str | None) -> None:
+    """Raises for data that no model can learn from, whatever its parts."""
+    check_data_kind(data_kind)
     least, most = {"vectors": (2, 99), "images": (3, 4), "series": (2, 3)}.get(
         data_kind or "", (2, 4)
     )

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kvae.core.arrays import read_examples
+from kvae.core.arrays import filled_examples, read_examples
 from kvae.core.checks import check_count, check_seed
 from kvae.core.inputs import Inputs, check_arrays, count_observed
 from kvae.core.say import say
@@ -44,7 +44,7 @@ from kvae.maths import maths_dtype
 from kvae.model import describe
 from kvae.model.arrays import ArrayMethods
 from kvae.model.conditions import Condition, check_condition
-from kvae.model.defaults import choose_parts
+from kvae.model.defaults import check_data_kind, choose_parts
 from kvae.model.part_kinds import (
     KINDS,
     adapt_parts,
@@ -91,6 +91,8 @@ class VAE(ArrayMethods):
             writes them.
         schema: what the columns of x are, if it is a table; the model then takes and
             returns data frames too.
+        data_kind: "vectors", "images", or "series", for pictures and scores of
+            examples; None tells images from the shape of x.
         **kwargs: passed to `keras.Model`.
 
     Raises:
@@ -125,7 +127,8 @@ class VAE(ArrayMethods):
         Args:
             x: (N, ...) the training examples; (N, D) are vectors, (N, H, W) and
                 (N, H, W, C) images, (N, T, F) series. A data frame makes a model of
-                its table, which takes and returns data frames.
+                its table, which takes and returns data frames. Or a dict with "x" and
+                optionally "mask", 1 where x is observed, and "condition".
             latent_dim: D, the number of latent dimensions, or for images the shape of one
                 latent, such as (16, 16, 4); a given posterior takes precedence. None
                 takes a map of 4 channels for images from 32 pixels on a side, and
@@ -151,9 +154,22 @@ class VAE(ArrayMethods):
         if schema is None and is_frame(x) and "likelihood" not in parts:
             schema = Schema.of(x)
         schema = check_schema(schema)
+        masked = False
+        if isinstance(x, dict):
+            inputs = Inputs.of(x)
+            condition = inputs.condition if condition is None else condition
+            masked = inputs.mask is not None
+            x = filled_examples(inputs.x, inputs.mask) if masked else inputs.x
         x = read_examples(x) if schema is None else schema.examples(x)
         choice = choose_parts(
-            x, latent_dim, parts, condition, conditional_prior, data_kind, schema
+            x,
+            latent_dim,
+            parts,
+            condition,
+            conditional_prior,
+            data_kind,
+            schema,
+            masked,
         )
         say(str(choice))
         vae = cls(**choice.parts, reasons=choice.reasons)
@@ -172,6 +188,7 @@ class VAE(ArrayMethods):
         corruption: Corruption | None = None,
         reasons: dict[str, str] | None = None,
         schema: Schema | None = None,
+        data_kind: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -185,6 +202,7 @@ class VAE(ArrayMethods):
         self.objective = ELBO() if objective is None else objective
         self.corruption = corruption
         self.schema = check_schema(schema)
+        self.data_kind = check_data_kind(data_kind)
         check_fit(self)
         self.reasons = dict(reasons or {})
         self.seed = None if seed is None else check_seed(seed)
@@ -850,6 +868,7 @@ class VAE(ArrayMethods):
             "seed": self.seed,
             "reasons": dict(self.reasons),
             "schema": keras.saving.serialize_keras_object(self.schema),
+            "data_kind": self.data_kind,
             **{p: keras.saving.serialize_keras_object(getattr(self, p)) for p in KINDS},
         }
 

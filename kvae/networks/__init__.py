@@ -23,12 +23,15 @@ from kvae.networks.normal_network import NormalNetwork as NormalNetwork
 from kvae.networks.one_hot import OneHot as OneHot
 from kvae.networks.patch_discriminator import patch_discriminator as patch_discriminator
 from kvae.networks.projection import Projection as Projection
+from kvae.networks.recurrent import recurrent_decoder as recurrent_decoder
+from kvae.networks.recurrent import recurrent_encoder as recurrent_encoder
 from kvae.networks.residual import residual_decoder as residual_decoder
 from kvae.networks.residual import residual_encoder as residual_encoder
 from kvae.networks.self_attention import SelfAttention as SelfAttention
 from kvae.networks.series import series_decoder as series_decoder
 from kvae.networks.series import series_encoder as series_encoder
 from kvae.networks.standardize import Standardize as Standardize
+from kvae.networks.standardize_visible import StandardizeVisible as StandardizeVisible
 from kvae.networks.take_first import TakeFirst as TakeFirst
 from kvae.networks.top_down_trunk import TopDownTrunk as TopDownTrunk
 from kvae.networks.unflatten import Unflatten as Unflatten

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ import keras
 from kvae.core.checks import check_data_shape, check_layer, check_size, check_sizes
 from kvae.networks.conv import conv_decoder
 from kvae.networks.mlp import mlp
+from kvae.networks.series import along_steps, series_decoder
 from kvae.networks.unflatten import Unflatten
 
 
@@ -50,6 +52,9 @@ def visible_encoder(
     units: tuple[int, ...] = (256,),
     *,
     activation: Any = "gelu",
+    preprocess: Any = None,
+    preprocess_visible: Any = None,
+    series: bool = False,
 ) -> keras.Model:
     """Builds the q(z | x, visible) of a completing model.
 
@@ -59,6 +64,10 @@ def visible_encoder(
         filters: of an image: channels after each halving.
         units: widths of the dense layers at the end, the features.
         activation: any Keras activation.
+        preprocess: a Keras layer that x goes through first, such as `Standardize`, or
+            None.
+        preprocess_visible: likewise of the visible part, such as `StandardizeVisible`.
+        series: examples (T, F) are series; convolutions go along the steps alone.
 
     Returns:
         network: a functional Keras model of a dict of "x" and "condition" to
@@ -66,10 +75,14 @@ def visible_encoder(
     """
     data_shape = check_data_shape("visible_encoder", data_shape)
     _check_visible("visible_encoder", data_shape, condition_shape)
+    check_layer("preprocess", preprocess)
+    check_layer("preprocess_visible", preprocess_visible)
     x = keras.Input(tuple(data_shape), name="x")
     condition = keras.Input(tuple(condition_shape), name="condition")
-    seen = keras.layers.Concatenate()([_channels(x), condition])
-    features = _body(seen, filters, units, activation)
+    prepared = x if preprocess is None else preprocess(x)
+    visible = _prepared(condition, preprocess_visible)
+    seen = keras.layers.Concatenate()([_channels(prepared), visible])
+    features = _body(seen, filters, units, activation, series)
     return keras.Model({"x": x, "condition": condition}, features, name="encoder")
 
 
@@ -80,6 +93,8 @@ def visible_decoder(
     filters: tuple[int, ...] = (32, 16, 8),
     units: tuple[int, ...] = (256,),
     activation: Any = "gelu",
+    preprocess_visible: Any = None,
+    series: bool = False,
 ) -> keras.Model:
     """Builds the p(x | z, visible) of a completing model.
 
@@ -95,6 +110,9 @@ def visible_decoder(
             doubling.
         units: widths of the dense layers.
         activation: any Keras activation.
+        preprocess_visible: a Keras layer that the visible part goes through first, such
+            as `StandardizeVisible`, or None.
+        series: examples (T, F) are series; convolutions go along the steps alone.
 
     Returns:
         network: a functional Keras model of a dict of "z" and "condition".
@@ -106,18 +124,27 @@ def visible_decoder(
     units = check_sizes("units", units)
     z = keras.Input((latent_dim,), name="z")
     condition = keras.Input(tuple(condition_shape), name="condition")
+    check_layer("preprocess_visible", preprocess_visible)
+    visible = _prepared(condition, preprocess_visible)
     inputs = {"z": z, "condition": condition}
     if len(data_shape) == 1:
-        hidden = keras.layers.Concatenate()([z, condition])
+        hidden = keras.layers.Concatenate()([z, visible])
         hidden = _body(hidden, (), units, activation)
         return keras.Model(inputs, hidden, name="decoder")
-    seen = _body(condition, filters[::-1][:2], units, activation)
+    seen = _body(visible, filters[::-1][:2], units, activation, series)
     joined = keras.layers.Concatenate()([z, seen])
-    upwards = conv_decoder(
-        latent_dim + units[-1], data_shape, filters, units[-1], activation
-    )
+    latents = latent_dim + units[-1]
+    if series:
+        upwards = series_decoder(latents, data_shape, filters, units[-1], activation)
+        both = keras.layers.Concatenate()([upwards(joined), _steps(visible)])
+        mixed = along_steps(filters[-1], 5, activation)(
+            Unflatten((data_shape[0], 1, both.shape[-1]))(both)
+        )
+        mixed = Unflatten((data_shape[0], filters[-1]))(mixed)
+        return keras.Model(inputs, mixed, name="decoder")
+    upwards = conv_decoder(latents, data_shape, filters, units[-1], activation)
     near = keras.layers.Conv2D(filters[-1], 3, padding="same", activation=activation)
-    both = keras.layers.Concatenate()([upwards(joined), near(condition)])
+    both = keras.layers.Concatenate()([upwards(joined), near(visible)])
     mixed = keras.layers.Conv2D(filters[-1], 3, padding="same", activation=activation)
     return keras.Model(inputs, mixed(both), name="decoder")
 
@@ -128,6 +155,8 @@ def visible_network(
     units: tuple[int, ...] = (256,),
     *,
     activation: Any = "gelu",
+    preprocess_visible: Any = None,
+    series: bool = False,
 ) -> keras.Model:
     """Builds the network of p(z | visible), for `priors.ConditionalNormal`.
 
@@ -136,6 +165,9 @@ def visible_network(
         filters: of an image: channels after each halving.
         units: widths of the dense layers at the end, the features.
         activation: any Keras activation.
+        preprocess_visible: a Keras layer that the visible part goes through first, such
+            as `StandardizeVisible`, or None.
+        series: of series (T, F); convolutions go along the steps alone.
 
     Returns:
         network: a functional Keras model from (B, *condition_shape) to (B, units[-1]).
@@ -143,10 +175,12 @@ def visible_network(
     condition_shape = check_data_shape(
         "visible_network", condition_shape, "condition_shape"
     )
+    check_layer("preprocess_visible", preprocess_visible)
     if len(condition_shape) == 1:
-        return mlp(condition_shape, units, activation)
+        return mlp(condition_shape, units, activation, preprocess=preprocess_visible)
     condition = keras.Input(tuple(condition_shape))
-    features = _body(condition, filters, units, activation)
+    visible = _prepared(condition, preprocess_visible)
+    features = _body(visible, filters, units, activation, series)
     return keras.Model(condition, features, name="prior")
 
 
@@ -169,13 +203,32 @@ def _channels(image: Any) -> Any:
     return Unflatten((*image.shape[1:], 1))(image)
 
 
+def _prepared(visible: Any, preprocess: Any) -> Any:
+    return visible if preprocess is None else preprocess(visible)
+
+
+def _steps(hidden: Any) -> Any:
+    """Joins all that a step has: (B, T, F, C) to (B, T, F * C)."""
+    _, steps, *others = hidden.shape
+    return Unflatten((steps, math.prod(others)))(hidden)
+
+
 def _body(
-    hidden: Any, filters: tuple[int, ...], units: tuple[int, ...], activation: Any
+    hidden: Any,
+    filters: tuple[int, ...],
+    units: tuple[int, ...],
+    activation: Any,
+    series: bool = False,
 ) -> Any:
     units = check_sizes("units", units)
     if len(hidden.shape) > 2:
+        if series:
+            _, steps, *others = hidden.shape
+            hidden = Unflatten((steps, 1, math.prod(others)))(hidden)
         for count in check_sizes("filters", filters, "Try (32, 64).", empty=True):
             layer = keras.layers.Conv2D(count, 4, 2, "same", activation=activation)
+            if series:
+                layer = along_steps(count, 4, activation, stride=2)
             hidden = layer(hidden)
         hidden = keras.layers.Flatten()(hidden)
     for width in units:

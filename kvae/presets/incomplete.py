@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from kvae import networks, priors
-from kvae.core.arrays import read_examples
+from kvae.core.arrays import filled_examples, read_examples
 from kvae.core.checks import check_sizes
-from kvae.core.spread import Spread
+from kvae.core.inputs import Inputs
 from kvae.likelihoods import StudentT
 from kvae.masks import MaskFamily, as_family, visible_shape
-from kvae.model.defaults import near_unit
+from kvae.model.defaults import check_resolution, near_unit
 from kvae.model.vae import VAE
 from kvae.objectives import IWAE, Completion, Objective
 
@@ -32,13 +32,15 @@ def completing_vae(
 
     The encoder sees all of x. The prior and the decoder see only the visible part. Train
     it with `fit(x)`, which draws new masks in each step, and then call
-    `vae.complete(x, mask)`.
+    `vae.complete(x, mask)`. For forecasts of series (N, T, F), pass masks="future" and
+    data_kind="series", and call `vae.forecast(past)`.
 
     Args:
-        x: (N, ...) training examples.
+        x: (N, ...) training examples, in any units; or a dict with "x" and "mask", 1
+            where x is observed.
         latent_dim: D, the number of latent dimensions.
         masks: a `kvae.masks` family, or its name, which says what it hides.
-        filters: channels of the networks for images, from fine to coarse.
+        filters: channels of the networks for images and series, from fine to coarse.
         units: widths of their dense layers.
         objective: the objective of the conditional model; the plain `ELBO` if None.
         **parts: further arguments of `VAE.for_data`.
@@ -61,30 +63,48 @@ def completing_vae(
             f"filters={filters!r}, units={units!r}. Try filters=(32, 64), units=(256,)."
         )
     filters = check_sizes("filters", filters, "Try (32, 64).")
-    shape = np.shape(x)[1:]
+    inputs = Inputs.of(x)
+    known = np.asarray(inputs.x)
+    if inputs.mask is not None:
+        known = filled_examples(known, inputs.mask)
+    shape = known.shape[1:]
     as_family(masks).num_uniforms(shape)  # raises for a shape that it can't mask
     seen = visible_shape(shape)
     latent_dim = getattr(parts.get("posterior"), "latent_dim", latent_dim)
     upwards = (*filters[::-1], max(8, filters[0] // 4))
+    series = parts.get("data_kind") == "series" and len(shape) == 2
+    if series:
+        upwards = (*filters[::-1], filters[0])
+    given = [name for name in ("encoder", "decoder", "prior") if name in parts]
+    scaled = len(given) < 3 and not near_unit(known)
+    if scaled:
+        check_resolution(known)
+
+    def visible() -> Any:
+        """The layer that prepares the visible part, for each network its own."""
+        if not scaled:
+            return None
+        layer = networks.StandardizeVisible(shape)
+        layer.adapt(known)
+        return layer
+
     chosen: dict[str, Callable[[], Any]] = {
-        "encoder": lambda: networks.visible_encoder(shape, seen, filters, units),
+        "encoder": lambda: lambda preprocess: networks.visible_encoder(
+            shape, seen, filters, units, preprocess=preprocess if scaled else None,
+            preprocess_visible=visible(), series=series,
+        ),
         "decoder": lambda: networks.visible_decoder(
-            latent_dim, shape, seen, upwards, units
+            latent_dim, shape, seen, upwards, units, preprocess_visible=visible(),
+            series=series,
         ),
         "prior": lambda: priors.ConditionalNormal(
-            latent_dim, networks.visible_network(seen, filters, units)
+            latent_dim,
+            networks.visible_network(
+                seen, filters, units, preprocess_visible=visible(), series=series
+            ),
         ),
-    }
+    }  # fmt: skip
     made = {name: make() for name, make in chosen.items() if name not in parts}
-    x = np.asarray(x)
-    if made and not near_unit(x):
-        spread = Spread.of(x)
-        raise ValueError(
-            "completing_vae expects data near 0 with a spread near 1, such as pixels in "
-            f"[0, 1]; received {x.min():.4g} to {x.max():.4g}. Pass "
-            f"(x - {spread.loc.mean():.4g}) / {spread.scale.mean():.4g}"
-            f"{'' if spread.shared else ', and better each column by its own spread'}."
-        )
     objective = Completion(objective, masks)
     return VAE.for_data(x, latent_dim, objective=objective, **made, **parts)
 

@@ -139,9 +139,9 @@ def _worst(
     vae = detector.vae
     x = chosen.to_keras()
     attribution = detector.attribute(x)
-    shown = observed_images(chosen, vae.data_shape)
-    rebuilt = as_images(np.asarray(vae.reconstruct(x)), vae.data_shape)
-    heat = as_images(attribution, vae.data_shape)
+    shown = observed_images(vae, chosen)
+    rebuilt = as_images(vae, np.asarray(vae.reconstruct(x)))
+    heat = as_images(vae, attribution)
     is_table = len(vae.data_shape) == 1
     if shown is not None and rebuilt is not None and heat is not None and not is_table:
         maps, scale = heat_maps(shown, heat)

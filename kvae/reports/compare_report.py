@@ -106,13 +106,13 @@ def comparison_rows(
 
 def _pictures(page: Page, name: str, vae: Any, inputs: Inputs, seed: int) -> None:
     few = Inputs(**{k: np.asarray(v)[:16] for k, v in inputs.to_dict().items()})
-    shown = observed_images(few, vae.data_shape)
+    shown = observed_images(vae, few)
     if shown is None:
         page.text(f"{name}: its data are not images.")
         return
-    rebuilt = as_images(vae.reconstruct(few), vae.data_shape)
+    rebuilt = as_images(vae, vae.reconstruct(few))
     drawn = vae.sample(len(few.x), seed=seed, condition=few.condition)
-    fake = as_images(drawn, vae.data_shape)
+    fake = as_images(vae, drawn)
     assert rebuilt is not None
     assert fake is not None
     page.picture(

@@ -63,16 +63,24 @@ def value_range(images: np.ndarray) -> tuple[float, float]:
     return float(known.min()), float(known.max())
 
 
-def observed_images(inputs: Inputs, data_shape: tuple[int, ...]) -> np.ndarray | None:
+def observed_images(vae: Any, inputs: Inputs) -> np.ndarray | None:
     """Examples as images, NaN where they are missing; None if they are not images."""
     x = np.asarray(inputs.x, "float32")
     if inputs.mask is not None:
         x = np.where(np.asarray(inputs.mask, bool), x, np.float32(np.nan))
-    return as_images(x, data_shape)
+    return as_images(vae, x)
 
 
-def as_images(x: np.ndarray, data_shape: tuple[int, ...]) -> np.ndarray | None:
-    """Reads examples as images (..., H, W, C), if they are images or square vectors."""
+def as_images(vae: Any, x: np.ndarray) -> np.ndarray | None:
+    """Reads examples as images (..., H, W, C), if they are images or square vectors.
+
+    Args:
+        vae: the model of the examples. Series are not images.
+        x: (..., *data_shape).
+    """
+    data_shape = vae.data_shape
+    if vae.data_kind == "series":
+        return None
     lead = x.shape[: x.ndim - len(data_shape)]
     if len(data_shape) == 3 and data_shape[-1] in (1, 3):
         return x

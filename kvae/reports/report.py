@@ -29,6 +29,7 @@ from kvae.reports.pictures import (
     scatter_png,
     value_range,
 )
+from kvae.reports.series_section import add_series
 from kvae.reports.table_section import add_tables
 
 _EXPLAINED = {
@@ -93,6 +94,8 @@ def report(
     page.facts(_headline(results, len(inputs.x)), metadata)
     if vae.schema is not None:
         add_tables(page, vae, inputs, seed)
+    if vae.data_kind == "series":
+        add_series(page, vae, inputs, seed)
     _unusual(page, vae, inputs, results)
     _pictures(page, vae, inputs, seed, results)
     _latents(page, vae, inputs, results, labels)
@@ -112,7 +115,7 @@ def _images(vae: Any, inputs: Inputs) -> np.ndarray | None:
     """Examples as images, unless they are not images; 64 columns are not 8x8 pixels."""
     if vae.schema is not None:
         return None
-    return observed_images(inputs, vae.data_shape)
+    return observed_images(vae, inputs)
 
 
 def _headline(results: dict[str, Result], num: int) -> list[tuple[str, str]]:
@@ -146,7 +149,7 @@ def _pictures(
     if shown is None:
         return
     limits = value_range(shown)
-    rebuilt = as_images(vae.reconstruct(few), vae.data_shape)
+    rebuilt = as_images(vae, vae.reconstruct(few))
     assert rebuilt is not None
     page.section("Pictures")
     page.picture(
@@ -158,7 +161,7 @@ def _pictures(
         _levels(page, vae, few, shown, limits)
     condition = few.condition
     num = 64 if condition is None else len(condition)
-    fake = as_images(vae.sample(num, seed=seed, condition=condition), vae.data_shape)
+    fake = as_images(vae, vae.sample(num, seed=seed, condition=condition))
     assert fake is not None
     columns = min(num, 16)
     tiled = fake[: num - num % columns].reshape(-1, columns, *fake.shape[1:])
@@ -178,7 +181,7 @@ def _levels(
     del known["nothing"]
     rows = [shown]
     for x in known.values():
-        images = as_images(x, vae.data_shape)
+        images = as_images(vae, x)
         assert images is not None
         rows.append(images)
     page.picture(
@@ -249,7 +252,7 @@ def _latents(
         vae, first["x"], order[:10], 11,
         condition=first.get("condition"), mask=first.get("mask"),
     )  # fmt: skip
-    shown = as_images(images, vae.data_shape)
+    shown = as_images(vae, images)
     assert shown is not None
     page.picture(
         picture_png(image_grid(shown, *value_range(shown))),
@@ -258,7 +261,7 @@ def _latents(
     )
     plane_of_normals = vae.latent_dim == 2 and vae.prior.space == "R^D"
     if plane_of_normals and inputs.condition is None:
-        grid = as_images(latent_grid(vae)[0], vae.data_shape)
+        grid = as_images(vae, latent_grid(vae)[0])
         assert grid is not None
         page.picture(
             picture_png(image_grid(grid, *value_range(grid))),

@@ -36,11 +36,13 @@ MODULES = (
     kvae.priors,
     kvae.reports,
     kvae.schedules,
+    kvae.series,
 )
 TRAINING = ("Config", "binarize_once", "load_data", "load_model_file", "load_recipe",
             "measure", "open_run", "recipe_names", "write_shards")  # fmt: skip
 METHODS = ("complete", "decode", "elbo", "embed", "encode", "evaluate", "fit",
-           "predict", "reconstruct", "sample", "with_prior", "compile")  # fmt: skip
+           "forecast", "predict", "reconstruct", "sample", "with_prior",
+           "compile")  # fmt: skip
 
 X = small.binary(40)
 FRAME = pd.DataFrame({"age": np.arange(40.0), "job": ["boss", "cook"] * 20})
@@ -118,6 +120,12 @@ def _special(vae: kvae.VAE) -> dict[str, dict[str, Any]]:
         "visible_network": {"condition_shape": (8, 8, 2)},
         "series_encoder": {"data_shape": (8, 2)},
         "series_decoder": {"data_shape": (8, 2)},
+        "recurrent_encoder": {"data_shape": (4, 2)},
+        "recurrent_decoder": {"data_shape": (4, 2)},
+        "StandardizeVisible": {"data_shape": (4, 2)},
+        "windows": {"x": np.zeros((9, 2)), "length": 4},
+        "pad": {"series": [np.zeros((4, 2)), np.zeros((3, 2))]},
+        "forecast": {"past": X[:, :3]},
         "compare_report": {
             "models": {"p": vae, "q": vae},
             "inputs": {"p": X, "q": X},

@@ -205,12 +205,12 @@ def _worst_picture(detector: Detector, x: Any, found: Detected) -> bytes | None:
     rows = found.worst(_WORST)
     given = Inputs.of(x).to_dict()
     some = Inputs(**{k: np.asarray(v)[rows] for k, v in given.items()}).to_keras()
-    shape = detector.vae.data_shape
-    shown = as_images(np.asarray(Inputs.of(some).x, "float32"), shape)
-    if shown is None or len(shape) < 2:
+    vae = detector.vae
+    shown = as_images(vae, np.asarray(Inputs.of(some).x, "float32"))
+    if shown is None or len(vae.data_shape) < 2:
         return None
-    rebuilt = as_images(np.asarray(detector.vae.reconstruct(some)), shape)
-    attribution = as_images(detector.attribute(some), shape)
+    rebuilt = as_images(vae, np.asarray(vae.reconstruct(some)))
+    attribution = as_images(vae, detector.attribute(some))
     assert rebuilt is not None
     assert attribution is not None
     maps, _ = heat_maps(shown, attribution)

@@ -96,8 +96,8 @@ def build_model(
             given[kind] = make_part(kind, spec, context)
     if config.complete is not None and schema is not None:
         raise UserError(
-            "complete is for images; a model of a table fills in what is missing without "
-            "it (kvae impute). Leave it out."
+            "complete is for images and series; a model of a table fills in what is "
+            "missing without it (kvae impute). Leave it out."
         )
     if config.complete is not None:
         return build_completing(config, x, given)

@@ -59,7 +59,13 @@ def build_completing(config: Config, x: Any, given: dict[str, Any]) -> VAE:
     with user_errors():
         family = masks.as_family(config.complete)
         return presets.completing_vae(
-            x, latents, family, seed=config.seed, **sizes, **given
+            x,
+            latents,
+            family,
+            seed=config.seed,
+            data_kind=config.data_kind,
+            **sizes,
+            **given,
         )
 
 

@@ -24,7 +24,7 @@ from kvae.training.data.sources import DataSet, ExamplesOnDisk
 from kvae.training.run.history import HistoryFile
 from kvae.training.run.number_of_steps import batch_size_for
 from kvae.training.run.optimizer import make_optimizer
-from kvae.training.run.pictures import is_image
+from kvae.training.run.pictures import shows_images
 from kvae.training.run.progress import Progress
 from kvae.training.run.run_directory import RunDirectory
 from kvae.training.run.training_pictures import TrainingPictures
@@ -93,7 +93,7 @@ def fit(
         )
     if config.ema_momentum is not None and len(data.validation):
         callbacks.append(keras.callbacks.SwapEMAWeights())  # validate the averages
-    if not workers.several and config.complete is None and is_image(data.shape):
+    if not workers.several and config.complete is None and shows_images(vae):
         callbacks.append(
             TrainingPictures(
                 directory.pictures,

@@ -23,6 +23,11 @@ def is_image(shape: tuple[int, ...]) -> bool:
     return len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3))
 
 
+def shows_images(vae: Any) -> bool:
+    """Returns whether the examples of a model can be drawn as images."""
+    return vae.data_kind != "series" and is_image(vae.data_shape)
+
+
 def save_grid(
     path: pathlib.Path,
     images: np.ndarray,

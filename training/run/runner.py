@@ -31,7 +31,7 @@ from kvae.training.run.further_epochs import add_epochs
 from kvae.training.run.measure import measure_test
 from kvae.training.run.model_card import write_card
 from kvae.training.run.number_of_steps import advice_on_few_steps, choose_batch_size
-from kvae.training.run.pictures import is_image, save_curves, save_pictures
+from kvae.training.run.pictures import save_curves, save_pictures, shows_images
 from kvae.training.run.run_directory import RunDirectory
 from kvae.training.run.strategy import make_strategy
 
@@ -199,11 +199,11 @@ def _train(
 def _save_pictures(
     directory: RunDirectory, config: Config, vae: Any, data: DataSet
 ) -> None:
-    if config.complete is not None and is_image(data.shape):
+    if config.complete is not None and shows_images(vae):
         path = directory.path / "completions.png"
         few, seed = data.test[:16], config.seed
         save_completions(path, vae, few, config.complete, 8, seed, data.pixel_range)
-    elif is_image(data.shape):
+    elif shows_images(vae):
         shown = data.inputs("test", config.condition)
         save_pictures(directory.path, vae, shown, config.seed, data.pixel_range)
     elif data.schema is None:

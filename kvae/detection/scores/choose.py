@@ -90,6 +90,8 @@ def choose_score(vae: Any) -> tuple[Score, str]:
 def is_picture(vae: Any) -> bool:
     """Returns whether a model takes pictures, and neither vectors nor series."""
     shape = vae.data_shape
+    if vae.data_kind is not None:
+        return bool(vae.data_kind == "images")
     if len(shape) == 3:
         return True
     # Series have their steps first, which differ from their features in number.

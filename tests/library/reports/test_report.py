@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import sys
+import types
 
 import matplotlib
 import numpy as np
@@ -173,7 +174,7 @@ def test_missing_entries_are_blue(model, images):
     results = evaluation.evaluate(model, data, only=("elbo", "latents"))
     assert "<html" in reports.report(model, data, results=results)
     few = Inputs(data["x"][:3], mask=mask[:3])
-    shown = observed_images(few, (8, 8))
+    shown = observed_images(model, few)
     assert value_range(shown) == (0.0, 1.0)
     picture = image_grid(shown[None])
     blue = (picture[..., 2] > picture[..., 0] + 0.1).sum()
@@ -226,8 +227,14 @@ def test_pictures_hold_the_pixels():
     np.testing.assert_allclose(picture[1, 1:3, 0], [0.0, 1.0])
     np.testing.assert_allclose(picture[3, 1:3, 0], [0.5, 1.0])
     assert picture_png(picture).startswith(b"\x89PNG")
-    assert as_images(np.zeros((2, 64)), (64,)).shape == (2, 8, 8, 1)
-    assert as_images(np.zeros((2, 5)), (5,)) is None
+
+    def model_of(shape, kind=None):
+        return types.SimpleNamespace(data_shape=shape, data_kind=kind)
+
+    assert as_images(model_of((64,)), np.zeros((2, 64))).shape == (2, 8, 8, 1)
+    assert as_images(model_of((5,)), np.zeros((2, 5))) is None
+    assert as_images(model_of((8, 8)), np.zeros((2, 8, 8))).shape == (2, 8, 8, 1)
+    assert as_images(model_of((8, 8), "series"), np.zeros((2, 8, 8))) is None
     with pytest.raises(ValueError, match="rows and columns of images"):
         image_grid(np.zeros((3, 3)))
 

@@ -23,8 +23,9 @@ SHAPES = {
     "emoji64.npz": (64, 64, 3),
 }
 DATA = {name.removesuffix(".npz"): name for name in SHAPES}
-SHAPES["pictures"] = (64, 64, 3)
+SHAPES |= {"pictures": (64, 64, 3), "windows.npy": (20, 3)}
 DATA |= {"iwae": "mnist", "vampprior": "mnist", "autoencoder_kl": "pictures"}
+DATA |= {"forecast": "windows.npy"}
 
 
 def test_the_recipes_are_there() -> None:
