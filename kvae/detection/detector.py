@@ -24,6 +24,7 @@ from kvae.detection.groups import group_p_values
 from kvae.detection.rows import count_shared, take
 from kvae.detection.scores import Score, choose_score, make_score
 from kvae.evaluation.examples import prepare
+from kvae.tables.schema import is_frame
 
 _LOG = logging.getLogger("kvae")
 _MOST_FITTED = 5000  # rows that a score is fitted to; more don't sharpen it
@@ -171,13 +172,18 @@ class Detector:
 
         Returns:
             scores: (N,), higher = more unusual, in the unit of the score. An example to
-                which the model gives probability 0 has infinity.
+                which the model gives probability 0 has infinity, and so has a row of a
+                table with a level that its data didn't have.
 
         Raises:
             ValueError: if x doesn't fit the model or holds NaN.
         """
+        x, unseen = self._without_unseen(x)
         scores = self.score_function(self.vae, x, self.seed, batch_size)
-        return np.where(np.isnan(scores), np.inf, scores)
+        impossible = np.isnan(scores)
+        if unseen is not None:
+            impossible |= unseen.any(axis=1)
+        return np.where(impossible, np.inf, scores)
 
     def p_values(self, scores: Any) -> np.ndarray:
         """Turns scores into conformal p-values, (N,)."""
@@ -241,9 +247,12 @@ class Detector:
                 the rest of the example, than that entry is on average; 0 where it is
                 missing. It doesn't depend on the unit of the entry.
         """
+        x, unseen = self._without_unseen(x)
         nats = self._surprise(x, batch_size) - self.usual_surprise
         mask = self.vae.complete_inputs(x).mask
-        return nats if mask is None else np.where(np.asarray(mask, bool), nats, 0.0)
+        if mask is not None:
+            nats = np.where(np.asarray(mask, bool), nats, 0.0)
+        return nats if unseen is None else np.where(unseen, np.inf, nats)
 
     def detect_groups(
         self, x: Any, groups: Any, alpha: float = 0.01, two_sided: bool = False
@@ -329,6 +338,17 @@ class Detector:
 
     def _surprise(self, x: Any, batch_size: int = 128) -> np.ndarray:
         return entry_surprise(self.vae, x, seed=self.seed, batch_size=batch_size)
+
+    def _without_unseen(self, x: Any) -> tuple[Any, np.ndarray | None]:
+        """Hides levels that the data of the model didn't have, and says where."""
+        schema, rows = self.vae.schema, x.get("x") if isinstance(x, dict) else x
+        if schema is None or not is_frame(rows):
+            return x, None
+        unseen = schema.unseen(rows)
+        if not unseen.any():
+            return x, None
+        numbers = schema.encode(rows, hide_unseen=True)
+        return {**x, "x": numbers} if isinstance(x, dict) else numbers, unseen
 
     def _check_calibrated(self) -> None:
         if not self.num_calibration:

@@ -9,6 +9,8 @@ import numpy as np
 from kvae import likelihoods, posteriors, priors
 from kvae.model.vae import VAE
 from kvae.objectives import ELBO
+from kvae.tables import Schema
+from kvae.tables.schema import is_frame
 
 
 def sigma_vae(x: Any, latent_dim: int = 16, **parts: Any) -> VAE:
@@ -57,7 +59,11 @@ def vamp_vae(
 
     Source: Tomczak, Welling 2018, arXiv:1705.07120.
     """
-    prior = priors.VampPrior(latent_dim, np.shape(x)[1:], num_components)
+    shape = np.shape(x)[1:]
+    if is_frame(x):
+        parts["schema"] = parts.get("schema") or Schema.of(x)
+        shape = (len(parts["schema"].entries()),)
+    prior = priors.VampPrior(latent_dim, shape, num_components)
     return _sampled(x, latent_dim, prior=prior, **parts)
 
 

@@ -134,7 +134,14 @@ def miwae_imputer(
 
     Source: Mattei, Frellsen 2019, arXiv:1812.02633.
     """
-    x = read_examples(np.ma.masked_invalid(np.asarray(x, "float64")))
+    try:
+        x = np.asarray(x, "float64")
+    except (TypeError, ValueError):
+        raise ValueError(
+            "miwae_imputer takes a table of numbers; received text or categories. "
+            "VAE.for_data(frame) takes them, and vae.impute(frame) fills them in."
+        ) from None
+    x = read_examples(np.ma.masked_invalid(x))
     latent_dim = getattr(parts.get("posterior"), "latent_dim", latent_dim)
     chosen: dict[str, Callable[[], Any]] = {
         "encoder": lambda: _prepared(x.shape[1:], units),

@@ -25,6 +25,7 @@ from kvae.reports.pictures import (
     picture_png,
     value_range,
 )
+from kvae.tables.schema import as_frame, is_frame
 
 
 def anomaly_report(
@@ -63,7 +64,10 @@ def anomaly_report(
         ImportError: if matplotlib is missing.
     """
     _check(detector, found)
-    inputs = prepare(detector.vae, x)
+    schema = detector.vae.schema
+    is_table = schema is not None and is_frame(x)
+    readable = schema.encode(x, hide_unseen=True) if is_table else x
+    inputs = prepare(detector.vae, readable)
     if len(found.score) != len(inputs.x):
         raise ValueError(
             f"found holds {len(found.score)} examples and x {len(inputs.x)}; pass the x "
@@ -75,7 +79,10 @@ def anomaly_report(
     chosen = Inputs(**{k: np.asarray(v)[worst] for k, v in inputs.to_dict().items()})
     labels = [str(i) if names is None else str(names[i]) for i in worst]
     page.section(f"The {len(worst)} most unusual examples")
-    _worst(page, detector, chosen, found, worst, labels, columns)
+    attribution = detector.attribute(
+        as_frame(x).iloc[worst] if is_table else chosen.to_keras()
+    )
+    _worst(page, detector, chosen, attribution, found, worst, labels, columns)
     if drift is not None:
         _drift(page, drift)
     html = page.html()
@@ -131,6 +138,7 @@ def _worst(
     page: Page,
     detector: Detector,
     chosen: Inputs,
+    attribution: np.ndarray,
     found: Detected,
     worst: np.ndarray,
     labels: list[str],
@@ -138,7 +146,6 @@ def _worst(
 ) -> None:
     vae = detector.vae
     x = chosen.to_keras()
-    attribution = detector.attribute(x)
     shown = observed_images(vae, chosen)
     rebuilt = as_images(vae, np.asarray(vae.reconstruct(x)))
     heat = as_images(vae, attribution)

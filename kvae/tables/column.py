@@ -98,11 +98,12 @@ class Column:
             found.append(_choice(name, len(self.levels)))
         return found
 
-    def encode(self, values: Any) -> np.ndarray:
+    def encode(self, values: Any, hide_unseen: bool = False) -> np.ndarray:
         """Turns values into numbers.
 
         Args:
             values: a pandas Series of length N.
+            hide_unseen: hide levels that the column didn't have, instead of raising.
 
         Returns:
             numbers: (N, entries) float64, NaN where an entry is hidden.
@@ -116,7 +117,9 @@ class Column:
         if self.missing and self.kind not in ("empty", "ignored"):
             parts.append(absent.astype("float64"))
         if self.kind in ("binary", "category"):
-            parts.append(np.where(absent, np.nan, self.level_numbers(values, absent)))
+            unknown = self.unseen(values) if hide_unseen else np.zeros_like(absent)
+            hidden = absent | unknown
+            parts.append(np.where(hidden, np.nan, self.level_numbers(values, hidden)))
         elif self.kind in ("number", "date", "count"):
             numbers = self.numbers(values)
             if self.common:
@@ -239,6 +242,12 @@ class Column:
             return ""
         return "standard" if len(self.knots) == 2 else "quantile"
 
+    def unseen(self, values: Any) -> np.ndarray:
+        """Says which values are levels that the data of the model didn't have, (N,)."""
+        if self.kind not in ("binary", "category"):
+            return np.zeros(len(values), bool)
+        return np.asarray((self._find(values) < 0) & ~values.isna().to_numpy())
+
     def level_numbers(self, values: Any, absent: np.ndarray) -> np.ndarray:
         """Numbers levels in their order, (N,) float64; -1 where one is absent.
 
@@ -249,12 +258,7 @@ class Column:
         Raises:
             ValueError: for a level that the data of the model didn't have.
         """
-        pd = pandas()
-        known = pd.Index(list(self.levels), dtype=_level_dtype(self.levels))
-        given = values.astype("object")
-        if known.dtype != object:
-            given = pd.to_numeric(given, errors="coerce").astype("float64")
-        found = known.get_indexer(pd.Index(given))
+        found = self._find(values)
         unseen = (found < 0) & ~absent
         if unseen.any():
             first = values[unseen].iloc[0]
@@ -264,6 +268,15 @@ class Column:
                 "the value missing (None)."
             )
         return found.astype("float64")
+
+    def _find(self, values: Any) -> np.ndarray:
+        """The place of each value among the levels, -1 if it is none of them."""
+        pd = pandas()
+        known = pd.Index(list(self.levels), dtype=_level_dtype(self.levels))
+        given = values.astype("object")
+        if known.dtype != object:
+            given = pd.to_numeric(given, errors="coerce").astype("float64")
+        return np.asarray(known.get_indexer(pd.Index(given)))
 
     def _of_levels(self, index: np.ndarray) -> Any:
         pd = pandas()

@@ -81,12 +81,15 @@ class Schema:
         """Describes the columns of numbers, as `likelihoods.Columns` takes them."""
         return [entry for column in self.columns for entry in column.entries()]
 
-    def encode(self, frame: Any, some: bool = False) -> np.ndarray:
+    def encode(
+        self, frame: Any, some: bool = False, hide_unseen: bool = False
+    ) -> np.ndarray:
         """Turns rows into numbers.
 
         Args:
             frame: with the columns of the schema, in any order.
             some: accept a frame with only some of the columns; the others are hidden.
+            hide_unseen: hide levels that a column didn't have, instead of raising.
 
         Returns:
             numbers: (N, entries) float32, NaN where an entry is hidden.
@@ -99,10 +102,27 @@ class Schema:
         parts = []
         for column in self.columns:
             if column.name in frame.columns and column.kind != "ignored":
-                parts.append(column.encode(frame[column.name]))
+                parts.append(column.encode(frame[column.name], hide_unseen))
             else:
                 parts.append(np.full((len(frame), len(column.entries())), np.nan))
         return np.concatenate(parts, axis=1).astype("float32")
+
+    def unseen(self, frame: Any) -> np.ndarray:
+        """Says which entries are levels that the data of the model didn't have.
+
+        Args:
+            frame: with the columns of the schema, in any order.
+
+        Returns:
+            unseen: (N, entries) booleans.
+        """
+        frame = as_frame(frame)
+        self._check_names(frame, some=False)
+        found = np.zeros((len(frame), len(self.entries())), bool)
+        for column, end in zip(self.columns, self._ends, strict=True):
+            if column.kind in ("binary", "category"):
+                found[:, end - 1] = column.unseen(frame[column.name])
+        return found
 
     def decode(self, numbers: Any, with_missing: bool = True) -> Any:
         """Turns numbers back into a data frame of the columns and dtypes of the data.

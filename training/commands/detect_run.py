@@ -18,6 +18,8 @@ from kvae.detection import Detected, Detector, DriftResult
 from kvae.objectives import is_completing
 from kvae.reports.heat_maps import heat_map_rows, heat_maps, top_entries
 from kvae.reports.pictures import as_images, image_grid, picture_png, value_range
+from kvae.tables import read_table
+from kvae.tables.schema import is_frame
 from kvae.training.commands.encode_run import (
     inputs_of,
     open_examples,
@@ -75,18 +77,21 @@ def detect(
         data_dir,
         "test" if data is None else None,
         skip_unreadable,
+        hide_unseen=True,
     )
     if vae.condition is not None:
         source = with_labels_of_the_run(source, run.directory.label_names())
     with user_errors():
         x = _in_memory(inputs_of(vae, source))
+        # A table as it is in its file, because numbers don't tell an unseen level.
+        rows = x if vae.schema is None or data is None else read_table(data)
         detector = Detector(vae, score).calibrate(held, _training(run))
-        found = detector.detect(x, alpha)
+        found = detector.detect(rows, alpha)
         drift = None
         if len(found.score) >= _LEAST_DRIFT:
             drift = detection.drift(vae, held, x)
     with staged(out) as stage:
-        _write(stage, run, detector, source, x, found, drift)
+        _write(stage, run, detector, source, rows, found, drift)
     _tell(found, drift, source, out)
 
 
@@ -174,9 +179,7 @@ def _table(
     rows = np.flatnonzero(shown)
     where = np.full(count, "", object)
     if len(rows):
-        given = Inputs.of(x).to_dict()
-        some = Inputs(**{k: np.asarray(v)[rows] for k, v in given.items()})
-        nats = detector.attribute(some.to_keras())
+        nats = detector.attribute(_chosen(x, rows))
         columns = getattr(detector.vae.likelihood, "columns", None)
         names = None if columns is None else [column["name"] for column in columns]
         where[rows] = top_entries(nats, detector.vae.data_shape, names)
@@ -194,6 +197,14 @@ def _table(
     }
 
 
+def _chosen(x: Any, rows: np.ndarray) -> Any:
+    """Some rows of a data frame, of an array, or of a dict of arrays."""
+    if is_frame(x):
+        return x.iloc[rows]
+    given = Inputs.of(x).to_dict()
+    return Inputs(**{k: np.asarray(v)[rows] for k, v in given.items()}).to_keras()
+
+
 def _write_csv(path: pathlib.Path, table: dict[str, Any]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -203,8 +214,9 @@ def _write_csv(path: pathlib.Path, table: dict[str, Any]) -> None:
 
 def _worst_picture(detector: Detector, x: Any, found: Detected) -> bytes | None:
     rows = found.worst(_WORST)
-    given = Inputs.of(x).to_dict()
-    some = Inputs(**{k: np.asarray(v)[rows] for k, v in given.items()}).to_keras()
+    if is_frame(x):
+        return None
+    some = _chosen(x, rows)
     vae = detector.vae
     shown = as_images(vae, np.asarray(Inputs.of(some).x, "float32"))
     if shown is None or len(vae.data_shape) < 2:

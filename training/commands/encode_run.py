@@ -105,6 +105,7 @@ def open_examples(
     data_dir: str | None,
     part: str | None,
     skip_unreadable: bool,
+    hide_unseen: bool = False,
 ) -> EncodingSource:
     """Opens the data of a run, or other examples, scaled as in its training.
 
@@ -116,6 +117,8 @@ def open_examples(
         data_dir: where TFDS keeps its data; None if it has not moved.
         part: train, validation or test; all if None.
         skip_unreadable: skip damaged images in a folder.
+        hide_unseen: hide levels of a table that the run's data didn't have, instead of
+            raising.
     """
     if data is None and config is None:
         raise UserError("a .keras file doesn't name its data; add --data.")
@@ -127,7 +130,7 @@ def open_examples(
     if vae.schema is not None:
         name = pathlib.Path(data).name
         with user_errors(name):
-            rows = vae.schema.encode(read_table(data))
+            rows = vae.schema.encode(read_table(data), hide_unseen=hide_unseen)
         return EncodingSource(name, rows, None, {"all": len(rows)})
     images = PictureOptions(
         resize=config.resize, skip_unreadable=skip_unreadable or config.skip_unreadable

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.linear_gaussian import LinearGaussian
 
-from kvae import VAE, detection
+from kvae import VAE, detection, reports
 from kvae.core.errors import UserError
 from kvae.detection import scores
 
@@ -213,3 +213,16 @@ def test_data_frames_are_taken_as_they_are():
     names = [column["name"] for column in vae.likelihood.columns]
     assert names[found.attribution[9].argmax()] == "income"
     assert (found.attribution[3:7, names.index("income")] == 0).all()  # missing
+
+    # A level that no one has seen is impossible, wherever it is, and named as such.
+    other = new.assign(city=new["city"].where(new.index != 5, "Rome"))
+    with pytest.raises(ValueError, match="holds 'Rome' in 1 rows"):
+        vae.elbo(other)
+    strange = detector.detect(other, alpha=0.02, attribution=True)
+    assert np.isinf(strange.score[5])
+    assert strange.is_anomaly[5]
+    assert np.isinf(strange.attribution[5]).tolist() == [n == "city" for n in names]
+    rest = np.arange(30) != 5
+    np.testing.assert_allclose(strange.score[rest], found.score[rest], rtol=1e-6)
+    page = reports.anomaly_report(detector, other, strange)
+    assert "city inf" in page

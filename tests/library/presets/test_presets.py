@@ -136,3 +136,34 @@ def test_sizes_may_be_integers_of_numpy(tmp_path):
     loaded = keras.saving.load_model(tmp_path / "m.keras")
     x = np.zeros((3, 4), "float32")
     np.testing.assert_array_equal(loaded.elbo(x), vae.elbo(x))
+
+
+def table(num=40):
+    pandas = pytest.importorskip("pandas")
+    random = np.random.default_rng(0)
+    age = random.normal(40, 10, num)
+    return pandas.DataFrame({"age": age, "job": random.choice(["boss", "cook"], num)})
+
+
+@pytest.mark.parametrize("name", ["vamp_vae", "iwae"])
+def test_presets_take_data_frames(name):
+    frame = table()
+    vae = getattr(presets, name)(frame, latent_dim=2, seed=0, **FURTHER.get(name, {}))
+    vae.compile(keras.optimizers.Adam(1e-3), run_eagerly=True)
+    vae.fit(frame, epochs=1, batch_size=20, verbose=0)
+    drawn = vae.sample(5, seed=0)
+    assert (drawn.dtypes == frame.dtypes).all()
+    assert set(drawn["job"]) <= {"boss", "cook"}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("sigma_vae", r"text or categories in the columns job"),
+        ("miwae_imputer", r"VAE.for_data\(frame\) takes them"),
+    ],
+)
+def test_presets_that_take_no_data_frames_say_so(name, words):
+    make_preset, frame = getattr(presets, name), table()
+    with pytest.raises(ValueError, match=words):
+        make_preset(frame, latent_dim=2)
