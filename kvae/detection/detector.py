@@ -21,10 +21,9 @@ from kvae.detection.conformal import (
 from kvae.detection.detected import Detected
 from kvae.detection.folder import read_detector, write_detector
 from kvae.detection.groups import group_p_values
-from kvae.detection.rows import count_shared, take
+from kvae.detection.rows import count_shared, take, without_unseen
 from kvae.detection.scores import Score, choose_score, make_score
 from kvae.evaluation.examples import prepare
-from kvae.tables.schema import is_frame
 
 _LOG = logging.getLogger("kvae")
 _MOST_FITTED = 5000  # rows that a score is fitted to; more don't sharpen it
@@ -178,7 +177,7 @@ class Detector:
         Raises:
             ValueError: if x doesn't fit the model or holds NaN.
         """
-        x, unseen = self._without_unseen(x)
+        x, unseen = without_unseen(self.vae.schema, x)
         scores = self.score_function(self.vae, x, self.seed, batch_size)
         impossible = np.isnan(scores)
         if unseen is not None:
@@ -247,7 +246,7 @@ class Detector:
                 the rest of the example, than that entry is on average; 0 where it is
                 missing. It doesn't depend on the unit of the entry.
         """
-        x, unseen = self._without_unseen(x)
+        x, unseen = without_unseen(self.vae.schema, x)
         nats = self._surprise(x, batch_size) - self.usual_surprise
         mask = self.vae.complete_inputs(x).mask
         if mask is not None:
@@ -338,17 +337,6 @@ class Detector:
 
     def _surprise(self, x: Any, batch_size: int = 128) -> np.ndarray:
         return entry_surprise(self.vae, x, seed=self.seed, batch_size=batch_size)
-
-    def _without_unseen(self, x: Any) -> tuple[Any, np.ndarray | None]:
-        """Hides levels that the data of the model didn't have, and says where."""
-        schema, rows = self.vae.schema, x.get("x") if isinstance(x, dict) else x
-        if schema is None or not is_frame(rows):
-            return x, None
-        unseen = schema.unseen(rows)
-        if not unseen.any():
-            return x, None
-        numbers = schema.encode(rows, hide_unseen=True)
-        return {**x, "x": numbers} if isinstance(x, dict) else numbers, unseen
 
     def _check_calibrated(self) -> None:
         if not self.num_calibration:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from kvae.core.inputs import Inputs
+from kvae.tables import Schema
+from kvae.tables.schema import is_frame
 
 _ROWS = 1024
 
@@ -46,3 +48,24 @@ def row_hashes(x: Any) -> np.ndarray:
 def count_shared(x: Any, others: Any) -> int:
     """Counts the rows of x that are equal to one of the others."""
     return int(np.isin(row_hashes(x), row_hashes(others)).sum())
+
+
+def without_unseen(schema: Schema | None, x: Any) -> tuple[Any, np.ndarray | None]:
+    """Hides levels that the data of a model of a table didn't have, and says where.
+
+    Args:
+        schema: of the table; None for other data.
+        x: a data frame, a dict with one as "x", or anything else, which is returned.
+
+    Returns:
+        x: numbers, NaN where a level is unseen.
+        unseen: (N, entries) booleans; None if there are none.
+    """
+    rows = x.get("x") if isinstance(x, dict) else x
+    if schema is None or not is_frame(rows):
+        return x, None
+    unseen = schema.unseen(rows)
+    if not unseen.any():
+        return x, None
+    numbers = schema.encode(rows, hide_unseen=True)
+    return {**x, "x": numbers} if isinstance(x, dict) else numbers, unseen

@@ -270,7 +270,7 @@ class Column:
         return found.astype("float64")
 
     def _find(self, values: Any) -> np.ndarray:
-        """The place of each value among the levels, -1 if it is none of them."""
+        """The place of each value among the levels, -1 if it isn't there."""
         pd = pandas()
         known = pd.Index(list(self.levels), dtype=_level_dtype(self.levels))
         given = values.astype("object")
