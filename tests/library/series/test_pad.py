@@ -62,7 +62,7 @@ def model():
 def test_a_model_of_ragged_series_is_told_what_is_missing(model):
     assert "told which entries are missing" in model.reasons["encoder"]
     assert set(model.encoder.input) == {"x", "mask"}
-    # Units are those of observed entries: zeros would pull the mean from 3 towards 2.
+    # Units are those of observed entries: zeros would pull the mean from 3 toward 2.
     values = np.concatenate(RAGGED)
     at = model.likelihood._units.neutral
     np.testing.assert_allclose(at, values.mean(), atol=0.25 * values.std())
