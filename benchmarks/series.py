@@ -41,6 +41,7 @@ from kvae.series import windows
 LATENTS = 8
 BATCH = 64
 DRAWS = 100
+STRIDE = 4  # of windows that are tested for anomalies
 SETS = ("ItalyPowerDemand", "JapaneseVowels", "InternalBleeding")
 BLEEDING = "KDD-TSAD_135/135_UCR_Anomaly_InternalBleeding16_{}.csv"
 
@@ -342,10 +343,14 @@ def anomalies(arguments: argparse.Namespace) -> dict[str, Any]:
     for name, (normal, values, labels, length) in recordings().items():
         split = int(0.75 * len(normal))
         x, calibration, test = (
-            windows(part.astype("float32")[:, None], length)
-            for part in (normal[:split], normal[split:], values)
+            windows(part.astype("float32")[:, None], length, stride)
+            for part, stride in (
+                (normal[:split], 1),
+                (normal[split:], 1),
+                (values, STRIDE),
+            )
         )
-        is_anomaly = windows(labels, length).max(axis=1) > 0
+        is_anomaly = windows(labels, length, STRIDE).max(axis=1) > 0
         keras.utils.set_random_seed(0)
         vae = kvae.VAE.for_data(x, LATENTS, data_kind="series", seed=0)
         vae.compile(keras.optimizers.Adam(1e-3))
@@ -366,7 +371,7 @@ def anomalies(arguments: argparse.Namespace) -> dict[str, Any]:
         print(f"{name}: {len(x)} windows, {is_anomaly.sum()} of {len(test)} unusual")
         for method, score in scores.items():
             area = area_under_roc(score[~is_anomaly], score[is_anomaly])
-            middle = int(np.argmax(score)) + length // 2
+            middle = STRIDE * int(np.argmax(score)) + length // 2
             off = int(np.abs(places - middle).min())
             found.setdefault(name, {})[method] = (area, off)
             print(
@@ -377,7 +382,7 @@ def anomalies(arguments: argparse.Namespace) -> dict[str, Any]:
         if places.size < 100:
             worst = int(np.argmax(scores["auto"]))
             where = detector.attribute(test[worst : worst + 1])[0, :, 0]
-            step = worst + int(np.argmax(where))
+            step = STRIDE * worst + int(np.argmax(where))
             print(f"  the worst step is {np.abs(places - step).min()} steps off")
     return found
 
