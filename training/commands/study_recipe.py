@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kvae.core.atomic import make_folder, write_text
-from kvae.core.errors import UserError
+from kvae.core.errors import UserError, user_errors
 from kvae.core.extras import require
 from kvae.reports.page import Page
 from kvae.reports.pictures import figure_png, new_plots
@@ -66,7 +66,8 @@ def study(
     if out is None:
         out = pathlib.Path("studies") / pathlib.Path(recipe or data or "").stem
     out = out.expanduser()
-    make_folder(out)
+    with user_errors():
+        make_folder(out)
     _LOG.info(
         "%d runs: %d combinations, %d seeds each",
         len(plan.configs),

@@ -25,6 +25,7 @@ from kvae.training.run.run_directory import RunDirectory
 from kvae.training.run.runner import resume, train
 
 _LOG = logging.getLogger("kvae")
+_MOST = 10_000  # runs
 MEASURED = ("elbo", "rate", "distortion", "active_units")
 """What is read from each run's test metrics."""
 
@@ -95,6 +96,9 @@ class Study:
             if key.strip() == "seed":
                 raise UserError("--seeds varies the seed; leave it out of --vary.")
             varied[key.strip()] = listed
+        count = seeds * math.prod(len(values) for values in varied.values())
+        if count > _MOST:
+            raise UserError(f"a study has at most {_MOST} runs; this one has {count}.")
         texts = list(settings or [])
         if not any(_key(t) == "fit_prior" for t in [*texts, *varied]):
             texts = ["fit_prior=", *texts]

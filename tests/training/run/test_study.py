@@ -101,6 +101,11 @@ def test_mistakes_are_told_before_training(vary: str, words: str) -> None:
         Study.of("digits", [vary], 1)
 
 
+def test_a_study_without_end_is_refused() -> None:
+    with pytest.raises(UserError, match="at most 10000 runs; this one has 2000000"):
+        Study.of("digits", ["latent_dim=2,4"], 1_000_000)
+
+
 @pytest.mark.slow
 def test_a_study_trains_what_is_missing_and_reports_it(tmp_path: Path) -> None:
     small = "--set epochs=1 --set encoder.units=[8] --set decoder.units=[8] --quiet"
