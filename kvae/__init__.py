@@ -27,6 +27,7 @@ __version__ = "0.1.0"
 
 # Imported when they are first asked for (PEP 562): training a model needs none of them.
 _LAZY = (
+    "datasets",
     "detection",
     "evaluation",
     "export",

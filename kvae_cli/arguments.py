@@ -215,8 +215,8 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         (
             "--data",
             str,
-            "digits, the name of a TensorFlow data set, a .npy, .npz, .csv, .tsv, or "
-            ".parquet file, or a folder of images or .npy files",
+            "digits, flowers, the name of a TensorFlow data set, a .npy, .npz, .csv, "
+            ".tsv, or .parquet file, or a folder of images or .npy files",
         ),
         ("--data-dir", str, _DATA_DIR),
         ("--size", str, "scale images of a folder or of TFDS to HEIGHTxWIDTH: 64x48"),

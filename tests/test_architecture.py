@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 # A unit may import itself and the units of the lines above its own; none beside it.
 LAYERS: list[set[str]] = [
     {"core"},
-    {"maths", "noise", "schedules", "tables"},
+    {"datasets", "maths", "noise", "schedules", "tables"},
     {"corruptions", "masks", "networks"},
     {"fitting", "likelihoods", "posteriors", "priors"},
     {"objectives"},

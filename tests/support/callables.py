@@ -14,6 +14,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import kvae
+import kvae.datasets
 import kvae.detection
 import kvae.evaluation
 import kvae.noise
@@ -24,6 +25,7 @@ from support import small
 MODULES = (
     kvae,
     kvae.corruptions,
+    kvae.datasets,
     kvae.evaluation,
     kvae.likelihoods,
     kvae.masks,
@@ -141,6 +143,7 @@ def _special(vae: kvae.VAE) -> dict[str, dict[str, Any]]:
         "feature_classifier": {"x": np.tile(X, (2, 1)), "y": np.arange(80) % 2},
         "factor_shapes": {"size": 16, "scales": 2, "rotations": 2, "positions": 2},
         "sample_quality": {"features": "pixels", "num_samples": 40},
+        "make_flowers": {"num": 2, "size": 8},
         "interpolate": {"a": X[:1], "b": X[1:2]},
         "ColumnFeatures": {"levels": [0, 3]},
         "compare_tables": {"real": FRAME, "synthetic": FRAME, "schema": None},

@@ -149,7 +149,9 @@ class Config:
     """
 
     data: str = _key(
-        "digits", _text, "digits, a TFDS name, a .npy/.npz/.csv/.parquet file, a folder"
+        "digits",
+        _text,
+        "digits, flowers, a TFDS name, a .npy/.npz/.csv/.parquet file, a folder",
     )
     data_dir: str | None = _key(None, _optional(_text), "where TFDS keeps its data")
     image_size: Any = _key(

@@ -14,6 +14,7 @@ from kvae.training.data.sources.array_file import ArrayFile
 from kvae.training.data.sources.array_shards import ArrayShards
 from kvae.training.data.sources.data_set import DataSet, Raw, prepare
 from kvae.training.data.sources.digits import Digits
+from kvae.training.data.sources.flowers import Flowers
 from kvae.training.data.sources.image_folder import ImageFolder
 from kvae.training.data.sources.picture import PictureOptions
 from kvae.training.data.sources.source import Request, Source, is_run
@@ -22,6 +23,7 @@ from kvae.training.data.sources.tfds_images import TfdsImages
 
 SOURCES: list[Source] = [
     Digits(),
+    Flowers(),
     ArrayShards(),
     ArrayFile(),
     TableFile(),
@@ -44,9 +46,10 @@ def load_data(
     """Loads a data set by name or path.
 
     Args:
-        source: "digits" (bundled with scikit-learn), the path of a .npy, .npz, .csv,
-            .tsv, or .parquet file, or of a folder of images or .npy files, or the name
-            of an image data set of TFDS; `SOURCES` lists all kinds.
+        source: "digits" (bundled with scikit-learn), "flowers" (drawn by kvae), the path
+            of a .npy, .npz, .csv, .tsv, or .parquet file, or of a folder of images or
+            .npy files, or the name of an image data set of TFDS; `SOURCES` lists all
+            kinds.
         data_dir: where TFDS keeps its data.
         validation: how many training examples to hold out, or a share if below 1.
         image_size: height and width in pixels to which images of a folder or of TFDS

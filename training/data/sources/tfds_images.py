@@ -91,7 +91,11 @@ def _builder(tfds: Any, name: str, data_dir: str | None) -> Any:
     try:
         return tfds.builder(name, data_dir=data_dir)
     except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:
-        known = {*tfds.list_builders(with_community_datasets=False), "digits"}
+        known = {
+            *tfds.list_builders(with_community_datasets=False),
+            "digits",
+            "flowers",
+        }
         if name.split("/")[0].split(":")[0] in known:
             raise UserError(
                 f"the data set {name!r} cannot be opened: {error}"
@@ -132,7 +136,7 @@ def _download(tfds: Any, name: str, builder: Any) -> None:
             "to download it: prepare it on a machine that has one, python -c 'import "
             f'tensorflow_datasets as t; t.builder("{name}", data_dir="DIR")'
             ".download_and_prepare()', copy DIR here and give --data-dir DIR; or use "
-            "--data digits, which needs no network."
+            "--data digits or flowers, which need no network."
         )
     try:
         builder.download_and_prepare()
