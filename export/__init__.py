@@ -16,6 +16,7 @@ from kvae.export.checks.verify import verify as verify
 from kvae.export.errors import ExportRefused as ExportRefused
 from kvae.export.errors import ParityFailed as ParityFailed
 from kvae.export.export_model import export as export
+from kvae.export.hub import push_to_hub as push_to_hub
 from kvae.export.targets import TARGETS as TARGETS
 from kvae.export.targets.card import read_card as read_card
 from kvae.export.targets.litert import litert as litert

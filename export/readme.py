@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from kvae.core.front_matter import front_matter
+
 _SAVED_MODEL = """
 On a computer with TensorFlow:
 
@@ -40,11 +42,8 @@ def readme(
     """
     shape = "x".join(map(str, about["data_shape"]))
     latents = "x".join(map(str, about["latent_shape"]))
-    front = "---\nlibrary_name: kvae\n"
-    if license is not None:
-        front += f"license: {license.lower()}\n"
     parts = [
-        f"{front}tags:\n- kvae\n- variational-autoencoder\n---\n\n# {name}",
+        f"{front_matter(license)}\n\n# {name}",
         f"A variational autoencoder of examples of shape {shape}, with {latents} latents "
         f"and {about['parameters']:,} weights: {about['posterior']}, {about['prior']}, "
         f"{about['likelihood']}, trained with {about['objective']} for "

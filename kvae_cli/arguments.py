@@ -190,6 +190,13 @@ def parser() -> argparse.ArgumentParser:
             "runs/mnist",
         )
     )
+    _add_push(
+        verb(
+            "push",
+            "Upload a run or an export to the Hugging Face Hub, with its model card.",
+            "runs/mnist your-name/mnist",
+        )
+    )
     return parser
 
 
@@ -624,6 +631,16 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         help="add warm-up requests and a server configuration",
     )
     _add_verbose(parser)
+
+
+def _add_push(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "path", metavar="DIR", type=_PATH, help="a run, or a folder of kvae export"
+    )
+    parser.add_argument("repo_id", metavar="USER/NAME", help="the repository")
+    parser.add_argument(
+        "--public", action="store_true", help="show a new repository to everyone"
+    )
 
 
 def _add_explore(parser: argparse.ArgumentParser) -> None:

@@ -1,11 +1,13 @@
 """What mkdocs changes in a page before it makes HTML of it, and the notebooks beside it."""
 
 import ast
+import base64
 import re
 from pathlib import Path
 from typing import Any
 
 import jupytext
+import nbformat
 
 _ROOT = Path(__file__).parents[2]
 
@@ -16,6 +18,10 @@ _OUTSIDE = re.compile(r"\[([^\]]+)\]\(\.\./([^)#]+)(#[^)]*)?\)")
 _ALL_OF = re.compile(r"^all of (kvae(?:\.\w+)*)$", re.M)
 
 
+# What a cell printed and drew, at the start of the text under it.
+_PRINTED = re.compile(r"\A\s*```text\n(.*?)```\n?", re.S)
+_DRAWN = re.compile(r"\A\s*!\[([^\]]*)\]\(([^)]+\.png)\)\n?")
+
 # Pages with Python, as notebooks, by the name of the page.
 _notebooks: dict[str, str] = {}
 
@@ -24,9 +30,10 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Names the files that a page links to, the members of a module, and the notebook."""
     markdown = _OUTSIDE.sub(lambda found: _shown(found[1], found[2]), markdown)
     if "```python" in markdown:
-        name = Path(page.file.src_uri).stem
-        _notebooks[name] = _notebook(markdown)
-        up = "" if page.is_homepage else "../"
+        source = Path(page.file.src_uri)
+        name = "-".join(source.with_suffix("").parts)
+        _notebooks[name] = _notebook(markdown, _ROOT / "docs" / source.parent)
+        up = "../" * page.url.count("/")
         link = (
             f'<a href="{up}notebooks/{name}.ipynb" download>Download as a notebook</a>'
         )
@@ -42,12 +49,33 @@ def on_post_build(config: Any, **_: Any) -> None:
         (folder / f"{name}.ipynb").write_text(text, "utf-8")
 
 
-def _notebook(markdown: str) -> str:
-    """Python as cells to run; what belongs into a shell, as text."""
+def _notebook(markdown: str, folder: Path) -> str:
+    """Python as cells with their output; what belongs into a shell, as text.
+
+    Only tutorials show what their blocks print and draw.
+    """
     cells = jupytext.reads(markdown.replace("```sh\n", "```console\n"), "md")
     cells.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    if folder.name == "tutorials":
+        for code, below in zip(cells.cells, cells.cells[1:], strict=False):
+            if code.cell_type == "code" and below.cell_type == "markdown":
+                _move_output(code, below, folder)
+        cells.cells = [cell for cell in cells.cells if cell.source]
     text: str = jupytext.writes(cells, "ipynb")
     return text
+
+
+def _move_output(code: Any, below: Any, folder: Path) -> None:
+    """Makes the output of a cell of the text below it, where it shows some."""
+    printed = _PRINTED.match(below.source)
+    if printed:
+        code.outputs.append(nbformat.v4.new_output("stream", text=printed[1]))
+        below.source = below.source[printed.end() :].lstrip()
+    while drawn := _DRAWN.match(below.source):
+        png = base64.b64encode((folder / drawn[2]).read_bytes()).decode()
+        data = {"image/png": png, "text/plain": drawn[1]}
+        code.outputs.append(nbformat.v4.new_output("display_data", data))
+        below.source = below.source[drawn.end() :].lstrip()
 
 
 def _shown(words: str, path: str) -> str:

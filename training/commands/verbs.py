@@ -17,7 +17,7 @@ from kvae.core.errors import UserError, user_errors
 from kvae.core.extras import require
 from kvae.core.inputs import Inputs
 from kvae.detection import Detector
-from kvae.export import PRECISIONS
+from kvae.export import PRECISIONS, push_to_hub
 from kvae.export import export as export_model
 from kvae.export.explore import PackagesMissing, open_export
 from kvae.objectives import is_completing
@@ -200,6 +200,17 @@ def export(
     )
 
 
+def push(path: pathlib.Path, repo_id: str, public: bool = False) -> None:
+    """Uploads a run or an export to the Hugging Face Hub.
+
+    Args:
+        path: of the run or the export.
+        repo_id: "user/name".
+        public: whether a new repository is visible to everyone.
+    """
+    print(push_to_hub(path, repo_id, private=not public))
+
+
 def explore(
     path: pathlib.Path,
     data_dir: str | None = None,
@@ -276,6 +287,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "study": study,
     "export": export,
     "explore": explore,
+    "push": push,
 }
 
 

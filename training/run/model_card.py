@@ -6,6 +6,7 @@ from typing import Any
 
 import kvae
 from kvae.core.atomic import write_text
+from kvae.core.front_matter import front_matter
 from kvae.training.run.metrics_file import title, value_and_error
 from kvae.training.run.run_directory import RunDirectory
 
@@ -14,13 +15,6 @@ _PICTURES = {
     "reconstructions.png": "Test examples and their reconstructions",
     "completions.png": "Test examples and their completions",
 }
-_FRONT = """---
-library_name: keras
-tags:
-- kvae
-- variational-autoencoder
----
-"""
 _LAST = "<!-- kvae writes this file again, unless you remove this line. -->"
 
 
@@ -38,7 +32,7 @@ def write_card(directory: RunDirectory, vae: Any) -> None:
     if path.is_file() and _LAST not in path.read_text("utf-8", "replace"):
         return
     parts = [
-        _FRONT + f"\n# {directory.path.resolve().name}",
+        f"{front_matter()}\n\n# {directory.path.resolve().name}",
         _about(directory, vae),
         _pictures(directory),
         "## Load it",

@@ -38,7 +38,7 @@ def test_it_says_what_the_files_hold(directory, monkeypatch):
     vae = directory.load_model()
     write_card(directory, vae)
     text = (directory.path / "README.md").read_text()
-    assert text.startswith("---\nlibrary_name: keras\n")
+    assert text.startswith("---\nlibrary_name: kvae\n")
     assert "| ELBO | -3.25 ± 0.12 | nats | closed form |" in text
     assert "| rate | nan |" in text
     assert f"{vae.count_params():,} weights" in text
