@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from support import trackers
 
 import kvae
 from kvae import likelihoods, masks, presets
+from kvae.training import recipe_names
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
@@ -21,9 +24,13 @@ Names = dict[str, Any]
 
 # What shortens a document's run without changing what it shows.
 SHORTER = {
-    "epochs=20": "epochs=3, verbose=0",
-    "epochs=30": "epochs=3, verbose=0",
+    "epochs=20": "epochs=3",
+    "epochs=30": "epochs=3",
+    "epochs=60": "epochs=3",
     "num_steps=100": "num_steps=10",  # annealing: cheap, and not to be believed
+    "make_flowers(3000)": "make_flowers(240)",
+    "make_flowers(4000": "make_flowers(400",
+    "2800": "200",
 }
 
 
@@ -45,10 +52,11 @@ def run(document: str) -> Names:
 
 
 def check_readme(names: Names) -> None:
-    untrained = kvae.VAE.for_data(names["x_train"], latent_dim=16)
-    assert names["elbo"].mean() > untrained.elbo(names["x_test"]).mean() + 1
-    loaded = names["vae"].elbo(names["x_test"])
-    np.testing.assert_array_equal(loaded, names["elbo"])
+    untrained = kvae.VAE.for_data(names["x_train"], latent_dim=24)
+    assert names["elbo"].mean() > untrained.elbo(names["x_test"]).mean() + 100
+    loaded = keras.saving.load_model("flowers.keras")
+    np.testing.assert_array_equal(loaded.elbo(names["x_test"]), names["elbo"])
+    assert Path("flowers.png").stat().st_size > 10_000
 
 
 def check_index(names: Names) -> None:
@@ -182,9 +190,77 @@ def check_series(names: Names) -> None:
     assert names["continued"].shape == (10, 5, 2)
 
 
+def check_coming_from(names: Names) -> None:
+    vae, x = names["vae"], names["x"][:5]
+    z = vae.embed(x)
+    # The tutorial's reconstruction loss: the cross-entropy of gray pixels, summed.
+    p = np.asarray(vae.decode(z).mean(), "float64")
+    expected = -(x * np.log(p) + (1 - x) * np.log(1 - p)).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(-vae.decode(z).log_prob(x), expected, rtol=1e-4)
+
+
+def check_trackers(names: Names) -> None:
+    for log in (trackers.MLFLOW, trackers.WANDB):
+        assert np.isfinite(log["val_elbo"])
+    assert np.isfinite(names["best"].elbo(names["x_test"])).all()
+
+
+def check_generate(names: Names) -> None:
+    np.testing.assert_array_equal(np.sort(names["yours"], 0)[0], names["x"][:40].min(0))
+    loaded = keras.saving.load_model("flowers.keras")
+    assert loaded.sample(2, seed=0).shape == (2, 32, 32, 3)
+
+
+def check_cluster(names: Names) -> None:
+    assert set(names["groups"]) == set(range(10))
+    np.testing.assert_array_equal(names["found"][:, 0], range(4))
+
+
+def check_detect(names: Names) -> None:
+    assert names["found"].attribution.shape == (1000, 5)
+    assert len(set(names["faults"]) & set(names["worst"])) >= 3
+
+
+def check_gaps(names: Names) -> None:
+    right = names["completed"].x[..., 4:]
+    expected = np.broadcast_to(names["examples"][:, None, :, 4:], right.shape)
+    np.testing.assert_array_equal(right, expected)
+    assert names["inside"].shape == (10, 16)
+
+
+def check_table(names: Names) -> None:
+    assert (names["synthetic"].dtypes == names["train"].dtypes).all()
+    assert set(names["severe"]["severe"]) == {"yes"}
+
+
+def check_condition(names: Names) -> None:
+    assert (names["guess"] == names["labels"][1500:]).mean() > 0.5
+
+
+def check_factors(names: Names) -> None:
+    assert names["levels"].shape == names["values"].shape
+    assert set(np.unique(names["levels"])) == set(range(10))
+
+
+def check_server(names: Names) -> None:
+    answer = names["answer"]["elbo"]
+    np.testing.assert_allclose(answer, names["vae"].elbo(names["x_test"]), rtol=1e-4)
+
+
+def check_phone(names: Names) -> None:
+    ours = names["vae"].sample(32, seed=0)
+    np.testing.assert_allclose(names["answer"]["x"], ours, atol=1e-4)
+    assert Path("decoder_int8.tflite").is_file()
+
+
+def check_browser(names: Names) -> None:
+    assert Path("decoder.tflite").is_file()
+
+
 CHECKS: dict[str, Callable[[Names], None]] = {
     "README.md": check_readme,
     "docs/anomalies.md": check_anomalies,
+    "docs/coming-from.md": check_coming_from,
     "docs/conditions.md": check_conditions,
     "docs/encoding.md": check_encoding,
     "docs/evaluation.md": check_evaluation,
@@ -201,7 +277,18 @@ CHECKS: dict[str, Callable[[Names], None]] = {
     "docs/presets.md": check_presets,
     "docs/series.md": check_series,
     "docs/tables.md": check_tables,
+    "docs/trackers.md": check_trackers,
     "docs/training.md": check_training,
+    "docs/tutorials/browser.md": check_browser,
+    "docs/tutorials/condition.md": check_condition,
+    "docs/tutorials/detect-anomalies.md": check_detect,
+    "docs/tutorials/disentangle.md": check_factors,
+    "docs/tutorials/embed-and-cluster.md": check_cluster,
+    "docs/tutorials/fill-gaps.md": check_gaps,
+    "docs/tutorials/generate-pictures.md": check_generate,
+    "docs/tutorials/phone.md": check_phone,
+    "docs/tutorials/server.md": check_server,
+    "docs/tutorials/synthesize-a-table.md": check_table,
 }
 
 
@@ -219,6 +306,9 @@ def test_python_runs_as_printed(
     document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
+    if document == "docs/trackers.md":
+        trackers.install(monkeypatch)
     CHECKS[document](run(document))
 
 
@@ -274,6 +364,25 @@ def test_your_data_table_names_the_likelihood_that_each_line_gives() -> None:
         if stated:
             assert type(vae.likelihood).__name__ == stated.group(1), words
     assert seen == list(data)
+
+
+def test_pictures_of_documents_are_small() -> None:
+    large = {
+        path.name: path.stat().st_size
+        for folder in ("tutorials", "gallery")
+        for path in (ROOT / "docs/images" / folder).glob("*.png")
+        if path.stat().st_size > 60_000
+    }
+    assert not large
+
+
+def test_the_gallery_shows_every_recipe_and_preset() -> None:
+    text = (ROOT / "docs/gallery.md").read_text()
+    known = {n for n, maker in vars(presets).items() if callable(maker)}
+    missing = {n for n in known | set(recipe_names()) if f"`{n}`" not in text} - {
+        n for n in recipe_names() if re.search(rf"`kvae train [^|]*\b{n}\b", text)
+    }
+    assert not missing
 
 
 def test_relative_links_lead_somewhere() -> None:

@@ -61,6 +61,24 @@ def test_every_data_file_matches_a_package_data_pattern() -> None:
     assert any(file.suffix == ".toml" for file in data)
 
 
+def test_the_source_distribution_holds_what_stands_in_the_repository() -> None:
+    """Each entry of the root is in MANIFEST.in, added by setuptools, or ignored."""
+    ignored = {line.strip("/") for line in (ROOT / ".gitignore").read_text().split()}
+    manifest = (ROOT / "MANIFEST.in").read_text()
+    named = set(re.findall(r"[\w./-]+", re.sub(r"(?m)^#.*$", "", manifest)))
+    added = {"LICENSE", "README.md", "pyproject.toml", *MOUNTS.values(), ".git"}
+    missing = {
+        path.name
+        for path in ROOT.iterdir()
+        if path.name not in ignored | named | added
+        and path.suffix not in {".egg-info", ".pyc"}
+    }
+    assert missing <= {".github", "PKG-INFO", "setup.cfg"}
+    for line in manifest.splitlines():
+        if line.startswith(("graft", "include")):
+            assert all((ROOT / name).exists() for name in line.split()[1:]), line
+
+
 @pytest.mark.parametrize("folder", ["training", "export", "family"])
 def test_link_points_at_the_top_level_folder(folder: str) -> None:
     link = ROOT / "kvae" / folder
