@@ -1,4 +1,4 @@
-"""The documents' Python runs as printed, and what they point at exists."""
+"""The documents' Python runs as printed, and what they point at exists: all on one page."""
 
 import re
 from collections.abc import Callable
