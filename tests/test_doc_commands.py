@@ -34,6 +34,30 @@ INSTEAD = {
         f"kvae train digits {QUICK} --out runs/mnist",
         MNIST,
     ),
+    "kvae train digits --out runs/digits": (
+        f"kvae train digits {QUICK} --out runs/digits",
+        LONG,
+    ),
+    "./run kvae train flowers --out runs/flowers": (
+        f"kvae train digits {QUICK} --out runs/flowers",
+        LONG,
+    ),
+    "kvae train flowers --out runs/flowers": (
+        f"kvae train digits {QUICK} --out runs/flowers",
+        LONG,
+    ),
+    "kvae train flowers --preset beta_tc_vae --out runs/factors": (
+        f"kvae train digits --preset beta_tc_vae {QUICK} --out runs/factors",
+        LONG,
+    ),
+    "kvae train --data history.csv --out runs/pump": (
+        "kvae train --data credit.csv --out runs/pump --epochs 1",
+        "the tutorial makes the file",
+    ),
+    "kvae detect runs/pump --data new.csv --alpha 0.01 --out found": (
+        "kvae detect runs/mnist --data new.npy --alpha 0.01 --out found",
+        "the tutorial makes the file",
+    ),
     "kvae train --resume runs/mnist --epochs 40": (
         "kvae train --resume runs/mnist --epochs 2",
         LONG,
@@ -130,6 +154,8 @@ NOT_RUN = {
     "cp": "copies pictures of the two runs above it, which were not made here",
     "pip": "installs packages; .ci/run installs the wheel with its extras",
     "npm": "downloads packages",
+    "hf": "needs an account",
+    "kvae push": "needs an account; tests/export/test_hub.py pushes to a double",
     "docker": "needs Docker",
     "export": "describes two machines",
     "python examples/beam_encode.py": "needs Beam; tests/export/test_beam.py runs it",
