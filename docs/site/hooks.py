@@ -12,7 +12,7 @@ import nbformat
 _ROOT = Path(__file__).parents[2]
 
 # [words](../path): files of the repository, which the site doesn't hold.
-_OUTSIDE = re.compile(r"\[([^\]]+)\]\(\.\./([^)#]+)(#[^)]*)?\)")
+_UPWARD = re.compile(r"\[([^\]]+)\]\((\.\./[^)#]+)(#[^)]*)?\)")
 
 # A line of its own: a module whose public names are documented on the page.
 _ALL_OF = re.compile(r"^all of (kvae(?:\.\w+)*)$", re.M)
@@ -28,9 +28,9 @@ _notebooks: dict[str, str] = {}
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Names the files that a page links to, the members of a module, and the notebook."""
-    markdown = _OUTSIDE.sub(lambda found: _shown(found[1], found[2]), markdown)
+    source = Path(page.file.src_uri)
+    markdown = _UPWARD.sub(lambda found: _link(found, source), markdown)
     if "```python" in markdown:
-        source = Path(page.file.src_uri)
         name = "-".join(source.with_suffix("").parts)
         _notebooks[name] = _notebook(markdown, _ROOT / "docs" / source.parent)
         up = "../" * page.url.count("/")
@@ -78,7 +78,12 @@ def _move_output(code: Any, below: Any, folder: Path) -> None:
         below.source = below.source[drawn.end() :].lstrip()
 
 
-def _shown(words: str, path: str) -> str:
+def _link(found: re.Match[str], source: Path) -> str:
+    """Keeps a link to a page or picture of the site; of others, shows the path."""
+    target = (_ROOT / "docs" / source.parent / found[2]).resolve()
+    if target.is_relative_to(_ROOT / "docs"):
+        return found[0]
+    words, path = found[1], target.relative_to(_ROOT).as_posix()
     bare = words.strip("`")
     return f"`{path}`" if bare == path else f"{words} (`{path}`)"
 
