@@ -294,7 +294,7 @@ def models(arguments: argparse.Namespace) -> dict[str, Any]:
         for seed in range(arguments.seeds):
             train, test = load(name, seed)
             past = test[:, : train.shape[1] - round(train.shape[1] / 4)]
-            for model, sample in SAMPLERS.items():
+            for model, sample in SAMPLERS.items() if arguments.samples else ():
                 keras.utils.set_random_seed(seed)
                 began = time.process_time()
                 fake = sample(train, len(test), arguments.steps)
@@ -303,7 +303,7 @@ def models(arguments: argparse.Namespace) -> dict[str, Any]:
                 row = [float(score), seconds]
                 found.setdefault(f"{name} / samples / {model}", []).append(row)
                 print(name, seed, train.shape, model, *np.round(row, 3), flush=True)
-            for model, forecast in FORECASTERS.items():
+            for model, forecast in FORECASTERS.items() if arguments.forecasts else ():
                 keras.utils.set_random_seed(seed)
                 began = time.process_time()
                 draws = forecast(train, past, arguments.steps)
@@ -394,6 +394,9 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=1500)
+    yes_or_no = argparse.BooleanOptionalAction
+    parser.add_argument("--samples", action=yes_or_no, default=True)
+    parser.add_argument("--forecasts", action=yes_or_no, default=True)
     parser.add_argument("--out", type=pathlib.Path)
     arguments = parser.parse_args()
     keras.config.disable_interactive_logging()
