@@ -137,6 +137,19 @@ INSTEAD = {
         "kvae report runs/first --examples 20 --num-samples 20",
         "computes every number with its error, which takes minutes",
     ),
+    "kvae train --data windows.npy --set data_kind=series --out runs/sensors": (
+        "kvae train --data windows.npy --set data_kind=series --out runs/sensors "
+        "--epochs 1",
+        LONG,
+    ),
+    "kvae train forecast --data windows.npy --out runs/forecast": (
+        "kvae train forecast --data windows.npy --out runs/forecast --epochs 1",
+        LONG,
+    ),
+    "kvae report runs/sensors": (
+        "kvae report runs/sensors --examples 20 --num-samples 20",
+        "computes every number with its error, which takes minutes",
+    ),
     "kvae report runs/credit": (
         "kvae report runs/credit --examples 20 --num-samples 20",
         "computes every number with its error, which takes minutes",
@@ -221,6 +234,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("more.npy", "new.npy", "x.npy", "folder/a.npy", "shards/train-0.npy"):
         (folder / name).parent.mkdir(exist_ok=True)
         np.save(folder / name, digits)
+    np.save(folder / "windows.npy", rng.normal(500, 2, (60, 16, 2)).astype("float32"))
     Image.fromarray(digits[0, ..., 0] * 15).save(folder / "image.png")
     rows = [
         f"{i % 50 + 18},{i * i % 997},{'good' if i % 3 else 'bad'}" for i in range(99)

@@ -46,20 +46,30 @@ def add_series(page: Page, vae: Any, inputs: Inputs, seed: int) -> None:
         f"Test series (blue) and their reconstructions (orange): the median and the "
         f"middle 90 % of {_DRAWS} draws of x from p(x|z), z from q(z|x){note}.",
     )
-    steps = max(1, round(_FUTURE * vae.data_shape[0]))
-    if vae.data_shape[0] <= steps or (is_completing(vae) and few.condition is not None):
+    if is_completing(vae) and few.mask is not None:
+        # The mask of such inputs says what is hidden and to be predicted.
+        visible = 1.0 - np.asarray(few.mask, "float32")
+        steps = (visible == 0).reshape(len(visible), visible.shape[1], -1)
+        first = int(np.argmax(steps.any(axis=(0, 2))))
+        what = "Completions of what a training mask hides, given the rest"
+        whole: Any = few.x
+    else:
+        first = vae.data_shape[0] - max(1, round(_FUTURE * vae.data_shape[0]))
+        visible = np.zeros((len(few.x), *vae.data_shape), "float32")
+        visible[:, :first] = 1.0
+        if few.mask is not None:
+            visible *= np.asarray(few.mask)
+        what = f"Forecasts from step {first} on, given the steps before"
+        whole = few.to_dict()
+    if not visible.reshape(len(visible), -1).any(axis=1).all():
         return
-    mask = np.zeros((len(few.x), *vae.data_shape), "float32")
-    mask[:, : vae.data_shape[0] - steps] = 1.0
-    if few.mask is not None:
-        mask *= np.asarray(few.mask)
-    if not mask.reshape(len(mask), -1).any(axis=1).all():
-        return
-    futures = vae.complete(few.to_dict(), mask, _DRAWS, seed, mean=False).x
+    answers = vae.complete(whole, visible, _DRAWS, seed, mean=False).x
     page.picture(
-        fan_png(_observed(few), futures, vae.data_shape[0] - steps),
-        f"Forecasts of the last {steps} steps given those before: the median and the "
-        f"middle 90 % of {_DRAWS} draws (orange), and what came (blue){note}.",
+        fan_png(
+            np.asarray(few.x) if whole is few.x else _observed(few), answers, first
+        ),
+        f"{what}: the median and the middle 90 % of {_DRAWS} draws (orange), and the "
+        f"series (blue){note}.",
     )
 
 
