@@ -11,10 +11,11 @@ import numpy as np
 
 import kvae
 import kvae.export
+import kvae.family
 import kvae.training
 
 site = pathlib.Path(sysconfig.get_path("purelib")).resolve()
-for module in (kvae, kvae.training, kvae.export):
+for module in (kvae, kvae.training, kvae.export, kvae.family):
     found = pathlib.Path(str(module.__file__)).resolve()
     assert site in found.parents, f"{module.__name__} comes from {found}"
 assert (site / "kvae" / "py.typed").is_file()

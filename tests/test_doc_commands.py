@@ -109,6 +109,23 @@ INSTEAD = {
         f"kvae study digits --vary latent_dim=2,3 --seeds 1 {QUICK} --out studies/size",
         LONG,
     ),
+    "kvae study digits --vary latent_dim=2,4,8,16,32 --seeds 3 "
+    "--set epochs=40 --out studies/size": (
+        f"kvae study digits --vary latent_dim=2,3 --seeds 1 {QUICK} --out studies/size",
+        LONG,
+    ),
+    "kvae study digits --vary likelihood.scale=0.1,0.2,0.3,learned --seeds 3 "
+    "--set epochs=40 --out studies/sigma": (
+        f"kvae study digits --vary likelihood.scale=0.1,learned --seeds 1 {QUICK} "
+        "--out studies/sigma",
+        LONG,
+    ),
+    "kvae study digits --vary learning_rate=3e-4,1e-3,3e-3,1e-2 --seeds 3 "
+    "--set epochs=40 --out studies/rate": (
+        f"kvae study digits --vary learning_rate=1e-3,1e-2 --seeds 1 {QUICK} "
+        "--out studies/rate",
+        LONG,
+    ),
     "kvae report runs/mnist": (
         "kvae report runs/mnist --examples 50 --num-samples 50",
         "computes every number with its error, which takes minutes",

@@ -107,7 +107,10 @@ def _page(plan: Study, points: list[Point], sentences: list[str], name: str) -> 
     page.section("Numbers of the test set")
     header, *rows = _rows(points)
     page.grid(header, rows)
-    page.text("Means over seeds, and their standard errors.")
+    page.text(
+        "Means over seeds, and their standard errors. The choice is made on the test set, "
+        "so the ELBO of the best value is a little optimistic."
+    )
     page.picture(
         curves_png(plan.varied, points),
         f"By {next(iter(plan.varied))}; a point per seed, and a line through the means.",
