@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kvae.core.checks import check_data_shape
 from kvae.core.types import Tensor
 from kvae.networks.standardize import Standardize
 
@@ -24,7 +25,7 @@ class StandardizeVisible(keras.layers.Layer):
 
     def __init__(self, data_shape: tuple[int, ...], **kwargs: Any) -> None:
         super().__init__(**{"autocast": False, **kwargs})
-        self.data_shape = tuple(data_shape)
+        self.data_shape = check_data_shape("StandardizeVisible", data_shape)
         self._standardize = Standardize(dtype=self.dtype_policy)
         self._standardize.build((None, *self.data_shape))
 

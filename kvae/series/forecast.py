@@ -73,6 +73,7 @@ def forecast(
         ValueError: if the past doesn't fit the model, or leaves no step to forecast.
     """
     check_vae(vae)
+    batch_size = check_count("batch_size", batch_size)
     length, *features = vae.data_shape
     inputs = Inputs.of(past)
     x = np.asarray(inputs.x)

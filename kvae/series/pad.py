@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kvae.core.checks import check_count
+from kvae.core.checks import check_count, check_data_shape
 
 
 def pad(series: Any, lengths: Any = None, steps: int | None = None) -> dict[str, Any]:
@@ -39,6 +39,7 @@ def pad(series: Any, lengths: Any = None, steps: int | None = None) -> dict[str,
             f"series {int(np.argmax(sizes))} has {max(sizes)} steps, more than "
             f"steps={steps}. Cut it first, for example with kvae.series.windows."
         )
+    check_data_shape("pad", (steps, *rows[0].shape[1:]), "steps and features")
     dtype = np.result_type(*{row.dtype for row in rows})
     x = np.zeros((len(rows), steps, *rows[0].shape[1:]), dtype)
     mask = np.zeros(x.shape, "float32")
