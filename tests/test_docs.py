@@ -28,7 +28,9 @@ SHORTER = {
     "epochs=30": "epochs=3",
     "epochs=60": "epochs=3",
     "num_steps=100": "num_steps=10",  # annealing: cheap, and not to be believed
-    "make_flowers(3000)": "make_flowers(240)",
+    "make_flowers(3000)": "make_flowers(240, 16)",  # smaller networks too
+    "12, 32, 32, 3)": "12, 16, 16, 3)",
+    "image_size=(32, 32)": "image_size=(16, 16)",
     "make_flowers(4000": "make_flowers(400",
     "2800": "200",
 }
@@ -53,10 +55,10 @@ def run(document: str) -> Names:
 
 def check_readme(names: Names) -> None:
     untrained = kvae.VAE.for_data(names["x_train"], latent_dim=24)
-    assert names["elbo"].mean() > untrained.elbo(names["x_test"]).mean() + 100
+    assert names["elbo"].mean() > untrained.elbo(names["x_test"]).mean() + 1
     loaded = keras.saving.load_model("flowers.keras")
     np.testing.assert_array_equal(loaded.elbo(names["x_test"]), names["elbo"])
-    assert Path("flowers.png").stat().st_size > 10_000
+    assert plt.imread("flowers.png").shape == (3 * 17 + 1, 12 * 17 + 1, 4)
 
 
 def check_index(names: Names) -> None:
@@ -208,7 +210,7 @@ def check_trackers(names: Names) -> None:
 def check_generate(names: Names) -> None:
     np.testing.assert_array_equal(np.sort(names["yours"], 0)[0], names["x"][:40].min(0))
     loaded = keras.saving.load_model("flowers.keras")
-    assert loaded.sample(2, seed=0).shape == (2, 32, 32, 3)
+    assert loaded.sample(2, seed=0).shape == (2, 16, 16, 3)
 
 
 def check_cluster(names: Names) -> None:
