@@ -298,6 +298,8 @@ def test_shell_lines_run_as_printed(
         out = re.search(r"--out (\S+)", line)
         if out:  # what a line makes is not there before
             shutil.rmtree(out.group(1), ignore_errors=True)
+            if Path(out.group(1)).is_file():
+                Path(out.group(1)).unlink()
         status = kvae(INSTEAD.get(line, (line, ""))[0])
         assert status == 0, f"{document.name}: {line}"
         done.add(line)
