@@ -79,3 +79,27 @@ def advice_on_few_steps(
     if resume:
         return f"{few}; extend the run with: {resume} --epochs {enough}"
     return f"{few} (--epochs {enough})"
+
+
+def advice_on_overfitting(history: list[dict[str, float]]) -> str | None:
+    """Advises to stop earlier if the validation ELBO fell for the last third or more.
+
+    Args:
+        history: one dict per epoch.
+
+    Returns:
+        advice: None if there was no validation, or its ELBO did not fall by a tenth of
+            what it had risen.
+    """
+    elbos = [row["val_elbo"] for row in history if "val_elbo" in row]
+    if not elbos:
+        return None
+    best = elbos.index(max(elbos))
+    fell = elbos[best] - elbos[-1]
+    if best + 1 > 2 * len(elbos) / 3 or fell <= 0.1 * (elbos[best] - elbos[0]):
+        return None
+    return (
+        f"since epoch {best + 1}, the validation ELBO fell from {elbos[best]:.2f} to "
+        f"{elbos[-1]:.2f} nats: the model learns the training examples by heart. To keep "
+        f"the best epoch, train with --set early_stopping={max(5, len(elbos) // 10)}"
+    )

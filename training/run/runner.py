@@ -30,7 +30,11 @@ from kvae.training.run.fitted_prior import (
 from kvae.training.run.further_epochs import add_epochs
 from kvae.training.run.measure import measure_test
 from kvae.training.run.model_card import write_card
-from kvae.training.run.number_of_steps import advice_on_few_steps, choose_batch_size
+from kvae.training.run.number_of_steps import (
+    advice_on_few_steps,
+    advice_on_overfitting,
+    choose_batch_size,
+)
 from kvae.training.run.pictures import save_curves, save_pictures, shows_images
 from kvae.training.run.run_directory import RunDirectory
 from kvae.training.run.strategy import make_strategy
@@ -191,7 +195,9 @@ def _train(
     write_card(directory, vae)
     directory.finish()
     workers.wait()
-    if advice:
+    if overfits := advice_on_overfitting(history):
+        _LOG.warning("%s", overfits)
+    elif advice:
         _LOG.warning("%s", advice)
     return Run(directory, config, vae, data, metrics)
 

@@ -8,6 +8,7 @@ from kvae.training.config.config import Config
 from kvae.training.run.number_of_steps import (
     FEW,
     advice_on_few_steps,
+    advice_on_overfitting,
     batch_size_for,
     choose_batch_size,
 )
@@ -47,3 +48,23 @@ def test_what_to_set_is_enough(examples: int, epochs: int) -> None:
         f"extend the run with: kvae train --resume a --epochs {enough}"
     )
     assert advice_on_few_steps(Config(), examples, enough) is None
+
+
+@pytest.mark.parametrize(
+    ("elbos", "since"),
+    [
+        ([-48, -33, -35, -38, -41], "since epoch 2,"),
+        ([-48, -33, -35, -34, -33.5], None),  # less than a tenth of the rise
+        ([-48, -40, -35, -33, -39], None),  # in the last third
+        ([-50], None),
+    ],
+)
+def test_a_falling_validation_elbo_is_told(
+    elbos: list[float], since: str | None
+) -> None:
+    advice = advice_on_overfitting([{"val_elbo": elbo} for elbo in elbos])
+    assert (advice is None) == (since is None)
+    if advice is not None and since is not None:
+        assert advice.startswith(since)
+        assert "from -33.00 to -41.00 nats" in advice
+    assert advice_on_overfitting([{"elbo": elbo} for elbo in elbos]) is None
