@@ -10,7 +10,7 @@ import numpy as np
 from kvae.core.types import Tensor
 from kvae.family.base import Member
 from kvae.family.graph import Graph
-from kvae.family.steps import cross_entropy, descent, mlp, run_steps
+from kvae.family.steps import cross_entropy, minimize, mlp
 
 
 class Variation:
@@ -97,14 +97,7 @@ class Autoencoder(Member):
             return keras.ops.mean(errors) + self.variation.penalty(code, self.encoder)
 
         variables = self.encoder.trainable_variables + self.decoder.trainable_variables
-        step = descent(loss, variables, self.learning_rate, self.num_steps)
-        self.losses = run_steps(
-            step,
-            x,
-            num_steps=self.num_steps,
-            batch_size=self.batch_size,
-            seed=self.seed,
-        )
+        minimize(self, loss, variables, x)
         return self
 
     def encode(self, x: Any) -> np.ndarray:

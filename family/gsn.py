@@ -13,7 +13,7 @@ from kvae.core.types import Tensor
 from kvae.family.base import Member
 from kvae.family.graph import Graph
 from kvae.family.rbm import draw
-from kvae.family.steps import cross_entropy, descent, run_steps
+from kvae.family.steps import cross_entropy, minimize
 
 
 class GSN(Member):
@@ -85,14 +85,7 @@ class GSN(Member):
         def loss(batch: Tensor, _: Tensor) -> Tensor:
             return keras.ops.mean(self.walkback_cost(batch, random))
 
-        step = descent(loss, self.weights, self.learning_rate, self.num_steps)
-        self.losses = run_steps(
-            step,
-            x,
-            num_steps=self.num_steps,
-            batch_size=self.batch_size,
-            seed=self.seed,
-        )
+        minimize(self, loss, self.weights, x)
         return self
 
     def walkback_cost(self, x: Tensor, random: Any) -> Tensor:

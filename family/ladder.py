@@ -12,7 +12,7 @@ from kvae.core.checks import check_sizes
 from kvae.core.types import Tensor
 from kvae.family.base import Member
 from kvae.family.graph import Graph
-from kvae.family.steps import descent, run_steps
+from kvae.family.steps import minimize
 
 _EPSILON = 1e-6
 
@@ -111,14 +111,7 @@ class LadderNetwork(Member):
             wrong = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
             return keras.ops.mean(wrong) + self.denoising_cost(batch, random)
 
-        step = descent(loss, self.weights, self.learning_rate, self.num_steps)
-        self.losses = run_steps(
-            step,
-            x,
-            num_steps=self.num_steps,
-            batch_size=self.batch_size,
-            seed=self.seed,
-        )
+        minimize(self, loss, self.weights, x)
         self._statistics = self.encoder(tf.constant(x), None)[2]
         return self
 

@@ -14,7 +14,7 @@ from kvae.core.types import Tensor
 from kvae.evaluation.result import Estimate
 from kvae.family.base import LogLikelihood, Member, read_binary
 from kvae.family.graph import Graph
-from kvae.family.steps import descent, run_steps
+from kvae.family.steps import minimize
 
 _MOST_ENUMERATED = 20
 
@@ -97,8 +97,7 @@ class RBM(Member):
             gap = keras.ops.mean(self.free_energy(batch) - self.free_energy(v))
             return gap + 2e-4 * keras.ops.sum(keras.ops.square(self.weight))
 
-        step = descent(loss, self.weights, self.learning_rate, self.num_steps)
-        run_steps(step, x, num_steps=self.num_steps, batch_size=size, seed=self.seed)
+        minimize(self, loss, self.weights, x)
         return self
 
     def free_energy(self, v: Tensor) -> Tensor:

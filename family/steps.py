@@ -95,6 +95,20 @@ def run_steps(
     return np.concatenate(losses)
 
 
+def minimize(member: Any, loss: Step, variables: list[Any], x: Any) -> None:
+    """Trains variables by a loss, as long and as fast as a member of the family says.
+
+    Args:
+        member: with `learning_rate`, `num_steps`, `batch_size`, and `seed`.
+        loss: as of `descent`.
+        variables: what is trained.
+        x: as of `run_steps`.
+    """
+    steps, size = member.num_steps, member.batch_size
+    step = descent(loss, variables, member.learning_rate, steps)
+    run_steps(step, x, num_steps=steps, batch_size=size, seed=member.seed)
+
+
 def mlp(sizes: tuple[int, ...], seed: int, activation: str = "relu") -> keras.Model:
     """Makes dense layers whose last one is linear.
 

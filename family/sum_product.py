@@ -12,7 +12,7 @@ from kvae.core.checks import check_count
 from kvae.core.types import Tensor
 from kvae.family.base import LogLikelihood, Member, read_binary
 from kvae.family.graph import Graph
-from kvae.family.steps import descent, run_steps
+from kvae.family.steps import minimize
 
 
 class SumProductNetwork(Member):
@@ -105,14 +105,7 @@ class SumProductNetwork(Member):
             prior = 0.02 * keras.ops.mean(away) * x.shape[1]
             return prior - keras.ops.mean(self.log_prob(batch))
 
-        step = descent(loss, self.weights, self.learning_rate, self.num_steps)
-        run_steps(
-            step,
-            x,
-            num_steps=self.num_steps,
-            batch_size=self.batch_size,
-            seed=self.seed,
-        )
+        minimize(self, loss, self.weights, x)
         return self
 
     def log_prob(self, x: Tensor) -> Tensor:

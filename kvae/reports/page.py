@@ -83,19 +83,17 @@ class Page:
 
     def picture(self, png: bytes, caption: str) -> None:
         """Adds a picture with its caption, which is also what a screen reader says."""
-        data = base64.b64encode(png).decode("ascii")
-        said = html.escape(caption, quote=True)
-        self._parts.append(
-            f'<figure><img alt="{said}" src="data:image/png;base64,{data}">'
-            f"<figcaption>{said}</figcaption></figure>"
-        )
+        self._figure("image/png", png, caption)
 
     def drawing(self, svg: str, caption: str) -> None:
         """Adds a drawing with its caption, which is also what a screen reader says."""
-        data = base64.b64encode(svg.encode()).decode("ascii")
+        self._figure("image/svg+xml", svg.encode(), caption)
+
+    def _figure(self, kind: str, content: bytes, caption: str) -> None:
+        data = base64.b64encode(content).decode("ascii")
         said = html.escape(caption, quote=True)
         self._parts.append(
-            f'<figure><img alt="{said}" src="data:image/svg+xml;base64,{data}">'
+            f'<figure><img alt="{said}" src="data:{kind};base64,{data}">'
             f"<figcaption>{said}</figcaption></figure>"
         )
 
