@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.core.arrays import filled_examples, read_examples
-from kvae.core.checks import check_count, check_seed
+from kvae.core.checks import check_count, check_dict, check_seed
 from kvae.core.inputs import Inputs, check_arrays, count_observed
 from kvae.core.say import say
 from kvae.core.types import Draw, LossParts, Params, Sampler, Tensor, Walk
@@ -204,7 +204,7 @@ class VAE(ArrayMethods):
         self.schema = check_schema(schema)
         self.data_kind = check_data_kind(data_kind)
         check_fit(self)
-        self.reasons = dict(reasons or {})
+        self.reasons = check_dict("reasons", reasons)
         self.seed = None if seed is None else check_seed(seed)
         self._input_shapes: dict[str, list[int | None]] | None = None
 
