@@ -44,10 +44,14 @@ class Signature:
 
     @functools.cached_property
     def graph(self) -> Any:
-        """The `tf.function`, traced once for all the files that hold it."""
-        graph = tf.function(self.function, input_signature=self.inputs, autograph=False)
-        graph.get_concrete_function()
-        return graph
+        """The concrete function, traced once for all the files that hold it.
+
+        A `tf.function` would be traced again when it is saved.
+        """
+        function = tf.function(
+            self.function, input_signature=self.inputs, autograph=False
+        )
+        return function.get_concrete_function()
 
 
 @dataclasses.dataclass(frozen=True)

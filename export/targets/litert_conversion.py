@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.quiet import quiet
 from kvae.export.checks.parity_cases import random_inputs, real_inputs
 from kvae.export.checks.refusals import explain
 from kvae.export.checks.verification import BATCHES, litert_runner
@@ -79,8 +80,9 @@ def convert(
 def archive(endpoints: list[Signature]) -> Iterator[str]:
     """Writes a SavedModel of some endpoints to a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="kvae-export-") as folder:
-        write_archive(endpoints, Path(folder))
-        yield folder
+        write_archive(endpoints, Path(folder), gradients=False)
+        with quiet("absl"):  # which warns of each function without gradients
+            yield folder
 
 
 def _in_integers(

@@ -93,7 +93,9 @@ def versions(directory: Path) -> list[int]:
     return sorted(int(d.name) for d in directory.iterdir() if d.name.isdigit())
 
 
-def write_archive(endpoints: list[Signature], path: Path) -> None:
+def write_archive(
+    endpoints: list[Signature], path: Path, gradients: bool = True
+) -> None:
     """Writes endpoints as one SavedModel; the first is the default signature too.
 
     Only the variables that the endpoints read are stored, each once, but not those of
@@ -102,13 +104,16 @@ def write_archive(endpoints: list[Signature], path: Path) -> None:
     Args:
         endpoints: of one model, in the form "server" or "device".
         path: to write to; a directory that may exist.
+        gradients: store the custom gradients of activations too, which takes as long as
+            all the rest; without them, what is loaded can't be differentiated.
     """
     module = tf.Module()
     functions = {}
     for endpoint in endpoints:
-        functions[endpoint.name] = endpoint.graph.get_concrete_function()
+        functions[endpoint.name] = endpoint.graph
         setattr(module, endpoint.name, endpoint.graph)
     variables = {v.ref(): v for f in functions.values() for v in f.variables}
     module.weights = list(variables.values())
     functions["serving_default"] = functions[endpoints[0].name]
-    tf.saved_model.save(module, str(path), signatures=functions)
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=gradients)
+    tf.saved_model.save(module, str(path), signatures=functions, options=options)

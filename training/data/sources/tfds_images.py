@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import pathlib
 import socket
 import urllib.parse
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +13,7 @@ import tensorflow as tf
 
 from kvae.core.errors import UserError, nearest
 from kvae.core.extras import require
+from kvae.core.quiet import quiet
 from kvae.training.data.sources.data_set import Raw
 from kvae.training.data.sources.picture import AS_THEY_ARE, PictureOptions
 from kvae.training.data.sources.source import Request, Source
@@ -60,7 +58,7 @@ def read_tfds(
     tfds = require("tensorflow_datasets", f"the data set {name!r}", extra="train")
     if data_dir is not None and not pathlib.Path(data_dir).expanduser().is_dir():
         raise UserError(f"there is no folder {data_dir}; check --data-dir.")
-    with _quiet():
+    with quiet("absl", "tensorflow", "urllib3"):
         builder = _builder(tfds, name, data_dir)
         image, label = _features(tfds, name, builder.info.features, options.size)
         if not builder.is_prepared():
@@ -207,17 +205,3 @@ def _scaled(pixels: tf.Tensor, options: PictureOptions) -> tf.Tensor:
     resized = tf.image.resize(pixels, (height, width), "bicubic", antialias=True)
     largest = pixels.dtype.max
     return tf.cast(tf.clip_by_value(tf.round(resized), 0, largest), pixels.dtype)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the warnings of TFDS, which do not concern the user, off the screen."""
-    loggers = [logging.getLogger(n) for n in ("absl", "tensorflow", "urllib3")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
