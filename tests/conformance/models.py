@@ -34,6 +34,11 @@ SPECIMENS = {
 }
 ALL = [(kind, specimen) for kind, those in SPECIMENS.items() for specimen in those]
 EVERY = pytest.mark.parametrize(("kind", "specimen"), ALL, ids=lambda v: str(v))
+ONE_OF_EACH_CLASS = pytest.mark.parametrize(
+    ("kind", "specimen"),
+    list({s.cls: (kind, s) for kind, s in reversed(ALL)}.values())[::-1],
+    ids=lambda v: str(v),
+)
 
 
 def each(kind: str) -> pytest.MarkDecorator:

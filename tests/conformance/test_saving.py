@@ -3,7 +3,6 @@
 import json
 
 import numpy as np
-import pytest
 from conformance.models import ALL, EVERY, randomized
 from support import small
 
@@ -46,14 +45,11 @@ def test_config_round_trip(kind, specimen):
 FIRST = list({kind: (kind, specimen) for kind, specimen in ALL[::-1]}.values())
 
 
-@pytest.mark.parametrize(
-    "parts",
-    [FIRST, pytest.param(ALL, marks=pytest.mark.slow)],
-    ids=["kind", "specimen"],
-)
 def test_every_part_loads_in_a_fresh_process_after_importing_kvae_alone(
-    parts, tmp_path
+    request, tmp_path
 ):
+    """One of each kind, or all of them with --all."""
+    parts = ALL if request.config.option.all else FIRST
     for kind, specimen in parts:
         case = randomized(kind, specimen)
         path = tmp_path / f"{kind}-{specimen}.keras"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from conformance.models import EVERY, compose, loss, randomized
+from conformance.models import EVERY, ONE_OF_EACH_CLASS, compose, loss, randomized
 from support import small
 
 from kvae.core.inputs import Inputs
@@ -54,15 +54,17 @@ def test_an_example_s_elbo_does_not_depend_on_the_batch_it_comes_in(kind, specim
 
 
 @EVERY
-@pytest.mark.parametrize(
-    "jit_compile",
-    [
-        pytest.param(False, id="graph"),
-        pytest.param(True, id="xla", marks=pytest.mark.slow),
-    ],
-)
-def test_compiled_equals_eager(kind, specimen, jit_compile):
-    case = randomized(kind, specimen)
+def test_a_graph_equals_eager(kind, specimen):
+    assert_compiled_equals_eager(randomized(kind, specimen), jit_compile=False)
+
+
+@pytest.mark.slow
+@ONE_OF_EACH_CLASS
+def test_xla_equals_eager(kind, specimen):
+    assert_compiled_equals_eager(randomized(kind, specimen), jit_compile=True)
+
+
+def assert_compiled_equals_eager(case, jit_compile):
 
     def terms():
         total, parts = loss(case, NOISE, training=False)
