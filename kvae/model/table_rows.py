@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from kvae.completion import complete
 from kvae.core.checks import check_count, check_seed
-from kvae.tables.column import pandas
+from kvae.tables.column import Column, pandas
 from kvae.tables.schema import as_frame, is_frame
 
 _ROWS = 4096  # completed at a time
@@ -54,7 +55,8 @@ def sample_given(vae: Any, given: Any, num: int | None, seed: int | None) -> Any
     if np.isnan(x).all():
         raise ValueError("condition must give a value of at least one column.")
     seed = np.random.randint(2**31) if seed is None else check_seed(seed)
-    return vae.schema.decode(_completed(vae, x, 1, seed)[:, 0])
+    drawn = [rows[:, 0] for _, rows in _completed(vae, x, 1, seed)]
+    return vae.schema.decode(np.concatenate(drawn))
 
 
 def impute(
@@ -88,31 +90,45 @@ def impute(
     check_seed(seed)
     frame = as_frame(frame).copy()
     x = vae.schema.encode(frame)
-    columns = [c for c in vae.schema.columns if c.kind not in ("ignored", "empty")]
-    missing = frame[[column.name for column in columns]].isna().to_numpy()
+    missing = np.stack([_holes(c, frame) for c in vae.schema.columns], axis=1)
     rows = np.flatnonzero(missing.any(axis=1))
-    if not len(rows):
-        return frame
-    drawn = _completed(vae, x[rows], num, seed)
-    decoded = vae.schema.decode(drawn.reshape(-1, drawn.shape[-1]), with_missing=False)
-    for column, absent in zip(columns, missing[rows].T, strict=True):
-        if not absent.any():
+    filled: list[list[np.ndarray]] = [[] for _ in vae.schema.columns]
+    for start, drawn in _completed(vae, x[rows], num, seed):
+        # Averaged block by block: the draws of a large table don't fit into memory.
+        parts = vae.schema.split(drawn.reshape(-1, drawn.shape[-1]))
+        absent = missing[rows[start : start + len(drawn)]]
+        for i in np.flatnonzero(absent.any(axis=0)):
+            draws = parts[i][np.repeat(absent[:, i], num)]
+            averages = vae.schema.columns[i].average(draws, num)
+            filled[i].append(averages.to_numpy())
+    for column, values, absent in zip(
+        vae.schema.columns, filled, missing.T, strict=True
+    ):
+        if not values:
             continue
-        values = decoded[column.name]
-        values = values.iloc[np.flatnonzero(np.repeat(absent, num))]
-        filled = column.average(values.reset_index(drop=True), num)
         at = frame.columns.get_loc(column.name)
-        frame.iloc[rows[absent], at] = filled.to_numpy()
-        if column.dtype.startswith(
-            "int"
-        ):  # pandas reads them as floats if one is missing
+        frame.iloc[np.flatnonzero(absent), at] = np.concatenate(values)
+        if column.dtype.startswith("int"):  # pandas reads holes in them as floats
             frame[column.name] = frame[column.name].astype(column.dtype)
     return frame
 
 
-def _completed(vae: Any, x: np.ndarray, num: int, seed: int) -> np.ndarray:
-    """Completes rows (N, entries), NaN where hidden: (N, num, entries)."""
-    parts = []
+def _holes(column: Column, frame: Any) -> np.ndarray:
+    """Which rows miss a value that a model can fill in, (N,)."""
+    if column.kind in ("ignored", "empty") or column.name not in frame.columns:
+        return np.zeros(len(frame), bool)
+    return np.asarray(frame[column.name].isna())
+
+
+def _completed(
+    vae: Any, x: np.ndarray, num: int, seed: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Completes rows (N, entries), NaN where hidden, a block at a time.
+
+    Yields:
+        start: of the block.
+        drawn: (block, num, entries).
+    """
     for block, start in enumerate(range(0, len(x), _ROWS)):
         rows = x[start : start + _ROWS]
         known = ~np.isnan(rows)
@@ -120,5 +136,4 @@ def _completed(vae: Any, x: np.ndarray, num: int, seed: int) -> np.ndarray:
         completions = complete(
             vae, np.where(known, rows, 0), known, num, of_block, mean=False
         )
-        parts.append(completions.x)
-    return np.concatenate(parts)
+        yield start, completions.x

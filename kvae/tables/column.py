@@ -186,28 +186,28 @@ class Column:
             )
         return known[text]
 
-    def average(self, values: Any, num: int) -> Any:
-        """Averages every `num` values in a row: numbers by mean, levels by majority.
+    def average(self, numbers: np.ndarray, num: int) -> Any:
+        """Averages every `num` draws in a row: numbers by mean, levels by majority.
 
         Args:
-            values: a Series of N * num values of this column, none missing.
+            numbers: (N * num, entries), as `encode` returns them, without NaN.
             num: how many count as one.
 
         Returns:
-            values: a Series of N.
+            values: a Series of N, none missing.
         """
-        if self.kind in ("number", "date", "count"):
-            numbers = self.numbers(values).reshape(-1, num).mean(axis=1)
-            if self.decimals is not None:
-                numbers = np.round(numbers, self.decimals)
-            return self._with_dtype(self._of_numbers(numbers))
-        if self.kind not in ("binary", "category"):
+        if self.kind in ("binary", "category"):
+            count, rows = len(self.levels), len(numbers) // num
+            votes = numbers[:, -1].astype(int) + count * np.repeat(np.arange(rows), num)
+            votes = np.bincount(votes, minlength=count * rows).reshape(rows, count)
+            return self._with_dtype(self._of_levels(votes.argmax(axis=1)))
+        values = self.decode(numbers, with_missing=False)
+        if self.kind == "constant":
             return values.iloc[::num]
-        nothing = np.zeros(len(values), bool)
-        index = self.level_numbers(values, nothing).astype(int)
-        votes = np.zeros((len(values) // num, len(self.levels)), int)
-        np.add.at(votes, (np.arange(len(values)) // num, index), 1)
-        return self._with_dtype(self._of_levels(votes.argmax(axis=1)))
+        means = self.numbers(values).reshape(-1, num).mean(axis=1)
+        if self.decimals is not None:
+            means = np.round(means, self.decimals)
+        return self._with_dtype(self._of_numbers(means))
 
     def numbers(self, values: Any) -> np.ndarray:
         """Reads numbers and dates as float64, (N,), NaN where one is missing.

@@ -131,13 +131,16 @@ class Schema:
             numbers: (N, entries) without NaN, as a model draws them.
             with_missing: leave values out where the model draws a missing one.
         """
-        parts = np.split(np.asarray(numbers), self._ends[:-1], axis=1)
         made = {
             column.name: column.decode(part, with_missing)
-            for column, part in zip(self.columns, parts, strict=True)
+            for column, part in zip(self.columns, self.split(numbers), strict=True)
             if column.kind != "ignored"
         }
         return pandas().DataFrame(made)
+
+    def split(self, numbers: Any) -> list[np.ndarray]:
+        """Splits numbers (N, entries) into those of each column."""
+        return np.split(np.asarray(numbers), self._ends[:-1], axis=1)
 
     def inputs(self, data: Any) -> Inputs:
         """Reads what a model of a table takes: a frame, or numbers with NaN for hidden.

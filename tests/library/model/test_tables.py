@@ -7,6 +7,7 @@ import pytest
 import kvae
 from kvae import evaluation
 from kvae.likelihoods import Columns
+from kvae.model import table_rows
 from kvae.tables import Schema
 
 pd = pytest.importorskip("pandas")
@@ -126,6 +127,30 @@ def test_imputed_values_are_near_those_that_were_removed(vae) -> None:
     x = np.zeros((9, 3), "float32") + np.arange(9, dtype="float32")[:, None]
     with pytest.raises(ValueError, match="not a model of a table"):
         kvae.VAE.for_data(x).impute(whole)
+
+
+def test_imputed_values_average_the_draws_of_each_block(vae, monkeypatch) -> None:
+    """The mean and the most frequent value of decoded draws, by pandas."""
+    monkeypatch.setattr(table_rows, "_ROWS", 20)
+    holes = table(45, seed=3).assign(rooms=float("nan"))
+    holes.loc[::3, "class"] = None
+    filled = vae.impute(holes, num=9, seed=4)
+    x, frames = vae.schema.encode(holes), []
+    for block, start in enumerate((0, 20, 40)):
+        part = x[start : start + 20]
+        known = ~np.isnan(part)
+        drawn = vae.complete(
+            np.where(known, part, 0), known, 9, 4 + block, mean=False
+        ).x
+        frames.append(vae.schema.decode(drawn.reshape(-1, 6), with_missing=False))
+    draws = pd.concat(frames, ignore_index=True)
+    by_row = draws.groupby(np.arange(len(draws)) // 9)
+    modes = by_row[["class", "rooms"]].agg(lambda v: v.mode()[0])
+    assert (filled["rooms"] == modes["rooms"]).all()
+    assert (filled["class"] == modes["class"])[::3].all()
+    lost = holes["c"].isna()
+    means = by_row["c"].mean().round(1)
+    np.testing.assert_allclose(filled["c"][lost], means[lost], atol=1e-9)
 
 
 def test_frames_are_reconstructed_by_their_most_probable_values(vae) -> None:
