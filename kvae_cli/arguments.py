@@ -301,6 +301,13 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seeds", type=positive, default=3, help="runs of each combination (3)"
     )
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        metavar="N",
+        help="runs at once, each in a process of its own; by default one per core, at "
+        "most 8",
+    )
     parser.add_argument("--data", metavar="SOURCE", help="the data, as for kvae train")
     parser.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
     _add_settings(parser)

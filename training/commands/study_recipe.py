@@ -13,18 +13,13 @@ from kvae.core.errors import UserError, user_errors
 from kvae.core.extras import require
 from kvae.reports.page import Page
 from kvae.reports.pictures import figure_png, new_plots
-from kvae.training.run.study import (
-    MEASURED,
-    Point,
-    Study,
-    numeric,
-    run_study,
-    table_csv,
-)
-from kvae.training.run.study_advice import recommend
+from kvae.training.run.study import Point, Study, numeric, run_study, table_csv
+from kvae.training.run.study_advice import ON_TEST, recommend
+from kvae.training.run.study_runs import CHOOSING, MEASURED
 
 _LOG = logging.getLogger("kvae")
 _TITLES = {
+    CHOOSING: "validation ELBO",
     "elbo": "ELBO, nats",
     "rate": "rate, nats",
     "distortion": "distortion, nats",
@@ -41,6 +36,7 @@ def study(
     data_dir: str | None = None,
     settings: list[str] | None = None,
     out: pathlib.Path | None = None,
+    workers: int | None = None,
 ) -> None:
     """Trains a recipe with every combination of values, several seeds each.
 
@@ -52,6 +48,7 @@ def study(
         data_dir: where TFDS keeps its data.
         settings: "key=value" changes to the recipe.
         out: the folder to create or to resume; studies/NAME if None.
+        workers: runs at once; None chooses from the cores.
 
     Raises:
         UserError: if nothing is varied, or a key or value is wrong.
@@ -76,7 +73,7 @@ def study(
     )
     if all(config.fit_prior is None for config in plan.configs.values()):
         _LOG.info("no prior is fitted after training: the ELBO is that of training")
-    measured = run_study(plan, out)
+    measured = run_study(plan, out, workers)
     points = plan.points(measured)
     write_text(out / "study.csv", table_csv(points, plan.seeds))
     sentences = recommend(points, plan.varied)
@@ -87,7 +84,7 @@ def study(
 
 
 def _rows(points: list[Point]) -> list[list[str]]:
-    names = [*MEASURED, "seconds"]
+    names = [n for n in (CHOOSING, *MEASURED, "seconds") if n in points[0].numbers]
     rows = [[*points[0].values, *(_TITLES[name] for name in names)]]
     for point in points:
         shown = [str(point.estimate(name)) for name in names]
@@ -104,12 +101,16 @@ def _page(plan: Study, points: list[Point], sentences: list[str], name: str) -> 
     page.section("Recommendation")
     for sentence in sentences:
         page.text(sentence)
-    page.section("Numbers of the test set")
+    page.section("Numbers")
     header, *rows = _rows(points)
     page.grid(header, rows)
+    chosen = (
+        "Values are chosen by the ELBO of the validation set; all other numbers are those "
+        "of the test set."
+    )
     page.text(
-        "Means over seeds, and their standard errors. The choice is made on the test set, "
-        "so the ELBO of the best value is a little optimistic."
+        "Means over seeds, and their standard errors. "
+        + (chosen if CHOOSING in points[0].numbers else ON_TEST)
     )
     page.picture(
         curves_png(plan.varied, points),

@@ -69,23 +69,25 @@ def build_completing(config: Config, x: Any, given: dict[str, Any]) -> VAE:
         )
 
 
-def inputs_for_test(data: DataSet, config: Config) -> Any:
+def inputs_for_test(data: DataSet, config: Config, part: str = "test") -> Any:
     """The test part in the form that the run's model takes.
 
     Args:
         data: of the run.
         config: of the run; with `complete`, each test example gets its mask from a fixed
             seed.
+        part: "test" or "validation".
 
     Returns:
         inputs: x, or a dict.
     """
     if config.complete is None:
-        return data.inputs("test", config.condition)
+        return data.inputs(part, config.condition)
+    x = getattr(data, part)
     with user_errors():
         family = masks.as_family(config.complete)
-        mask = family.draw(len(data.test), data.shape, _TEST_SEED).numpy()
-    return masks.given_visible(data.test, mask)
+        mask = family.draw(len(x), data.shape, _TEST_SEED).numpy()
+    return masks.given_visible(x, mask)
 
 
 def save_completions(

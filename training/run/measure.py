@@ -83,14 +83,21 @@ def measure_test(
     vae: Any, data: DataSet, config: Config, num_samples: int | None = None
 ) -> dict[str, Any]:
     """Measures a model on the whole test set of its run, with the noise of seed 0."""
-    test = inputs_for_test(data, config)
-    with user_errors(f"{data.name}, test part"):
-        metrics = measure(vae, test, num_samples or config.eval_samples)
+    metrics = measure_part(vae, data, config, "test", num_samples)
     drawn = config.binarize == "dynamic"
     return {
         **metrics,
         "pixels": "binarized once, fixed seed" if drawn else "as they are",
     }
+
+
+def measure_part(
+    vae: Any, data: DataSet, config: Config, part: str, num_samples: int | None = None
+) -> dict[str, Any]:
+    """Measures a model on a part of its run's data, "test" or "validation"."""
+    x = inputs_for_test(data, config, part)
+    with user_errors(f"{data.name}, {part} part"):
+        return measure(vae, x, num_samples or config.eval_samples)
 
 
 def _mean(values: np.ndarray) -> dict[str, float | None]:

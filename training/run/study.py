@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import dataclasses
 import io
 import itertools
-import logging
 import math
 import pathlib
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from kvae.core.errors import UserError
 from kvae.evaluation.result import Estimate
 from kvae.training.config.config import Config
 from kvae.training.config.load_recipe import load_recipe
-from kvae.training.run.run_directory import RunDirectory
-from kvae.training.run.runner import resume, train
+from kvae.training.run.study_runs import run_configs
 
-_LOG = logging.getLogger("kvae")
 _MOST = 10_000  # runs
-MEASURED = ("elbo", "rate", "distortion", "active_units")
-"""What is read from each run's test metrics."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +27,7 @@ class Point:
 
     Attributes:
         values: by key, as they were typed.
-        numbers: by name, (S,) one per seed: those of `MEASURED`, and "seconds".
+        numbers: by name, (S,) one per seed, as `run_configs` returns them.
     """
 
     values: dict[str, str]
@@ -124,83 +115,23 @@ class Study:
         return found
 
 
-def run_study(study: Study, out: pathlib.Path) -> dict[str, dict[str, float]]:
-    """Trains what is missing; a finished run is read, an interrupted one is resumed.
+def run_study(
+    study: Study, out: pathlib.Path, workers: int | None = None
+) -> dict[str, dict[str, float]]:
+    """Trains what is missing, as `run_configs` does.
 
     Args:
         study: its runs.
-        out: the folder of the study; a run is in a folder of its name there.
+        out: the folder of the study.
+        workers: runs at once; None chooses.
 
     Returns:
         measured: by the name of the run.
 
     Raises:
-        UserError: if a folder holds a run with another configuration.
+        UserError: if a folder holds a run with another configuration, or a run fails.
     """
-    measured, began, trained = {}, time.monotonic(), 0
-    missing = [n for n in study.configs if not RunDirectory(out / n).is_finished()]
-    for name, config in study.configs.items():
-        path = out / name
-        with _without_advice_on_tracing():
-            directory = _trained(path, config)
-        measured[name] = _numbers(directory)
-        if name in missing:
-            trained += 1
-            left = (time.monotonic() - began) / trained * (len(missing) - trained)
-            _LOG.info(
-                "%s: run %d of %d, ELBO %.2f; about %.0f minutes left",
-                name,
-                len(study.configs) - len(missing) + trained,
-                len(study.configs),
-                measured[name]["elbo"],
-                math.ceil(left / 60),
-            )
-    return measured
-
-
-def _trained(path: pathlib.Path, config: Config) -> RunDirectory:
-    if not RunDirectory(path).config_file.is_file():
-        return train(config, path).directory
-    _check_same(path, config)
-    if RunDirectory(path).is_finished():
-        return RunDirectory(path)
-    return resume(path).directory
-
-
-@contextlib.contextmanager
-def _without_advice_on_tracing() -> Iterator[None]:
-    """Silences a warning of TensorFlow: every run has a model, so graphs of its own."""
-    logger = tf.get_logger()
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-
-
-def _check_same(path: pathlib.Path, config: Config) -> None:
-    kept = RunDirectory(path).read_config().to_dict()
-    wanted = config.to_dict()
-    # What a run itself decides is None before it begins; locations may be made absolute.
-    differing = [
-        key
-        for key, value in wanted.items()
-        if value is not None and key not in ("data", "data_dir") and kept[key] != value
-    ]
-    if differing:
-        key = differing[0]
-        raise UserError(
-            f"{path} holds a run with {key}={kept[key]!r}; this study has "
-            f"{wanted[key]!r}. Choose another --out."
-        )
-
-
-def _numbers(directory: RunDirectory) -> dict[str, float]:
-    metrics = directory.read_metrics()
-    test = metrics.get("test") or metrics["test_as_trained"]
-    found = {name: float(test[name]["value"]) for name in MEASURED}
-    return {**found, "seconds": float(metrics["training"]["seconds"])}
+    return run_configs(study.configs, out, workers)
 
 
 def split_values(text: str) -> list[str]:

@@ -7,25 +7,35 @@ from collections.abc import Sequence
 
 from kvae.evaluation.result import Estimate
 from kvae.training.run.study import Point, numeric
+from kvae.training.run.study_runs import CHOOSING
 
 RULE = (
     "The rule: of the values whose mean ELBO is within two standard errors of the "
     "difference of the best one, the smallest is recommended."
+)
+ON_TEST = (
+    "There is no validation set, so the values were chosen on the test set, and the ELBO "
+    "of the best is a little optimistic: set validation=0.1 to choose on other examples."
 )
 
 
 def recommend(points: Sequence[Point], varied: dict[str, list[str]]) -> list[str]:
     """Recommends a value of each key, the other keys at their best values.
 
+    Values are chosen by the ELBO of the validation set, and the test set says what the
+    chosen ones are worth. Without a validation set, the test set has to do both.
+
     Args:
         points: of the study.
         varied: its values by key.
 
     Returns:
-        sentences: one or more per key, and the rule.
+        sentences: one or more per key, the test ELBO of what they recommend, and the
+            rule.
     """
-    best = max(points, key=lambda point: point.estimate("elbo").value)
-    sentences = []
+    by = CHOOSING if all(CHOOSING in point.numbers for point in points) else "elbo"
+    best = max(points, key=lambda point: point.estimate(by).value)
+    sentences, chosen = [], {}
     for key, values in varied.items():
         others = {k: v for k, v in best.values.items() if k != key}
         line = [
@@ -36,10 +46,19 @@ def recommend(points: Sequence[Point], varied: dict[str, list[str]]) -> list[str
         if numbers is not None:
             line = [line[i] for i in sorted(range(len(line)), key=numbers.__getitem__)]
         at = f" (at {_listed(others)})" if others else ""
-        sentences.append(_elbo_sentence(key, line, numbers is not None) + at + ".")
+        words, chosen[key] = _elbo_sentence(key, line, numbers is not None, by)
+        sentences.append(words + at + ".")
         if numbers is not None and len(line) > 2:
             sentences.append(_rate_sentence(key, line))
-    if len(best.numbers["elbo"]) < 2:
+    if by == "elbo":
+        sentences.append(ON_TEST)
+    else:
+        test = next(p for p in points if p.values == chosen).estimate("elbo")
+        sentences.append(
+            "The choice is that of the validation set. On the test set, which had no part "
+            f"in it, {_listed(chosen)} has an ELBO of {test} nats."
+        )
+    if len(best.numbers[by]) < 2:
         return [
             *sentences,
             "One seed has no error: use --seeds 3 before you trust this.",
@@ -47,13 +66,17 @@ def recommend(points: Sequence[Point], varied: dict[str, list[str]]) -> list[str
     return [*sentences, RULE]
 
 
-def _elbo_sentence(key: str, line: list[Point], ordered: bool) -> str:
-    estimates = [point.estimate("elbo") for point in line]
+def _elbo_sentence(
+    key: str, line: list[Point], ordered: bool, by: str
+) -> tuple[str, str]:
+    """Says which value of a key to take; returns the value too."""
+    estimates = [point.estimate(by) for point in line]
     top = max(range(len(line)), key=lambda i: estimates[i].value)
     good = [i for i, e in enumerate(estimates) if not _below(e, estimates[top])]
     chosen = good[0] if ordered else top
     value = line[chosen].values[key]
-    words = f"{key}: take {value}, with an ELBO of {estimates[chosen]} nats"
+    of = "an ELBO" if by == "elbo" else "a validation ELBO"
+    words = f"{key}: take {value}, with {of} of {estimates[chosen]} nats"
     if chosen != top:
         best = line[top].values[key]
         words += f"; {best} has {estimates[top]}, which is not clearly better"
@@ -64,7 +87,7 @@ def _elbo_sentence(key: str, line: list[Point], ordered: bool) -> str:
     if ordered and len(line) > 1 and chosen == top and top in (0, len(line) - 1):
         side = "smaller" if top == 0 else "larger"
         words += f"; it is at the edge of the study, so try {side} ones too"
-    return words
+    return words, value
 
 
 def _rate_sentence(key: str, line: list[Point]) -> str:

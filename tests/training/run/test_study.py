@@ -8,7 +8,9 @@ import pytest
 
 import kvae_cli.main
 from kvae.core.errors import UserError
+from kvae.training.run.measure import measure
 from kvae.training.run.run_directory import RunDirectory
+from kvae.training.run.runner import open_run
 from kvae.training.run.study import Point, Study, split_values
 from kvae.training.run.study_advice import recommend
 
@@ -24,10 +26,24 @@ def points(elbo: list[float], rate: list[float], spread: float = 0.1) -> list[Po
     ]
 
 
+def test_the_validation_set_chooses_and_the_test_set_judges() -> None:
+    """8 is best on the test set, but the choice doesn't see it."""
+    found = points([-50.0, -40.0, -30.0, -35.0], [5.0, 8.0, 12.0, 12.1])
+    around = np.array([-0.1, 0.0, 0.1])
+    for point, elbo in zip(found, [-51.0, -41.0, -37.0, -31.0], strict=True):
+        point.numbers["validation_elbo"] = elbo + around
+    first, _, judged, rule = recommend(found, {"latent_dim": SIZES})
+    assert first.startswith("latent_dim: take 16, with a validation ELBO of -31.00")
+    assert "On the test set, which had no part in it, latent_dim=16" in judged
+    assert "has an ELBO of -35.000 ± 0.058 nats" in judged
+    assert "validation" not in rule
+
+
 def test_the_smallest_value_that_is_not_clearly_worse_is_recommended() -> None:
     varied = {"latent_dim": SIZES}
     found = points([-50.0, -40.0, -30.05, -30.0], [5.0, 8.0, 12.0, 12.1])
-    first, second, rule = recommend(found, varied)
+    first, second, optimistic, rule = recommend(found, varied)
+    assert "There is no validation set" in optimistic
     assert first.startswith("latent_dim: take 8, with an ELBO of -30.05")
     assert "16 has -30.000 ± 0.058, which is not clearly better" in first
     assert "the rate stops growing at 8" in second
@@ -37,7 +53,7 @@ def test_the_smallest_value_that_is_not_clearly_worse_is_recommended() -> None:
 def test_a_best_value_at_the_edge_is_said() -> None:
     varied = {"latent_dim": SIZES}
     found = points([-50.0, -40.0, -30.0, -20.0], [5.0, 8.0, 12.0, 15.0])
-    first, second, _ = recommend(found, varied)
+    first, second, *_ = recommend(found, varied)
     assert "take 16" in first
     assert "at the edge of the study, so try larger ones" in first
     assert "the rate still grows at the largest value" in second
@@ -60,7 +76,7 @@ def test_order_is_that_of_numbers_and_other_keys_stay_at_their_best() -> None:
         )
         for (a, b), e in elbo.items()
     ]
-    rate, network, seeds = recommend(found, values)
+    rate, network, _, seeds = recommend(found, values)
     assert rate.startswith("learning_rate: take 0.001")
     assert rate.endswith("try smaller ones too (at network=conv).")
     assert network.startswith("network: take conv")
@@ -111,6 +127,7 @@ def test_a_study_trains_what_is_missing_and_reports_it(tmp_path: Path) -> None:
     small = "--set epochs=1 --set encoder.units=[8] --set decoder.units=[8] --quiet"
     out = tmp_path / "study"
     line = f"study digits --vary latent_dim=1,2 --seeds 2 {small} --out {out}".split()
+    line += ["--workers", "2"]
     assert kvae_cli.main.main(line) == 0
     rows = list(csv.DictReader((out / "study.csv").read_text().splitlines()))
     assert [(r["latent_dim"], r["seed"]) for r in rows] == [
@@ -119,6 +136,11 @@ def test_a_study_trains_what_is_missing_and_reports_it(tmp_path: Path) -> None:
     run = RunDirectory(out / "latent_dim=2,seed=1")
     assert float(rows[3]["elbo"]) == run.read_metrics()["test"]["elbo"]["value"]
     assert rows[0]["elbo"] != rows[1]["elbo"]
+    held_out = open_run(run.path)
+    expected = measure(held_out.vae, held_out.data.inputs("validation"))["elbo"][
+        "value"
+    ]
+    assert np.isclose(float(rows[3]["validation_elbo"]), expected)
     written = {p: p.stat().st_mtime_ns for p in out.glob("*/model.keras")}
     assert kvae_cli.main.main(line) == 0
     assert written == {p: p.stat().st_mtime_ns for p in out.glob("*/model.keras")}
