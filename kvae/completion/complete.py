@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 from typing import Any
 
@@ -17,6 +18,8 @@ from kvae.core.types import Tensor
 from kvae.noise import Noise
 from kvae.objectives import is_completing
 
+_LOG = logging.getLogger("kvae")
+_FEW = 2.0  # an effective sample size below which completions come from one latent
 _CHOICE_TAG = 1  # folded into the noise, for draws other than the candidates
 
 
@@ -99,6 +102,8 @@ def complete(
     )  # fmt: skip
     check_possible(drawn["log_weights"])
     visible = np.asarray(inputs.mask, bool)[:, None]
+    if num > 1 and not is_completing(vae):
+        _warn_of_one_latent(drawn["ess"], visible, num_candidates)
     completed = np.where(visible, inputs.x[:, None], drawn["x"])
     log_weights = drawn["log_weights"]
     if diverse:
@@ -106,6 +111,25 @@ def complete(
         each = np.arange(len(order))[:, None]
         completed, log_weights = completed[each, order], log_weights[each, order]
     return Completions(completed, log_weights, drawn["ess"])
+
+
+def _warn_of_one_latent(
+    sizes: np.ndarray, visible: np.ndarray, num_candidates: int
+) -> None:
+    """Warns if the completions of most examples come from a single latent each."""
+    partial = ~visible.reshape(len(visible), -1).all(axis=1)
+    alike = int((sizes[partial] < _FEW).sum())
+    if 2 * alike > partial.sum():
+        _LOG.warning(
+            "complete: for %d of %d examples, all completions come from about one latent "
+            "(effective sample size below %g), so they vary too little. Pass "
+            "num_candidates=%d, or train a model to complete: "
+            "kvae.presets.completing_vae.",
+            alike,
+            int(partial.sum()),
+            _FEW,
+            4 * num_candidates,
+        )
 
 
 def farthest_first(points: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.core.batches import map_batches
-from kvae.core.checks import check_seed, check_vae
+from kvae.core.checks import check_count, check_seed, check_vae
 from kvae.core.inputs import Inputs, check_mask
 from kvae.masks import as_family
 from kvae.objectives import is_completing
@@ -95,6 +95,7 @@ def map_candidates(
     **options: Any,
 ) -> Any:
     """Runs a function of a batch's candidates over arrays, in batches that fit."""
+    batch_size = check_count("batch_size", batch_size)
     width = max(1, int(np.prod(vae.data_shape)))
     fits = max(1, _ENTRIES // (width * rows))
     bound = functools.partial(function, num_candidates=int(num_candidates), **options)

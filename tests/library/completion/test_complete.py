@@ -160,6 +160,7 @@ def test_an_encoder_that_sees_the_mask_completes_too(x):
         ({"mask": MASK, "num": 0}, "num must be an integer of at least 1; received 0"),
         ({"mask": MASK, "num_candidates": 2.5}, "num_candidates must be an integer"),
         ({"mask": MASK, "seed": -1}, "seed must be an integer from 0"),
+        ({"mask": MASK, "batch_size": (1,)}, "batch_size must be an integer of at"),
     ],
 )
 def test_what_makes_no_sense_is_refused(vae, x, arguments, message):
@@ -180,6 +181,16 @@ def test_a_visible_part_that_cannot_be_is_refused():
     vae.likelihood._logits._linear.bias.assign([np.nan, 0.0, 0.0])
     with pytest.raises(ValueError, match="visible part of 1 examples probability 0"):
         vae.complete(x, np.ones((1, 3)))
+
+
+def test_completions_of_one_latent_are_warned_of(vae, x, caplog):
+    """One candidate has an effective sample size of 1 exactly; 2000 have over 200."""
+    vae.complete(x, MASK, num=2, num_candidates=2000)
+    assert not caplog.messages
+    vae.complete(x, MASK, num=2, num_candidates=1)
+    (said,) = caplog.messages
+    assert "for 2 of 2 examples, all completions come from about one latent" in said
+    assert "num_candidates=4" in said
 
 
 def test_what_is_missing_in_x_stays_hidden_under_another_mask(vae, x):

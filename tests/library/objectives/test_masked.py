@@ -69,3 +69,30 @@ def test_what_is_missing_stays_missing(vae, x):
 def test_a_family_that_does_not_suit_is_refused_when_the_model_is_built():
     with pytest.raises(ValueError, match="Half hides parts of images"):
         small.vae(objective=Masked(masks="left_half")).build((None, small.DIM))
+
+
+@pytest.mark.parametrize(
+    ("family", "share"),
+    [
+        ("random", 0),
+        (masks.RandomEntries(0.99), 0),
+        (masks.Stretch(0.5, "anywhere"), 0),
+        ("future", 25),
+        (masks.Stretch((0.3, 0.6)), 30),
+    ],
+)
+def test_entries_that_every_mask_hides_are_warned_of(family, share, caplog):
+    """Of 20 steps, "future" hides the last 5, and shares of at least 0.3 the last 6."""
+    objective = Masked(masks=family)
+    objective._warn_of_unseen((20,))
+    objective._warn_of_unseen((20,))
+    assert len(caplog.messages) == (share > 0)  # once
+    if share:
+        assert f"hide {share} % of the entries in all" in caplog.messages[0]
+
+
+def test_training_warns_of_entries_that_every_mask_hides(x, caplog):
+    model = small.vae(objective=Masked(masks="future"))
+    model.compile("sgd")
+    model.fit(x, batch_size=15, verbose=0)
+    assert [said for said in caplog.messages if "never learns these entries" in said]
