@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 import kvae
 from kvae.core.extras import require
 from kvae.detection import Detector
 from kvae.detection.conformal import check_alpha
+from kvae.detection.folder import same_weights
 
 
 def check_built(vae: Any) -> None:
@@ -81,7 +80,7 @@ def check_detector(vae: Any, detector: Any, alpha: Any) -> float:
         raise ValueError(
             "the detector isn't calibrated: call calibrate(x_normal) first."
         )
-    if detector.vae is not vae and not _same_weights(detector.vae, vae):
+    if detector.vae is not vae and not same_weights(detector.vae, vae):
         raise ValueError(
             "the detector is one of another model. Export the model of the detector: "
             "export(detector.vae, ..., detector=detector)."
@@ -92,13 +91,6 @@ def check_detector(vae: Any, detector: Any, alpha: Any) -> float:
             'can\'t be exported. Take another one, such as score="auto".'
         )
     return check_alpha(alpha, detector.num_calibration)
-
-
-def _same_weights(one: Any, other: Any) -> bool:
-    a, b = one.get_weights(), other.get_weights()
-    return len(a) == len(b) and all(
-        np.array_equal(x, y) for x, y in zip(a, b, strict=True)
-    )
 
 
 def require_litert() -> None:

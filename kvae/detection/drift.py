@@ -7,14 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from kvae.core.checks import check_count, check_seed
-from kvae.detection.rows import take
+from kvae.core.checks import check_count, check_seed, check_vae
+from kvae.core.inputs import Inputs
+from kvae.detection.rows import take, without_unseen
+from kvae.detection.two_sample import (
+    BLOCK,
+    adjusted_p_values,
+    distance_of_levels,
+    distance_of_numbers,
+    permutations,
+)
 from kvae.evaluation.examples import prepare
 from kvae.evaluation.mmd import squared_distances
 from kvae.evaluation.result import Result
+from kvae.tables import Schema
 
+_COLUMN_ROWS = 5000  # of each sample in the tests of columns
 _ROWS = 2000  # of each sample in the joint test, whose kernel matrix holds (2 * 2000)^2
-_BLOCK = 64  # permutations at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +32,8 @@ class DriftResult(Result):
 
     Attributes:
         p_value: over all, twice the smaller of the p-value of all latents together and
-            the smallest one of single latents; small if the new data are distributed
+            the smallest one of single latents; for a table, three times the smallest of
+            these and of the p-values of columns. Small if the new data are distributed
             differently.
         joint_p_value: of all latents together.
         statistic: the squared maximum mean discrepancy that it belongs to.
@@ -38,6 +48,10 @@ class DriftResult(Result):
             of each latent, from 0 to 1.
         reference: (N, D) posterior means of the reference data.
         new: (M, D) posterior means of the new data.
+        column_p_values: of each column of a table by name, adjusted for the number of
+            columns, the smallest first; None for other data.
+        column_differences: by name, from 0 to 1: the largest difference between the two
+            distribution functions, or half the sum of differences of levels' shares.
     """
 
     p_value: float
@@ -53,6 +67,8 @@ class DriftResult(Result):
     differences: np.ndarray
     reference: np.ndarray
     new: np.ndarray
+    column_p_values: dict[str, float] | None = None
+    column_differences: dict[str, float] | None = None
 
 
 def drift(
@@ -69,6 +85,9 @@ def drift(
     adjusted for their number: each compares with the largest ks of all latents in a
     permutation (Westfall, Young).
 
+    If the model is one of a table, each of its columns is tested too. A missing value,
+    and a level that the data of the model didn't have, count as values of their own.
+
     Take reference data that the model was not trained on if you have them: a model that
     overfits encodes its training data a little differently, which is drift of its own.
 
@@ -79,7 +98,7 @@ def drift(
         x_new: (M, *data_shape), in the same form.
         num_permutations: R.
         seed: of the permutations, and of the choice of 2000 rows of larger data for the
-            test of all latents together.
+            test of all latents together, and of 5000 for those of columns.
 
     Returns:
         result: p-values, differences, and a verdict in words.
@@ -93,9 +112,11 @@ def drift(
     """
     rounds = check_count("num_permutations", num_permutations, 19)
     random = np.random.default_rng(check_seed(seed))
-    samples = []
+    samples, given = [], []
     for name, x in (("x_reference", x_reference), ("x_new", x_new)):
-        inputs = prepare(vae, x)
+        check_vae(vae)
+        inputs = prepare(vae, without_unseen(vae.schema, x)[0])
+        given.append(inputs)
         if len(inputs.x) < 10:
             raise ValueError(
                 f"drift needs at least 10 examples in each sample; {name} has "
@@ -107,7 +128,13 @@ def drift(
     differences, p_values = _each_latent(reference, new, rounds, random)
     few = [_some(sample, random) for sample in samples]
     statistic, joint = _all_latents(few[0], few[1], rounds, random)
-    p_value = min(1.0, 2.0 * min(joint, float(p_values.min())))
+    tests, smallest = 2.0, min(joint, float(p_values.min()))
+    of_columns: dict[str, float] | None = None
+    apart: dict[str, float] | None = None
+    if vae.schema is not None:
+        apart, of_columns = _each_column(vae.schema, given[0], given[1], rounds, random)
+        tests, smallest = 3.0, min(smallest, *of_columns.values())
+    p_value = min(1.0, tests * smallest)
     drifted, most = int((p_values <= 0.05).sum()), int(np.argmax(differences))
     return DriftResult(
         p_value=p_value,
@@ -118,24 +145,44 @@ def drift(
         num_reference=len(reference),
         num_new=len(new),
         num_permutations=rounds,
-        verdict=_verdict(p_value, drifted, most, differences, rounds),
+        verdict=_verdict(p_value, drifted, most, differences, tests / (rounds + 1))
+        + _of_columns(of_columns, apart),
         p_values=p_values,
         differences=differences,
         reference=reference,
         new=new,
+        column_p_values=of_columns,
+        column_differences=apart,
     )
 
 
 def _verdict(
-    p_value: float, drifted: int, most: int, differences: np.ndarray, rounds: int
+    p_value: float, drifted: int, most: int, differences: np.ndarray, least: float
 ) -> str:
     if p_value > 0.05:
         return f"the new data look like the reference data (p = {p_value:.2g})."
-    sign = "<=" if p_value <= 2.0 / (rounds + 1) else "="
+    sign = "<=" if p_value <= least else "="
     return (
         f"the new data are distributed differently (p {sign} {p_value:.2g}): {drifted} of "
         f"{len(differences)} latents differ at the 5 % level, most of all z[{most}], whose "
         f"distribution functions are {differences[most]:.2f} apart."
+    )
+
+
+def _of_columns(
+    p_values: dict[str, float] | None, differences: dict[str, float] | None
+) -> str:
+    """Names the columns that differ, the most unlikely ones first."""
+    if p_values is None or differences is None:
+        return ""
+    names = [name for name, p in p_values.items() if p <= 0.05]
+    if not names:
+        return f" None of the {len(p_values)} columns differs at the 5 % level."
+    shown = ", ".join(f"{name} ({differences[name]:.2f})" for name in names[:5])
+    more = ", ..." if len(names) > 5 else ""
+    return (
+        f" {len(names)} of {len(p_values)} columns differ at the 5 % level, by how far "
+        f"apart their distributions are: {shown}{more}."
     )
 
 
@@ -145,44 +192,53 @@ def _some(rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return rows[random.choice(len(rows), _ROWS, replace=False)]
 
 
-def _permutations(
-    count: int, first: int, rounds: int, random: np.random.Generator
-) -> np.ndarray:
-    """Random choices of `first` members among `count`: (rounds, count) booleans."""
-    ranks = random.random((rounds, count))
-    limit = np.partition(ranks, first - 1, axis=1)[:, first - 1 : first]
-    return ranks <= limit
-
-
 def _each_latent(
     reference: np.ndarray, new: np.ndarray, rounds: int, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ks of each latent, and its p-value against the largest of permutations."""
     pool = np.concatenate([reference, new])
-    order = np.argsort(pool, axis=0, kind="stable")
-    ordered = np.take_along_axis(pool, order, axis=0)
-    # Between equal values the distribution functions don't exist.
-    last = np.concatenate([np.diff(ordered, axis=0) > 0, np.ones_like(ordered[:1]) > 0])
+    distances = [distance_of_numbers(column) for column in pool.T]
     n, m = len(reference), len(new)
-
-    def largest(members: np.ndarray) -> np.ndarray:
-        # (R, N + M) booleans give (R, D); one latent at a time, to bound the memory.
-        steps = np.where(members, 1.0 / n, -1.0 / m)
-        return np.stack(
-            [
-                np.abs(np.cumsum(steps[:, order[:, d]], axis=1)[:, last[:, d]]).max(1)
-                for d in range(pool.shape[1])
-            ],
-            axis=1,
-        )
-
-    own = largest(np.arange(n + m)[None, :] < n)[0]
+    own = np.concatenate([d(np.arange(n + m)[None, :] < n) for d in distances])
     above = np.zeros(len(own))
-    for start in range(0, rounds, _BLOCK):
-        some = min(_BLOCK, rounds - start)
-        ks = largest(_permutations(n + m, n, some, random))
-        above += (ks.max(axis=1)[:, None] >= own - 1e-12).sum(axis=0)
+    for start in range(0, rounds, BLOCK):
+        members = permutations(n + m, n, min(BLOCK, rounds - start), random)
+        largest = np.max([distance(members) for distance in distances], axis=0)
+        above += (largest[:, None] >= own - 1e-12).sum(axis=0)
     return own, (1.0 + above) / (rounds + 1.0)
+
+
+def _each_column(
+    schema: Schema,
+    reference: Inputs,
+    new: Inputs,
+    rounds: int,
+    random: np.random.Generator,
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Differences and adjusted p-values by column, the smallest p-value first."""
+    columns, distances = schema.modeled(), []
+    samples = []
+    for inputs in (reference, new):
+        x = np.asarray(inputs.x, "float64")
+        mask = None if inputs.mask is None else np.asarray(inputs.mask)
+        rows = np.arange(len(x))
+        if len(rows) > _COLUMN_ROWS:
+            rows = random.choice(len(rows), _COLUMN_ROWS, replace=False)
+        hidden = np.zeros_like(x, bool) if mask is None else mask == 0
+        numbers = np.where(hidden, np.nan, x)[rows]
+        samples.append([c.in_order(p) for c, p in schema.parts(numbers)])
+    for column, a, b in zip(columns, *samples, strict=True):
+        levels = column.kind in ("binary", "category")
+        distance = distance_of_levels if levels else distance_of_numbers
+        distances.append(distance(np.concatenate([a, b])))
+    n, m = (len(sample[0]) for sample in samples)
+    found, p_values = adjusted_p_values(distances, n, m, rounds, random)
+    order = np.lexsort([-found, p_values])
+    names = [str(columns[i].name) for i in order]
+    return (
+        dict(zip(names, found[order].tolist(), strict=True)),
+        dict(zip(names, p_values[order].tolist(), strict=True)),
+    )
 
 
 def _all_latents(
@@ -202,8 +258,8 @@ def _all_latents(
 
     own = float(discrepancy(np.arange(n + m)[None, :] < n)[0])
     above = 0
-    for start in range(0, rounds, _BLOCK):
-        some = min(_BLOCK, rounds - start)
-        found = discrepancy(_permutations(n + m, n, some, random))
+    for start in range(0, rounds, BLOCK):
+        some = min(BLOCK, rounds - start)
+        found = discrepancy(permutations(n + m, n, some, random))
         above += int((found >= own - 1e-12).sum())
     return own, (1.0 + above) / (rounds + 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from kvae.core.inputs import Inputs
@@ -41,10 +42,44 @@ def detect(
     if inputs.mask is not None:
         nats = tf.where(tf.cast(inputs.mask, tf.bool), nats, tf.zeros_like(nats))
     # Whole numbers, which float32 holds exactly: p <= alpha as in Keras.
-    most = int(alpha * (count + 1.0) + 1e-9) - 1
+    most = _most(detector, alpha)
     return {
         "score": score,
         "p_value": (1.0 + at_least) / (count + 1.0),
         "is_anomaly": tf.cast(at_least <= float(most), tf.int32),
         "attribution": nats,
     }
+
+
+def impossible(
+    found: dict[str, Tensor], unseen: Tensor, detector: Any, alpha: float
+) -> dict[str, Tensor]:
+    """Decides about rows with levels that the data of the model didn't have.
+
+    Args:
+        found: what `detect` computed with these levels hidden.
+        unseen: (B, entries) booleans.
+        detector: as for `detect`.
+        alpha: as for `detect`.
+
+    Returns:
+        outputs: such a row has the score infinity, and so has the attribution of the
+            level.
+    """
+    rows = tf.reduce_any(unseen, axis=1)
+    infinite = tf.constant(np.inf, found["score"].dtype)
+    smallest = 1.0 / (detector.num_calibration + 1.0)
+    decided = int(_most(detector, alpha) >= 0)
+    return {
+        "score": tf.where(rows, infinite, found["score"]),
+        "p_value": tf.where(
+            rows, tf.constant(smallest, found["p_value"].dtype), found["p_value"]
+        ),
+        "is_anomaly": tf.where(rows, decided, found["is_anomaly"]),
+        "attribution": tf.where(unseen, infinite, found["attribution"]),
+    }
+
+
+def _most(detector: Any, alpha: float) -> int:
+    """How many calibration scores may be at or above that of an anomaly."""
+    return int(alpha * (detector.num_calibration + 1.0) + 1e-9) - 1

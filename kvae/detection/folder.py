@@ -16,6 +16,19 @@ from kvae.detection.scores import Score, make_score
 _FORMAT = 1
 
 
+def is_detector(path: Any) -> bool:
+    """Returns whether a folder is a detector that was saved."""
+    return (pathlib.Path(path) / "detector.json").is_file()
+
+
+def same_weights(one: Any, other: Any) -> bool:
+    """Returns whether two models have equal weights."""
+    a, b = one.get_weights(), other.get_weights()
+    return len(a) == len(b) and all(
+        np.array_equal(x, y) for x, y in zip(a, b, strict=True)
+    )
+
+
 def write_detector(
     path: Any,
     vae: Any,
@@ -61,7 +74,7 @@ def read_detector(
         UserError: if it isn't the folder of a detector, or is damaged.
     """
     path = pathlib.Path(path)
-    if not (path / "detector.json").is_file():
+    if not is_detector(path):
         raise UserError(f"{path} is not a detector that was saved with Detector.save.")
     try:
         facts = json.loads((path / "detector.json").read_text(encoding="utf-8"))

@@ -21,6 +21,7 @@ from kvae.objectives.wrapper import Wrapper
 _LOG = logging.getLogger("kvae")
 _DRAWS, _TIMES = 64, 16  # masks at a time, and how often, to find what they never show
 
+
 @keras.saving.register_keras_serializable(package="kvae")
 class Masked(Wrapper):
     """Hides another part of each example in each training step.

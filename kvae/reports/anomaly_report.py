@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -26,6 +27,8 @@ from kvae.reports.pictures import (
     value_range,
 )
 from kvae.tables.schema import as_frame, is_frame
+
+_MOST_COLUMNS = 40  # that the table of a page lists, those that drifted most
 
 
 def anomaly_report(
@@ -120,17 +123,37 @@ def _numbers(
         "calibration": detector.calibration_scores,
         "these examples": found.score,
     }
+    count = found.num_calibration
+    spread = (found.alpha * (1 - found.alpha) / count) ** 0.5
     page.picture(
         overlaid_histograms_png(
             scores, f"{found.score_name}, {found.unit}", found.threshold
         ),
         "The scores of normal examples and of these. Above the line, an example is an "
-        f"anomaly at alpha = {found.alpha:g}: {found.guarantee}.",
+        f"anomaly at alpha = {found.alpha:g}: {found.guarantee}; with {count} calibration "
+        f"examples, the share has a standard deviation of {100 * spread:.1f} points.",
     )
-    discoveries = int(found.discoveries(0.1).sum())
-    page.text(
-        f"If at most one in ten findings may be false (Benjamini-Hochberg), {discoveries} "
-        "examples are left."
+    page.text(_of_discoveries(found))
+
+
+def _of_discoveries(found: Detected, level: float = 0.1) -> str:
+    """Says how many findings there are if few of them may be false."""
+    discoveries = int(found.discoveries(level).sum())
+    text = (
+        f"If at most one in ten findings may be false, on average (Benjamini-Hochberg), "
+        f"{discoveries or 'none'} of the {found.num_examples} examples "
+        f"{'are findings' if discoveries > 1 else 'is a finding'}."
+    )
+    # p-values have a smallest value, and only this many examples reach it.
+    smallest = 1.0 / (found.num_calibration + 1)
+    reach = int((found.p_value <= smallest * (1 + 1e-9)).sum())
+    if discoveries or not reach or smallest <= level * reach / found.num_examples:
+        return text
+    needed = math.ceil(found.num_examples / (level * reach) - 1e-9) - 1
+    return (
+        f"{text} {found.num_calibration} calibration examples are too few to tell: no "
+        f"p-value can be below {smallest:.2g}. The {reach} examples above all of them "
+        f"would need at least {needed} calibration examples to be findings."
     )
 
 
@@ -201,4 +224,20 @@ def _drift(page: Page, drift: DriftResult) -> None:
         f"The latent that differs most, z[{most}] (p = {drift.p_values[most]:.2g}, "
         "adjusted for the number of latents).",
     )
+    if drift.column_p_values is not None and drift.column_differences is not None:
+        names = list(drift.column_p_values)
+        p_values = np.array([drift.column_p_values[name] for name in names])
+        apart = np.array([drift.column_differences[name] for name in names])
+        page.picture(
+            bars_png(apart, "difference", p_values <= 0.05, names),
+            "How far the distributions of each column are apart, from 0 to 1; gray: not at "
+            "the 5 % level, adjusted for the number of columns.",
+        )
+        page.grid(
+            ["column", "difference", "p-value, adjusted"],
+            [
+                [name, f"{apart[i]:.3f}", f"{p_values[i]:.2g}"]
+                for i, name in enumerate(names[:_MOST_COLUMNS])
+            ],
+        )
     page.table("Numbers", drift)

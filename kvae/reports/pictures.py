@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -138,9 +139,19 @@ def scatter_png(points: np.ndarray, labels: Any, names: tuple[str, str]) -> byte
 
 
 def bars_png(
-    values: np.ndarray, ylabel: str, active: np.ndarray | None = None
+    values: np.ndarray,
+    ylabel: str,
+    active: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
 ) -> bytes:
-    """Draws one bar per latent dimension, largest first; idle ones are gray."""
+    """Draws one bar per latent dimension, largest first; idle ones are gray.
+
+    Args:
+        values: (D,) heights.
+        ylabel: what they are.
+        active: (D,) booleans; bars of the others are gray. None draws all alike.
+        names: (D,) of the bars, such as those of columns; their numbers if None.
+    """
     order = np.argsort(values)[::-1]
     figure, axes = new_figure((7.0, 2.6))
     colors = ["#3b6ea5"] * len(values)
@@ -148,10 +159,14 @@ def bars_png(
         colors = ["#3b6ea5" if active[i] else "#bbbbbb" for i in order]
     axes.bar(np.arange(len(values)), values[order], color=colors)
     if len(values) <= 40:
-        axes.set_xticks(np.arange(len(values)), [str(i) for i in order], fontsize=7)
+        shown = [str(i) if names is None else names[i][:24] for i in order]
+        axes.set_xticks(np.arange(len(values)), shown, fontsize=7)
     else:
         axes.set_xticks([])
-    axes.set_xlabel("latent dimension, largest first")
+    if names is None:
+        axes.set_xlabel("latent dimension, largest first")
+    else:
+        axes.tick_params(axis="x", labelrotation=60)
     axes.set_ylabel(ylabel)
     return figure_png(figure)
 

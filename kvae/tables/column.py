@@ -21,6 +21,7 @@ KINDS = (
 )
 """What a column can be."""
 
+_BELOW_ALL = float(np.finfo("float32").min)
 _SECONDS = {"days": 86400.0, "seconds": 1.0}
 
 
@@ -127,9 +128,7 @@ class Column:
                 state = np.where(hit.any(axis=1), 1.0 + hit.argmax(axis=1), 0.0)
                 parts.append(np.where(absent, np.nan, state))
                 numbers = np.where(hit.any(axis=1), np.nan, numbers)
-            if self.kind != "count":
-                numbers = _along(numbers, self.knots, self.scores)
-            parts.append(numbers)
+            parts.append(self.scored(numbers))
         return np.stack(parts, axis=-1) if parts else np.zeros((len(values), 0))
 
     def decode(self, numbers: np.ndarray, with_missing: bool = True) -> Any:
@@ -230,6 +229,36 @@ class Column:
                 f"column {self.name!r} must hold {self.kind}s, as the data of the model "
                 f"did; received dtype={values.dtype} ({error})."
             ) from None
+
+    def scored(self, numbers: np.ndarray) -> np.ndarray:
+        """Turns numbers into scores; counts stay what they are."""
+        if self.kind == "count":
+            return numbers
+        return _along(numbers, self.knots, self.scores)
+
+    def in_order(self, numbers: np.ndarray) -> np.ndarray:
+        """Turns the entries of each row into one number, to compare distributions.
+
+        Args:
+            numbers: (N, entries), as `encode` returns them, NaN where an entry is hidden.
+
+        Returns:
+            values: (N,) scores, or levels; a missing value is below all scores, and
+                a level of its own, as are levels that the column didn't have.
+        """
+        entries = list(np.asarray(numbers, "float64").T)
+        absent = np.zeros(len(numbers), bool)
+        if self.missing and self.kind != "empty":
+            absent = entries.pop(0) > 0.5
+        values = entries.pop()
+        if self.kind in ("binary", "category"):
+            other = np.where(absent, len(self.levels), len(self.levels) + 1)
+            return np.where(np.isnan(values), other, values)
+        if self.common:
+            usual = np.append(0.0, self.scored(np.array(self.common)))
+            state = np.nan_to_num(entries.pop()).astype(int)
+            values = np.where(state > 0, usual[state], values)
+        return np.where(np.isnan(values), _BELOW_ALL, values)
 
     def measured(self, numbers: np.ndarray) -> np.ndarray:
         """Returns the numbers that have a score: all but missing and common ones."""

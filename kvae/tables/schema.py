@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from collections import Counter
 from typing import Any
 
@@ -13,6 +14,9 @@ import numpy as np
 from kvae.core.inputs import Inputs
 from kvae.tables.column import Column, pandas
 from kvae.tables.find_kind import find_column
+
+_LOG = logging.getLogger("kvae")
+_SURE = 10.0  # nats by which an array is more probable as values than as scores
 
 
 @keras.saving.register_keras_serializable(package="kvae")
@@ -36,6 +40,7 @@ class Schema:
                 f"the table has several columns named {twice[0]!r}. Rename them."
             )
         self.columns = tuple(columns)
+        self._warned = False
         self._ends = np.cumsum([len(column.entries()) for column in columns])
         if not len(self._ends) or not self._ends[-1]:
             raise ValueError(
@@ -142,21 +147,38 @@ class Schema:
         """Splits numbers (N, entries) into those of each column."""
         return np.split(np.asarray(numbers), self._ends[:-1], axis=1)
 
+    def modeled(self) -> list[Column]:
+        """Returns the columns that a model learns from: those with entries."""
+        return [column for column in self.columns if column.entries()]
+
+    def parts(self, numbers: Any) -> list[tuple[Column, np.ndarray]]:
+        """Splits numbers (N, entries) by the columns that a model learns from."""
+        pairs = zip(self.columns, self.split(numbers), strict=True)
+        return [(column, part) for column, part in pairs if part.size]
+
     def inputs(self, data: Any) -> Inputs:
         """Reads what a model of a table takes: a frame, or numbers with NaN for hidden.
 
         Args:
-            data: a data frame, an array (N, entries), or a dict with either as "x".
+            data: a data frame, an array (N, entries) that `encode` made, or a dict with
+                either as "x".
 
         Returns:
             inputs: numbers, and a mask if an entry is hidden.
+
+        Raises:
+            ValueError: if an array doesn't have the entries, or may hold the values of
+                the table instead.
         """
         if is_frame(data):
             data = {"x": data}
-        if isinstance(data, dict) and is_frame(data.get("x")):
+        made = isinstance(data, dict) and is_frame(data.get("x"))
+        if made:
             data = {**data, "x": self.encode(data["x"])}
         inputs = Inputs.of(data)
         x = np.asarray(inputs.x)
+        if not made:
+            self._check_array(x)
         hidden = np.isnan(x) if x.dtype.kind == "f" else np.zeros(x.shape, bool)
         if not hidden.any():
             return inputs
@@ -164,6 +186,54 @@ class Schema:
         if inputs.mask is not None:
             mask &= np.asarray(inputs.mask) != 0
         return dataclasses.replace(inputs, x=np.where(hidden, 0, x), mask=mask)
+
+    def _check_array(self, x: np.ndarray) -> None:
+        """Refuses arrays that `encode` didn't make; they may hold values of the table."""
+        count = int(self._ends[-1])
+        columns = self.modeled()
+        shown = ", ".join(str(column.name) for column in columns[:10])
+        shown += ", ..." if len(columns) > 10 else ""
+        way = (
+            f"Pass a data frame with the columns {shown}, or the numbers that "
+            "vae.schema.encode(frame) makes of one."
+        )
+        if x.ndim != 2 or x.shape[1] != count or x.dtype.kind not in "fiub":
+            raise ValueError(
+                f"the model takes tables, or arrays of {count} encoded numbers per row; "
+                f"received an array of shape {x.shape}, dtype {x.dtype}. {way}"
+            )
+        scored = any(column.knots for column in columns)
+        alike = count in (len(self.columns), len(columns)) and scored
+        if alike and x.dtype != np.float32:
+            raise ValueError(
+                f"an array of {x.dtype} with {count} columns may hold the values of the "
+                f"table, and the model computes with other numbers. {way}"
+            )
+        if alike and not self._warned and self._looks_like_values(x):
+            self._warned = True
+            _LOG.warning(
+                "an array is read as numbers that vae.schema.encode made, but looks like "
+                "the values of the table. %s",
+                way,
+            )
+
+    def _looks_like_values(self, x: np.ndarray) -> bool:
+        """Whether the columns are more probable as values than as their scores.
+
+        The scores of the data are close to N(0, 1), so the density of a value v is that
+        of its score, times the slope of the score at v. No single one decides.
+        """
+        ratio = 0.0
+        for column, part in self.parts(np.asarray(x, "float64")):
+            if not column.knots:
+                continue
+            v = part[:, -1][np.isfinite(part[:, -1])]
+            step = 1e-3 * max(column.high - column.low, 1e-12)
+            low, score, high = (column.scored(v + d) for d in (-step, 0.0, step))
+            slope = np.maximum((high - low) / (2 * step), 1e-300)
+            each = 0.5 * (v**2 - score**2) + np.log(slope)
+            ratio += float(np.clip(each, -3, 3).sum())
+        return ratio > _SURE
 
     def examples(self, data: Any) -> np.ndarray:
         """Returns numbers from which parts are chosen and units measured.

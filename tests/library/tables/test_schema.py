@@ -199,3 +199,35 @@ def test_files_of_spreadsheets_and_of_to_csv_are_read(tmp_path) -> None:
         read_table(tmp_path / "bad.parquet")
     with pytest.raises(UserError, match="tables are written to"):
         write_table(frame, tmp_path / "a.xlsx")
+
+
+def test_arrays_that_may_hold_values_of_the_table_are_refused(caplog):
+    """Here the encoded rows have the shape of the table, so the numbers must tell."""
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"a": random.normal(50, 10, 200), "share": random.uniform(0, 1, 200)}
+    )
+    schema = Schema.of(frame)
+    encoded = schema.encode(frame)
+    assert encoded.shape == frame.shape
+    np.testing.assert_array_equal(schema.inputs(encoded).x, encoded)
+    for wrong in (frame.to_numpy(), frame.to_numpy()[:, :1], encoded[0]):
+        with pytest.raises(ValueError, match="frame with the columns a, share"):
+            schema.inputs(wrong)
+    text = frame.assign(a="x").to_numpy()
+    with pytest.raises(ValueError, match="dtype object. Pass a data frame"):
+        schema.inputs({"x": text})
+    assert not caplog.messages
+    schema.inputs(frame[["share", "a"]].to_numpy("float32")[:, ::-1])
+    assert "looks like the values of the table" in caplog.messages[0]
+
+
+def test_arrays_of_another_width_than_the_table_are_clear():
+    frame = pd.DataFrame({"a": [*np.arange(60) * 1.5, *[None] * 20], "b": [0, 1] * 40})
+    schema = Schema.of(frame)
+    encoded = schema.encode(frame)
+    assert encoded.shape == (80, 3)  # an indicator of what is missing
+    found = schema.inputs(encoded.astype("float64"))
+    np.testing.assert_array_equal(found.mask, ~np.isnan(encoded))
+    with pytest.raises(ValueError, match="arrays of 3 encoded numbers per row"):
+        schema.inputs(frame.to_numpy("float32"))
