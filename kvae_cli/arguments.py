@@ -140,6 +140,13 @@ def parser() -> argparse.ArgumentParser:
             "runs/mnist_half image.png --mask left-half",
         )
     )
+    _add_forecast(
+        verb(
+            "forecast",
+            "Draw several futures of series, given their past.",
+            "runs/forecast --data past.npy --steps 12 --out future.png",
+        )
+    )
     _add_detect(
         verb(
             "detect",
@@ -513,11 +520,51 @@ def _add_complete(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_detect(parser: argparse.ArgumentParser) -> None:
+def _add_forecast(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="RUN", type=_PATH, help=_RUN)
     parser.add_argument(
         "--data",
+        type=_PATH,
+        required=True,
+        help="an .npy file of pasts, (N, P, F), or (P, F) for one series; or a table with "
+        "a column for each feature of one series",
+    )
+    parser.add_argument(
+        "--steps",
+        type=positive,
+        help="how far to look ahead (the steps of the model's series less those of the "
+        "past)",
+    )
+    parser.add_argument(
+        "--num", type=positive, default=100, help="futures of each series (100)"
+    )
+    parser.add_argument(
+        "--seed", type=seed, default=0, help="the same seed gives the same futures (0)"
+    )
+    parser.add_argument(
+        "--out",
+        type=_PATH,
+        help="a .png file with bands of 90 %%, .npy for the draws, or .csv, .tsv, or "
+        ".parquet for means and quantiles",
+    )
+
+
+def _add_detect(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "path",
+        metavar="RUN",
+        type=_PATH,
+        help=f"{_RUN}, or of a saved detector, such as found/detector",
+    )
+    parser.add_argument(
+        "--data",
         help="the examples, as for kvae train (the test set of the run)",
+    )
+    parser.add_argument(
+        "--detector",
+        type=_PATH,
+        metavar="DIR",
+        help="decide with this saved detector of the run instead of a new one",
     )
     parser.add_argument("--data-dir", metavar="DIR", help=_DATA_DIR)
     parser.add_argument(

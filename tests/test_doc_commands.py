@@ -251,7 +251,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("more.npy", "new.npy", "x.npy", "folder/a.npy", "shards/train-0.npy"):
         (folder / name).parent.mkdir(exist_ok=True)
         np.save(folder / name, digits)
-    np.save(folder / "windows.npy", rng.normal(500, 2, (60, 16, 2)).astype("float32"))
+    windows = rng.normal(500, 2, (60, 16, 2)).astype("float32")
+    np.save(folder / "windows.npy", windows)
+    np.save(folder / "past.npy", windows[:3, :12])
     Image.fromarray(digits[0, ..., 0] * 15).save(folder / "image.png")
     rows = [
         f"{i % 50 + 18},{i * i % 997},{'good' if i % 3 else 'bad'}" for i in range(99)

@@ -14,6 +14,7 @@ from kvae.tables import read_table
 from kvae.training.commands.output_paths import changed_data
 from kvae.training.config.config import Config
 from kvae.training.data.pixel_scale import PixelScale
+from kvae.training.data.sources import DataSet
 from kvae.training.data.sources.picture import PictureOptions
 from kvae.training.encoding.encode_shards import encode_shards
 from kvae.training.encoding.encoding_source import PARTS, EncodingSource
@@ -106,6 +107,7 @@ def open_examples(
     part: str | None,
     skip_unreadable: bool,
     hide_unseen: bool = False,
+    loaded: DataSet | None = None,
 ) -> EncodingSource:
     """Opens the data of a run, or other examples, scaled as in its training.
 
@@ -119,6 +121,7 @@ def open_examples(
         skip_unreadable: skip damaged images in a folder.
         hide_unseen: hide levels of a table that the run's data didn't have, instead of
             raising.
+        loaded: the run's own data; they are loaded if None.
     """
     if data is None and config is None:
         raise UserError("a .keras file doesn't name its data; add --data.")
@@ -126,7 +129,8 @@ def open_examples(
     binarize = config.binarize == "dynamic"
     if data is None:  # its test and validation pixels are already drawn
         drawn = ("validation", "test") if binarize else PARTS
-        return EncodingSource.of(load_run_data(config), part, drawn, known)
+        own = load_run_data(config) if loaded is None else loaded
+        return EncodingSource.of(own, part, drawn, known)
     if vae.schema is not None:
         name = pathlib.Path(data).name
         with user_errors(name):

@@ -24,6 +24,7 @@ from kvae.objectives import is_completing
 from kvae.training.commands.detect_run import detect
 from kvae.training.commands.encode_run import encode
 from kvae.training.commands.evaluate_runs import compare, evaluate, report, show_metrics
+from kvae.training.commands.forecast_run import forecast
 from kvae.training.commands.output_paths import changed_data, new_file
 from kvae.training.commands.sample_run import fit_prior, impute, sample
 from kvae.training.commands.study_recipe import study
@@ -281,6 +282,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "interpolate": interpolate,
     "attribute": attribute,
     "complete": complete,
+    "forecast": forecast,
     "detect": detect,
     "impute": impute,
     "encode": encode,

@@ -78,6 +78,46 @@ def test_parquet_holds_the_same_table(run, strange, tmp_path):
     assert table.num_rows == 50
 
 
+def test_a_saved_detector_decides_as_before(run, strange, tmp_path, capsys):
+    """In place of the run, whose scale of integers it knows, and beside it."""
+    path, _ = strange
+    first, again, beside = (tmp_path / name for name in ("first", "again", "beside"))
+    words = ("--data", path, "--alpha", "0.05")
+    assert call("detect", run, *words, "--score", "elbo", "--out", first) == 0
+    saved = first / "detector"
+    capsys.readouterr()
+    assert call("detect", saved, *words, "--out", again) == 0
+    said = capsys.readouterr()
+    assert "that of the saved detector, 150 examples; score elbo" in said.out
+    assert "Drift" not in said.out
+    assert "divided by 16" in said.err
+    assert call("detect", run, *words, "--detector", saved, "--out", beside) == 0
+    said = capsys.readouterr()
+    assert "Drift" in said.out
+    assert said.err.count("is the test set") + said.err.count("are the test set") <= 1
+    tables = [(out / "anomalies.csv").read_text() for out in (first, again, beside)]
+    assert tables[0] == tables[1] == tables[2]
+    for wrong, sentence in (
+        ((saved, *words), "with --out"),
+        ((saved, "--out", tmp_path / "x"), "with --data"),
+        ((saved, *words, "--score", "elbo"), "leave out --score"),
+        ((saved, *words, "--detector", saved), "leave out --detector"),
+        ((run, *words, "--detector", run), "is not a detector that was saved"),
+        ((saved, "--data", path, "--alpha", "0.001", "--out", "x"), "at least 999"),
+    ):
+        assert call("detect", *wrong) == 2
+        assert sentence in capsys.readouterr().err
+
+
+def test_the_run_s_data_are_described_once(run, tmp_path, capsys):
+    out = tmp_path / "found"
+    words = ("--alpha", "0.1", "--score", "elbo", "--out", out)
+    assert call("detect", run, *words) == 0
+    lines = [n for n in capsys.readouterr().err.splitlines() if n.startswith("digits:")]
+    assert lines
+    assert len(lines) == len(set(lines))
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
