@@ -154,7 +154,7 @@ class Schema:
     def parts(self, numbers: Any) -> list[tuple[Column, np.ndarray]]:
         """Splits numbers (N, entries) by the columns that a model learns from."""
         pairs = zip(self.columns, self.split(numbers), strict=True)
-        return [(column, part) for column, part in pairs if part.size]
+        return [(column, part) for column, part in pairs if part.shape[1]]
 
     def inputs(self, data: Any) -> Inputs:
         """Reads what a model of a table takes: a frame, or numbers with NaN for hidden.

@@ -13,6 +13,7 @@ from kvae.core.errors import UserError, user_errors
 from kvae.core.extras import require
 from kvae.reports.page import Page
 from kvae.reports.pictures import figure_png, new_plots
+from kvae.training.run.fitted_prior import fits_prior
 from kvae.training.run.study import Point, Study, numeric, run_study, table_csv
 from kvae.training.run.study_advice import ON_TEST, recommend
 from kvae.training.run.study_runs import CHOOSING, MEASURED
@@ -71,7 +72,7 @@ def study(
         len(plan.configs) // seeds,
         seeds,
     )
-    if all(config.fit_prior is None for config in plan.configs.values()):
+    if all(not fits_prior(config) for config in plan.configs.values()):
         _LOG.info("no prior is fitted after training: the ELBO is that of training")
     measured = run_study(plan, out, workers)
     points = plan.points(measured)

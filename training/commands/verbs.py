@@ -38,6 +38,7 @@ from kvae.training.run.completion import (
     read_mask,
     save_completions,
 )
+from kvae.training.run.fitted_prior import misses_prior
 from kvae.training.run.label_attributes import MOST_LABELS, label_attributes
 from kvae.training.run.pictures import is_image
 from kvae.training.run.run_directory import RunDirectory
@@ -335,9 +336,13 @@ def _tell(run: Run) -> None:
     if run.metrics:  # else another worker tells
         _show(run)
         print(f"\nRun saved to {run.directory.path}")
-        if len(run.vae.latent_shape) > 1 and run.config.fit_prior is None:
+        if misses_prior(run.vae, run.data, run.config):
             command = f"{command_name()} fit-prior {run.directory.path}"
-            print(f"To draw samples that look like the data, fit a prior: {command}")
+            print(
+                "The latents of the data do not follow N(0, I), from which samples are "
+                "drawn. For samples that look more like the data, fit a prior: "
+                f"{command}"
+            )
 
 
 def _export(run: Run, out: pathlib.Path, verbose: bool, **options: Any) -> None:

@@ -204,7 +204,8 @@ class Config:
     fit_prior: Any = _key(
         None,
         _part,
-        "fitted to the latents after training: mixture, flow_matching, real_nvp, ...",
+        "fitted to the latents after training: mixture, flow_matching, real_nvp, ...; "
+        "none: no prior, where one would be chosen",
     )
     corruption: Any = _key(
         None, _part, "noise on the encoder's input, a class of kvae.corruptions"
@@ -220,7 +221,11 @@ class Config:
     kl_warmup: float = _key(
         0.0, _number(least=0), "epochs over which the weight of the KL grows from 0"
     )
-    epochs: int = _key(50, _whole(1), "passes over the training set")
+    epochs: int | None = _key(
+        None,
+        _optional(_whole(1)),
+        "passes over the training set; None: 50, or as many as make 2000 steps",
+    )
     batch_size: int | None = _key(
         None,
         _whole(1, optional=True),

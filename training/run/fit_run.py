@@ -22,7 +22,7 @@ from kvae.training.data.check_examples import check_examples
 from kvae.training.data.pipeline import steps_per_epoch, training_batches
 from kvae.training.data.sources import DataSet, ExamplesOnDisk
 from kvae.training.run.history import HistoryFile
-from kvae.training.run.number_of_steps import batch_size_for
+from kvae.training.run.number_of_steps import batch_size_for, choose_epochs
 from kvae.training.run.optimizer import make_optimizer
 from kvae.training.run.pictures import shows_images
 from kvae.training.run.progress import Progress
@@ -54,9 +54,11 @@ def fit(
         UserError: if the data do not fit the model, or cannot be read.
     """
     batch_size = batch_size_for(config, len(data.train))
+    config = choose_epochs(config, len(data.train))
     steps = steps_per_epoch(len(data.train), batch_size)
     replicas = vae.distribute_strategy.num_replicas_in_sync
     config = choose_execution(vae, config, len(data.train))
+    assert config.epochs is not None  # chosen above
     several = replicas > 1
     at_once = 1 if several else steps_at_once(steps, config.steps_per_execution or 1)
     taken = (

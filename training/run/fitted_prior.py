@@ -7,12 +7,14 @@ import logging
 import time
 from typing import Any
 
+import numpy as np
 import rich.console
 
 import kvae
 from kvae.core.command import command_name
 from kvae.core.errors import UserError, user_errors
 from kvae.core.inputs import Inputs
+from kvae.evaluation.mmd import maximum_mean_discrepancy
 from kvae.model.fit_prior import (
     STEPS,
     batch_of_fit,
@@ -31,12 +33,18 @@ from kvae.training.run.run_directory import RunDirectory
 
 _LOG = logging.getLogger("kvae")
 
+_COMPARED = 500  # test examples whose latents are compared with the prior
 _OF_THE_FIT = ("epochs", "batch_size", "learning_rate")
 _ROWS_PER_COMPONENT = 100  # of a table; with 20, the test ELBO of 700 rows falls
 _AS_TRAINED = "test_as_trained"
 _MEASURED = (
     64  # latents of a flow over time whose density takes no longer than training
 )
+
+
+def fits_prior(config: Config) -> bool:
+    """Returns whether a configuration fits a prior after training."""
+    return config.fit_prior not in (None, "none")
 
 
 def choose_fitted_prior(vae: Any, config: Config, examples: int) -> Config:
@@ -60,7 +68,8 @@ def choose_fitted_prior(vae: Any, config: Config, examples: int) -> Config:
         components = min(max(1, examples // _ROWS_PER_COMPONENT), 50)
         _LOG.info(
             "fit_prior: this run fits a mixture after training (num_components=%d), "
-            "because rows of a table come in groups",
+            "because rows of a table come in groups; to do without it, add "
+            "--set fit_prior=none",
             components,
         )
         spec = {"name": "mixture", "num_components": components}
@@ -69,11 +78,34 @@ def choose_fitted_prior(vae: Any, config: Config, examples: int) -> Config:
         return config
     _LOG.info(
         "fit_prior: this run fits flow_matching after training, because latents of shape "
-        "%s do not follow N(0, I); to train without it, set --latent-shape %s",
+        "%s do not follow N(0, I); to do without it, add --set fit_prior=none",
         vae.latent_shape,
-        "x".join(map(str, vae.latent_shape)),
     )
     return dataclasses.replace(config, fit_prior="flow_matching")
+
+
+def misses_prior(vae: Any, data: DataSet, config: Config) -> bool:
+    """Returns whether latents of the test set clearly don't follow a standard normal.
+
+    They are farther from draws of N(0, I) than any of 19 further draws are, by the
+    maximum mean discrepancy.
+
+    Args:
+        vae: trained.
+        data: of the run.
+        config: of the run.
+    """
+    plain = vae.condition is None and type(vae.prior) is StandardNormal
+    if fits_prior(config) or config.complete is not None or not plain:
+        return False
+    x = data.test[:_COMPARED]
+    if len(x) < 2:
+        return False
+    z = np.asarray(vae.encode(x).sample(seed=[0, 0])).reshape(len(x), -1)
+    random = np.random.default_rng(0)
+    draws = random.normal(size=(21, *z.shape))
+    apart = maximum_mean_discrepancy(z, draws[0])
+    return apart > max(maximum_mean_discrepancy(d, draws[1]) for d in draws[2:])
 
 
 def check_fitted_prior(vae: Any, config: Config, data: DataSet) -> None:
@@ -88,7 +120,7 @@ def check_fitted_prior(vae: Any, config: Config, data: DataSet) -> None:
         MissingExtra: if the prior needs a package that is not installed.
         UserError: with what fits.
     """
-    if config.fit_prior is None:
+    if not fits_prior(config):
         return
     if config.complete is not None:
         raise UserError(

@@ -16,6 +16,8 @@ FEW = 2000
 15, 23, 26 and 30 nats after 246, 492, 1025, 2050 and 4920 steps (recipe digits,
 latent_dim=8)."""
 
+EPOCHS = 50
+"""Passes over the training set, if these are enough steps and none are given."""
 _STEPS_PER_EPOCH = 40
 _SMALLEST, _LARGEST = 16, 128  # examples per step
 
@@ -51,6 +53,22 @@ def choose_batch_size(config: Config, examples: int) -> Config:
         steps_per_epoch(examples, size),
     )
     return dataclasses.replace(config, batch_size=size)
+
+
+def choose_epochs(config: Config, examples: int) -> Config:
+    """Fills in the number of epochs if it is open, and says so.
+
+    50, or more if these are fewer steps than a VAE usually needs.
+    """
+    if config.epochs is not None:
+        return config
+    steps = steps_per_epoch(examples, batch_size_for(config, examples))
+    epochs = max(EPOCHS, 10 * math.ceil(FEW / steps / 10))
+    why = ""
+    if epochs > EPOCHS:
+        why = f", because the ELBO usually rises for {FEW} steps or more"
+    _LOG.info("%d epochs of %d steps%s", epochs, steps, why)
+    return dataclasses.replace(config, epochs=epochs)
 
 
 def advice_on_few_steps(

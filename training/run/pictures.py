@@ -158,17 +158,39 @@ def save_pictures(
         paths: of the files.
     """
     samples = folder / f"samples{name}.png"
-    few = {key: value[:32] for key, value in Inputs.of(x).to_dict().items()}
+    few = _few(x)
     save_grid(samples, _samples(vae, few, seed), _COLUMNS, pixel_range)
-    pairs = np.stack([few["x"], vae.reconstruct(few)], axis=1)
     reconstructions = folder / f"reconstructions{name}.png"
-    save_grid(reconstructions, pairs.reshape(-1, *vae.data_shape), 8, pixel_range)
+    save_reconstructions(reconstructions, vae, x, pixel_range)
     paths = [samples, reconstructions]
     if vae.latent_dim == 2 and vae.condition is None and vae.prior.space == "R^D":
         manifold = folder / f"manifold{name}.png"
         save_grid(manifold, _manifold(vae, 20), 20, pixel_range)
         paths.append(manifold)
     return paths
+
+
+def save_reconstructions(
+    path: pathlib.Path,
+    vae: Any,
+    x: Any,
+    pixel_range: tuple[float, float] = (0.0, 1.0),
+) -> None:
+    """Writes the first 32 examples, each next to its reconstruction.
+
+    Args:
+        path: of the PNG.
+        vae: a trained `kvae.VAE` of images.
+        x: as for `save_pictures`.
+        pixel_range: the values of black and white.
+    """
+    few = _few(x)
+    pairs = np.stack([few["x"], vae.reconstruct(few)], axis=1)
+    save_grid(path, pairs.reshape(-1, *vae.data_shape), 8, pixel_range)
+
+
+def _few(x: Any) -> dict[str, np.ndarray]:
+    return {key: value[:32] for key, value in Inputs.of(x).to_dict().items()}
 
 
 def _samples(vae: Any, few: dict[str, np.ndarray], seed: int) -> np.ndarray:

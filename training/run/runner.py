@@ -25,6 +25,7 @@ from kvae.training.run.fitted_prior import (
     check_fitted_prior,
     choose_fitted_prior,
     fit_prior_of_run,
+    fits_prior,
     undo_fitted_prior,
 )
 from kvae.training.run.further_epochs import add_epochs
@@ -34,8 +35,14 @@ from kvae.training.run.number_of_steps import (
     advice_on_few_steps,
     advice_on_overfitting,
     choose_batch_size,
+    choose_epochs,
 )
-from kvae.training.run.pictures import save_curves, save_pictures, shows_images
+from kvae.training.run.pictures import (
+    save_curves,
+    save_pictures,
+    save_reconstructions,
+    shows_images,
+)
 from kvae.training.run.run_directory import RunDirectory
 from kvae.training.run.strategy import make_strategy
 
@@ -151,6 +158,8 @@ def _train(
     keras.config.set_dtype_policy(config.precision)
     data = load_run_data(config)
     config = choose_batch_size(config, len(data.train))
+    config = choose_epochs(config, len(data.train))
+    assert config.epochs is not None  # chosen above
     if new and (advice := advice_on_few_steps(config, len(data.train), config.epochs)):
         _LOG.warning("%s", advice)
     conditions = conditions_of(data, config)
@@ -183,8 +192,9 @@ def _train(
     resume = f"{command_name()} train --resume {directory.path}"
     advice = advice_on_few_steps(config, len(data.train), len(history), resume)
     advice = advice if len(history) == config.epochs else None  # not stopped early
-    if config.fit_prior is not None:
+    if fits_prior(config):
         assert config.batch_size is not None  # chosen above
+        _show_reconstructions(directory, config, vae, data)
         steps = len(history) * steps_per_epoch(len(data.train), config.batch_size)
         vae, metrics = fit_prior_of_run(
             directory, config, vae, data, metrics, steps if advice else None
@@ -200,6 +210,17 @@ def _train(
     elif advice:
         _LOG.warning("%s", advice)
     return Run(directory, config, vae, data, metrics)
+
+
+def _show_reconstructions(
+    directory: RunDirectory, config: Config, vae: Any, data: DataSet
+) -> None:
+    """Draws what a prior doesn't change, for those who wait for its fit."""
+    if config.complete is None and shows_images(vae):
+        shown = data.inputs("test", config.condition)
+        path = directory.path / "reconstructions.png"
+        save_reconstructions(path, vae, shown, data.pixel_range)
+        _LOG.info("reconstructions of test images are in %s", path)
 
 
 def _save_pictures(

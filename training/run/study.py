@@ -92,7 +92,7 @@ class Study:
             raise UserError(f"a study has at most {_MOST} runs; this one has {count}.")
         texts = list(settings or [])
         if not any(_key(t) == "fit_prior" for t in [*texts, *varied]):
-            texts = ["fit_prior=", *texts]
+            texts = ["fit_prior=none", *texts]
         first = load_recipe(recipe, changes, texts).seed
         chosen = [first + i for i in range(seeds)]
         configs = {}

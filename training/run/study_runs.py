@@ -21,6 +21,7 @@ from kvae.core.atomic import make_folder, write_json
 from kvae.core.errors import UserError, user_errors
 from kvae.training.config.config import Config
 from kvae.training.run.measure import measure_part
+from kvae.training.run.number_of_steps import EPOCHS
 from kvae.training.run.run_directory import RunDirectory
 from kvae.training.run.runner import load_run_data, resume, train
 
@@ -138,7 +139,8 @@ class _Progress:
     def __init__(
         self, missing: dict[str, Config], out: pathlib.Path, total: int
     ) -> None:
-        self._epochs = {name: config.epochs for name, config in missing.items()}
+        # Those of small data, which a run chooses itself, are not known before it.
+        self._epochs = {name: c.epochs or EPOCHS for name, c in missing.items()}
         self._out = out
         self._total = total
         self._done: set[str] = set()

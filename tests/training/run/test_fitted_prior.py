@@ -8,16 +8,20 @@ import pathlib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from support.linear_gaussian import LinearGaussian
 
 import kvae
 from kvae.core.errors import UserError
 from kvae.training import Run, RunDirectory, load_data, load_recipe, open_run, train
 from kvae.training.commands import run_reports, verbs
 from kvae.training.config.config import Config
+from kvae.training.data.sources import DataSet
 from kvae.training.run import fitted_prior
 from kvae.training.run.fitted_prior import (
     choose_fitted_prior,
     fit_prior_of_run,
+    fits_prior,
+    misses_prior,
     training_inputs,
 )
 from kvae.training.run.runner import fit_prior, resume, undo_fit_prior
@@ -221,3 +225,25 @@ def test_maps_that_were_chosen_from_the_data_get_flow_matching() -> None:
         assert choose_fitted_prior(vae, given, 100) is given
     vector = kvae.VAE.for_data(x, latent_dim=4)
     assert choose_fitted_prior(vector, config, 100) is config
+
+
+def test_latents_that_leave_the_standard_normal_are_noticed() -> None:
+    """The exact posteriors of data from the model add up to its prior; of others, not."""
+    exact = LinearGaussian.random()
+    x = exact.sample(300, seed=1)
+    data = DataSet("exact", x, x, x[:0])
+    assert not misses_prior(exact.vae(), data, Config())
+    elsewhere = dataclasses.replace(data, test=x + 2.0)
+    assert misses_prior(exact.vae(), elsewhere, Config())
+    assert not misses_prior(exact.vae(), elsewhere, Config(fit_prior="mixture"))
+    assert misses_prior(exact.vae(), elsewhere, Config(fit_prior="none"))
+
+
+def test_none_is_a_prior_that_is_not_fitted() -> None:
+    config = Config(fit_prior="none")
+    maps = kvae.VAE.for_data(
+        np.random.default_rng(0).random((20, 32, 32, 1)).astype("float32")
+    )
+    assert choose_fitted_prior(maps, config, 20) == config
+    assert not fits_prior(config)
+    assert fits_prior(choose_fitted_prior(maps, Config(), 20))

@@ -11,6 +11,7 @@ from kvae.training.run.number_of_steps import (
     advice_on_overfitting,
     batch_size_for,
     choose_batch_size,
+    choose_epochs,
 )
 
 
@@ -32,6 +33,23 @@ def test_the_choice_is_said(caplog: pytest.LogCaptureFixture) -> None:
     assert [record.getMessage() for record in caplog.records] == [
         "batch size 32, because there are 1294 training examples: 41 steps per epoch"
     ]
+
+
+@pytest.mark.parametrize(
+    ("examples", "epochs", "why"),
+    [(300, 110, "2000 steps or more"), (640, 50, ""), (10**5, 50, "")],
+)
+def test_epochs_are_enough_unless_they_are_given(
+    examples: int, epochs: int, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "kvae"):
+        chosen = choose_epochs(Config(), examples)
+        assert choose_epochs(Config(epochs=3), examples).epochs == 3
+    assert chosen.epochs == epochs
+    assert advice_on_few_steps(chosen, examples, epochs) is None
+    (said,) = caplog.messages
+    assert said.startswith(f"{epochs} epochs of ")
+    assert why in said
 
 
 @pytest.mark.parametrize(("examples", "epochs"), [(150, 50), (1, 1), (10**5, 2)])
