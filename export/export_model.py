@@ -23,6 +23,7 @@ from kvae.export.checks import verification
 from kvae.export.checks.parity_cases import ROWS, record
 from kvae.export.checks.report import ExportReport
 from kvae.export.checks.verify import run_checks
+from kvae.export.columns import column_inputs
 from kvae.export.errors import ParityFailed
 from kvae.export.model_checks import (
     check_attributes,
@@ -61,7 +62,8 @@ def export(
 
         directory/saved_model/1/         signatures decode, generate, encode,
                                          reconstruct, score, and complete or detect
-                                         where the model has it; for TF Serving
+                                         where the model has it; of a table also
+                                         score_columns, ...; for TF Serving
         directory/litert/decoder.tflite  decode, in built-in operations; for phones
         directory/litert/...             further precisions and fixed batch sizes
         directory/README.md              what is in it, for people and model hubs
@@ -131,7 +133,7 @@ def export(
     with staged(directory) as stage:
         np.savez_compressed(stage / "parity.npz", **cases)  # type: ignore[arg-type]
         shutil.copyfile(verification.__file__, stage / "verify.py")
-        about = _about(vae) | _usage(vae, x) | _detection(detection)
+        about = _about(vae) | _usage(vae, x) | _detection(detection) | _columns(vae)
         task = Task(endpoints, stage, about, x, choices)
         files: list[dict[str, Any]] = []
         refused: dict[str, str] = {}
@@ -228,6 +230,13 @@ def _detection(detection: Detection | None) -> dict[str, Any]:
             "calibration_examples": detector.num_calibration,
         }
     }
+
+
+def _columns(vae: Any) -> dict[str, Any]:
+    """How a client sends the columns of a table."""
+    if vae.schema is None:
+        return {}
+    return {"columns": [each.describe() for each in column_inputs(vae.schema)]}
 
 
 def _usage(vae: Any, x: Any) -> dict[str, list[float] | None]:

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from kvae.core.inputs import Inputs
 from kvae.core.types import Tensor
-from kvae.detection.endpoint import detect
+from kvae.detection.endpoint import detect, impossible
+from kvae.export.columns import SUFFIX, ColumnInput, column_inputs, encoded
 from kvae.masks import visible_part
 from kvae.maths.precision import without_float64
 from kvae.model import endpoints
@@ -22,6 +23,7 @@ from kvae.objectives import is_completing
 
 NAMES = ("decode", "generate", "encode", "reconstruct", "score", "complete", "detect")
 _MASKED = ("score", "complete")  # only of a completing model
+_OF_ROWS = ("encode", "reconstruct", "score", "detect")
 MAX_NUM = 4096
 """The most images one `generate` request to a server may ask for."""
 
@@ -89,6 +91,17 @@ class Signatures:
         self._made: dict[tuple[str, int | None], dict[str, Signature]] = {}
 
     @property
+    def of_columns(self) -> tuple[str, ...]:
+        """The names of endpoints that take each column of a table by name.
+
+        They compute what those without the suffix compute, and are for servers alone:
+        LiteRT has no strings.
+        """
+        if self.model.schema is None:
+            return ()
+        return tuple(f"{n}{SUFFIX}" for n in _OF_ROWS if n in self.offered)
+
+    @property
     def offered(self) -> tuple[str, ...]:
         """The names of all endpoints.
 
@@ -107,7 +120,8 @@ class Signatures:
         """Returns endpoints in one form.
 
         Args:
-            names: of the endpoints, in this order; all that are `offered` if None.
+            names: of the endpoints, in this order; all that are `offered` if None, and
+                those `of_columns` except on a device.
             form: "server", "device" or "keras".
             batch: a fixed number of examples, or None for any.
 
@@ -117,12 +131,19 @@ class Signatures:
         Raises:
             ValueError: for an unknown name, or one that the model does not offer.
         """
-        names = self.offered if names is None else names
-        _check_names(self, names)
+        every = self.offered + (() if form == "device" else self.of_columns)
+        if names is None:
+            names = every
+        elif not names:
+            raise ValueError(
+                f"signatures must be from {', '.join(every)}; received none."
+            )
+        else:
+            _check_names(self, tuple(name for name in names if name not in every))
         if (form, batch) not in self._made:
             self._made[form, batch] = {
                 name: _signature(self.model, name, form, batch, self.detection)
-                for name in self.offered
+                for name in every
             }
         return [self._made[form, batch][name] for name in names]
 
@@ -134,7 +155,7 @@ def input_names(model: Any, name: str) -> tuple[str, ...]:
 
 def _check_names(endpoints: Signatures, names: tuple[str, ...]) -> None:
     unknown = sorted(set(names) - set(NAMES))
-    if unknown or not names:
+    if unknown:
         raise ValueError(
             f"signatures must be from {', '.join(NAMES)}; received {names!r}."
         )
@@ -153,6 +174,8 @@ def _check_names(endpoints: Signatures, names: tuple[str, ...]) -> None:
 def _signature(
     model: Any, name: str, form: str, batch: int | None, detection: Detection | None
 ) -> Signature:
+    if name.endswith(SUFFIX):
+        return _signature_of_columns(model, name, form, detection)
     specs = _specs(model, name, form, batch)
     keys = tuple(spec.name for spec in specs)
 
@@ -169,6 +192,73 @@ def _signature(
             return _call(model, name, given)
 
     return Signature(name, function, specs, batch)
+
+
+def _signature_of_columns(
+    model: Any, name: str, form: str, detection: Detection | None
+) -> Signature:
+    """Makes an endpoint that takes the columns of a table, one input each."""
+    plain = name.removesuffix(SUFFIX)
+    columns = column_inputs(model.schema)
+    others = [
+        spec
+        for spec in _specs(model, plain, form, None)
+        if spec.name in ("seed", "condition")
+    ]
+    specs = (*(each.spec for each in columns), *others)
+    keys = tuple(spec.name for spec in specs)
+
+    def function(*tensors: Tensor) -> dict[str, Tensor]:
+        given = dict(zip(keys, tensors, strict=True))
+        if form == "server":
+            given = _checked_columns(name, given, model, columns)
+        x, mask, unseen = encoded(columns, given)
+        if form == "server":
+            fine = tf.reduce_all(tf.math.is_finite(x))
+            message = f"{name}: numbers must be finite, or NaN where one is missing"
+            checks = [tf.debugging.Assert(fine, [message])]
+            if plain != "detect":
+                checks.append(_assert_seen(name, columns, unseen))
+            with tf.control_dependencies(checks):
+                x = tf.identity(x)
+        inputs = Inputs(x, given.get("condition"), mask)
+        if plain == "score":
+            return endpoints.score(model, inputs, given["seed"])
+        if plain == "detect":
+            assert detection is not None
+            found = detect(model, detection.detector, inputs, detection.alpha)
+            return impossible(found, unseen, detection.detector, detection.alpha)
+        return getattr(endpoints, plain)(model, inputs)
+
+    return Signature(name, function, specs)
+
+
+def _checked_columns(
+    name: str, given: dict[str, Tensor], model: Any, columns: list[ColumnInput]
+) -> dict[str, Tensor]:
+    """Checks the condition, and that all columns have the same number of rows."""
+    if "condition" in given:
+        given = {**given, "condition": model.condition.guard(given["condition"])}
+    first = columns[0].name
+    rows = tf.shape(given[first])[0]
+    checks = [
+        tf.debugging.Assert(
+            tf.shape(given[each.name])[0] == rows,
+            [f"{name}: {each.name} must have as many rows as {first}"],
+        )
+        for each in columns[1:]
+    ]
+    with tf.control_dependencies(checks):
+        return {**given, first: tf.identity(given[first])}
+
+
+def _assert_seen(name: str, columns: list[ColumnInput], unseen: Tensor) -> Any:
+    """Refuses levels that the data of the model didn't have."""
+    at = tf.argmax(tf.reduce_any(unseen, axis=0))
+    names = [n for each in columns for n in [each.name] * len(each.column.entries())]
+    column = tf.gather(tf.constant(names), at)
+    message = f"{name}: a level that the data of the model did not have, in column"
+    return tf.debugging.Assert(~tf.reduce_any(unseen), [message, column])
 
 
 @contextlib.contextmanager

@@ -8,9 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.core.inputs import Inputs
+from kvae.detection.endpoint import detect
+from kvae.export.columns import SUFFIX, column_inputs
 from kvae.export.signatures import Signatures, input_names
 from kvae.model import endpoints
 from kvae.objectives import is_completing
+from kvae.tables.schema import as_frame, is_frame
 
 ROWS = 16
 _SEED = 2024
@@ -43,7 +46,7 @@ def record(
             sources = {"real": real_inputs(model, x, rows)} | sources
         cases: dict[str, np.ndarray] = {}
         for data, inputs in sources.items():
-            for endpoint in endpoints.choose(form="keras"):
+            for endpoint in endpoints.choose(endpoints.offered, form="keras"):
                 if data == "real" and endpoint.name == "generate":
                     continue  # its input is a seed, which can't be real data
                 given = {spec.name: inputs[spec.name] for spec in endpoint.inputs}
@@ -51,7 +54,59 @@ def record(
                 prefix = f"{data}/{endpoint.name}"
                 cases |= {f"{prefix}/in/{k}": v for k, v in given.items()}
                 cases |= {f"{prefix}/out/{k}": v.numpy() for k, v in outputs.items()}
+            for name in endpoints.of_columns:
+                frame = _rows_of_table(model.schema, x, data, inputs)
+                cases |= _by_columns(endpoints, f"{data}/{name}", frame, inputs)
     return cases
+
+
+def _rows_of_table(
+    schema: Any, x: Any, data: str, inputs: dict[str, np.ndarray]
+) -> Any:
+    """Returns rows as a client has them: those given, or decoded; some with holes."""
+    given = x.get("x") if isinstance(x, dict) else x
+    count = len(inputs["x"])
+    if data == "real" and is_frame(given):
+        frame = as_frame(given)
+        return frame.iloc[np.resize(np.arange(len(frame)), count)]
+    frame = schema.decode(inputs["x"])
+    if data == "real":
+        return frame
+    return frame.mask(np.random.default_rng(_SEED).random(frame.shape) < 0.1)
+
+
+def _by_columns(
+    signatures: Signatures, prefix: str, frame: Any, inputs: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Runs an endpoint of columns in Keras, on rows that the schema has encoded.
+
+    So the encoding in the graph is compared with that of pandas and NumPy.
+    """
+    model, plain = signatures.model, prefix.split("/")[1].removesuffix(SUFFIX)
+    numbers = model.schema.encode(frame)
+    known = ~np.isnan(numbers)
+    given = {c.name: c.values(frame) for c in column_inputs(model.schema)}
+    condition = None
+    if model.condition is not None:
+        given["condition"] = inputs["condition"]
+        condition = tf.constant(inputs["condition"])
+    rows = Inputs(
+        tf.constant(np.where(known, numbers, np.float32(0))),
+        condition,
+        tf.constant(known.astype("float32")),
+    )
+    if plain == "score":
+        given["seed"] = inputs["seed"]
+        outputs = endpoints.score(model, rows, tf.constant(inputs["seed"]))
+    elif plain == "detect":
+        assert signatures.detection is not None
+        detection = signatures.detection
+        outputs = detect(model, detection.detector, rows, detection.alpha)
+    else:
+        outputs = getattr(endpoints, plain)(model, rows)
+    return {f"{prefix}/in/{k}": v for k, v in given.items()} | {
+        f"{prefix}/out/{k}": v.numpy() for k, v in outputs.items()
+    }
 
 
 def real_inputs(model: Any, x: Any, count: int) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from kvae.export.columns import SUFFIX
 from kvae.export.model_checks import require_serving
 from kvae.export.serving.warmup import predict_request
 
@@ -109,7 +110,9 @@ class Client:
 
         Args:
             signature: its name.
-            inputs: arrays by name; floats are sent as float32.
+            inputs: arrays by name; floats are sent as float32. Those of columns of a
+                table are sent as float64, with NaN where a number is missing, or as
+                text, with "" where a level is.
 
         Returns:
             outputs: arrays by name.
@@ -119,7 +122,8 @@ class Client:
             ValueError: if a seed or num exceeds 32 bits.
             ServingError: if the server is not running, takes too long, or refuses.
         """
-        arrays = {key: _array(key, value) for key, value in inputs.items()}
+        convert = _column if signature.endswith(SUFFIX) else _array
+        arrays = {key: convert(key, value) for key, value in inputs.items()}
         if self._channel is None:
             return self._over_rest(signature, arrays)
         return self._over_grpc(signature, arrays)
@@ -182,6 +186,13 @@ class Client:
         return ServingError(
             f"{signature} of model {self.model!r} at {self.address} failed: {why}"
         )
+
+
+def _column(name: str, value: Any) -> np.ndarray:
+    if name in (*_WHOLE, _LABELS):
+        return _array(name, value)
+    array = np.asarray(value)
+    return array.astype(np.float64) if array.dtype.kind in "biuf" else array.astype(str)
 
 
 def _array(name: str, value: Any) -> np.ndarray:
