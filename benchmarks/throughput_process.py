@@ -37,7 +37,8 @@ class System:
         self.imported = self.hear()["imported"]
         built = self.hear()
         self.built, self.parameters = built["built"], built["parameters"]
-        self.ready = self.hear()["ready"]
+        self.first = self.hear()
+        self.ready = self.first["ready"]
         self.epochs: list[dict[str, float]] = []
 
     def hear(self) -> dict[str, Any]:

@@ -188,7 +188,7 @@ class Example(keras.Model):
 
     def __init__(self, job: dict[str, Any]) -> None:
         super().__init__()
-        features, decoder = networks(job)
+        features, decoder = self.make_networks(job)
         inputs = keras.Input(tuple(job["shape"]))
         hidden = features(inputs)
         mean = keras.layers.Dense(job["latent"])(hidden)
@@ -202,6 +202,10 @@ class Example(keras.Model):
         self.seeds = keras.random.SeedGenerator(0)
         names = ("loss", "reconstruction_loss", "kl_loss")
         self.trackers = [keras.metrics.Mean(name=name) for name in names]
+
+    def make_networks(self, job: dict[str, Any]) -> tuple[Any, Any]:
+        """Encoder and decoder, without their last linear maps."""
+        return networks(job)
 
     @property
     def metrics(self) -> list[Any]:

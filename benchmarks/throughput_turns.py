@@ -10,6 +10,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 
@@ -36,8 +37,11 @@ class Turns:
             os._exit(0)
         self._at, self._used = time.perf_counter(), time.process_time()
 
-    def end(self) -> None:
-        """Reports an epoch: wall clock, processor time, peak memory so far."""
+    def end(self, facts: Callable[[], dict[str, Any]] = dict) -> None:
+        """Reports an epoch: wall clock, processor time, peak memory so far.
+
+        `facts` adds what it measures of the model, in time that doesn't count.
+        """
         numbers = {
             "seconds": time.perf_counter() - self._at,
             "cpu": time.process_time() - self._used,
@@ -46,7 +50,7 @@ class Turns:
         if self._first:
             numbers["ready"] = time.time() - self._began
         self._first = False
-        self._say(numbers)
+        self._say({**numbers, **facts()})
 
     def _say(self, facts: dict[str, Any]) -> None:
         self._wire.write(json.dumps(facts) + "\n")
