@@ -14,13 +14,13 @@ import numpy as np
 from kvae.core.atomic import make_folder, write_json
 from kvae.core.errors import UserError, user_errors
 from kvae.core.extras import require
+from kvae.core.quiet import quiet
 from kvae.family.measure import Pictures, measure, read_result
 from kvae.family.members import MEMBERS, make
 from kvae.family.page import numbers, write_page
 from kvae.training.data.sources import DataSet, load_data
 
 _LOG = logging.getLogger("kvae")
-_MANY = 10_000  # training pictures from which models are trained twice as long
 _SHARES = {  # of the time, measured on digits; what they add up to doesn't matter
     "pca": 0.3,
     "factor_analysis": 0.3,
@@ -46,7 +46,7 @@ def run(
     data_dir: str | None = None,
     only: str | None = None,
     seed: int = 0,
-    steps: float | None = None,
+    steps: float = 1.0,
 ) -> None:
     """Trains and measures the models, and writes a page; skips what is there already.
 
@@ -56,7 +56,7 @@ def run(
         data_dir: where TFDS keeps its data.
         only: names of models, separated by commas; all if None.
         seed: of everything.
-        steps: factor of the steps of training; None takes 1, or 2 for many pictures.
+        steps: factor of the steps of training.
 
     Raises:
         UserError: for an unknown model, unsuitable data, or a folder of something else.
@@ -68,13 +68,14 @@ def run(
         make(name)  # an unknown one fails before anything is trained
     loaded = load_data(data, data_dir)
     _check(loaded)
-    if steps is None:
-        steps = 2.0 if len(loaded.train) > _MANY else 1.0
     out = out.expanduser()
     with user_errors():
         _open(out, {"data": data, "seed": seed, "steps": steps})
     _LOG.info("%s: pixels above 1/2 count as 1, all others as 0", loaded.name)
-    compare(loaded, out, names, seed, steps, f"kvae family --data {data} --out {out}")
+    command = f"kvae family --data {data} --out {out}"
+    command += f" --seed {seed}" if seed else ""
+    command += f" --steps {steps:g}" if steps != 1 else ""
+    compare(loaded, out, names, seed, steps, command)
 
 
 def compare(
@@ -142,7 +143,8 @@ def _train(
     model.num_steps = round(model.num_steps * steps)
     folder = out / name
     make_folder(folder)
-    measure(model, pictures, folder)
+    with quiet("tensorflow"):  # says that every model has graphs of its own
+        measure(model, pictures, folder)
     keras.backend.clear_session()
 
 

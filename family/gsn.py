@@ -128,7 +128,7 @@ class GSN(Member):
         self._check_trained()
         random = keras.random.SeedGenerator(seed)
         start = draw(np.tile(self.mean, (num, 1)), random)
-        return self._pictures(self.chain(start, 200, random)[-1])
+        return self._pictures(self._run(tf.foldl, start, 200, random))
 
     def chain(self, x: Any, num_steps: int, random: Any) -> np.ndarray:
         """Runs chains and returns the probabilities of pixels of every step.
@@ -141,6 +141,10 @@ class GSN(Member):
         Returns:
             steps: (T, N, D).
         """
+        return self._run(tf.scan, x, num_steps, random)
+
+    def _run(self, loop: Any, x: Any, num_steps: int, random: Any) -> np.ndarray:
+        """Runs chains; `tf.scan` keeps every step, `tf.foldl` only the last."""
         start = tf.convert_to_tensor(x)
 
         @tf.function(autograph=False)
@@ -152,7 +156,7 @@ class GSN(Member):
                 return draw(p, random), upper, p
 
             begin = (start, self._rest(start), start)
-            return tf.scan(one, tf.range(num_steps), begin)[2]
+            return loop(one, tf.range(num_steps), begin)[2]
 
         return np.asarray(run())
 

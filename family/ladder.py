@@ -12,7 +12,7 @@ from kvae.core.checks import check_sizes
 from kvae.core.types import Tensor
 from kvae.family.base import Member
 from kvae.family.graph import Graph
-from kvae.family.steps import minimize
+from kvae.family.steps import LateDecay, minimize
 
 _EPSILON = 1e-6
 
@@ -37,7 +37,7 @@ class LadderNetwork(Member):
         num_steps: of training.
         batch_size: unlabeled pictures per step; labeled ones are all in each step, at
             most 100.
-        learning_rate: of Adam.
+        learning_rate: of Adam; it falls to 0 in the last third of training.
         seed: of weights, batches, and noise.
 
     Source: Rasmus et al. 2015, arXiv:1507.02672, algorithm 1, eqs. 2 to 4, and table 1.
@@ -75,14 +75,10 @@ class LadderNetwork(Member):
         """Makes weights for pictures, and returns them as vectors."""
         x = self._start(x)
         sizes = (x.shape[1], *self.units, num_classes)
-        make = keras.initializers.GlorotNormal
         pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
-        self.up = [
-            keras.Variable(make(self.seed + i)(pair)) for i, pair in enumerate(pairs)
-        ]
+        self.up = [_kernel(pair, self.seed + i) for i, pair in enumerate(pairs)]
         self.down = [
-            keras.Variable(make(self.seed + 50 + i)(pair[::-1]))
-            for i, pair in enumerate(pairs)
+            _kernel(pair[::-1], self.seed + 50 + i) for i, pair in enumerate(pairs)
         ]
         self.beta = [keras.Variable(np.zeros(size, "float32")) for size in sizes[1:]]
         self.gamma = keras.Variable(np.ones(num_classes, "float32"))
@@ -111,7 +107,8 @@ class LadderNetwork(Member):
             wrong = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
             return keras.ops.mean(wrong) + self.denoising_cost(batch, random)
 
-        minimize(self, loss, self.weights, x)
+        rate = LateDecay(self.learning_rate, self.num_steps)
+        minimize(self, loss, self.weights, x, rate)
         self._statistics = self.encoder(tf.constant(x), None)[2]
         return self
 
@@ -211,6 +208,12 @@ def combine(z: Tensor, u: Tensor, a: Tensor) -> Tensor:
     mean = a[0] * keras.ops.sigmoid(a[1] * u + a[2]) + a[3] * u + a[4]
     trust = a[5] * keras.ops.sigmoid(a[6] * u + a[7]) + a[8] * u + a[9]
     return (z - mean) * trust + mean
+
+
+def _kernel(shape: tuple[int, int], seed: int) -> Any:
+    """Makes weights with variance 1 / inputs, as the paper's code does."""
+    make = keras.initializers.VarianceScaling(1.0, "fan_in", "untruncated_normal", seed)
+    return keras.Variable(make(shape))
 
 
 def _moments(values: Tensor) -> tuple[Tensor, Tensor]:

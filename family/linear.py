@@ -33,9 +33,6 @@ class _Linear(Member):
         drawn = np.random.default_rng(seed).normal(size=flat.shape)
         return flat.astype("float64") + self.noise * drawn
 
-    def _fit(self, estimator: Any, x: Any) -> None:
-        self.estimator = estimator.fit(self._noisy(self._start(x), self.seed))
-
     @property
     def loading(self) -> np.ndarray:
         """W, (D, K)."""
@@ -94,7 +91,9 @@ class ProbabilisticPCA(_Linear):
     def fit(self, x: Any, y: Any = None) -> ProbabilisticPCA:
         """Finds the principal components; y is not used."""
         decomposition = require("sklearn.decomposition", _PURPOSE)
-        self._fit(decomposition.PCA(self.code_size, svd_solver="full"), x)
+        noisy = self._noisy(self._start(x), self.seed)
+        solver = "covariance_eigh" if len(noisy) > 10 * noisy.shape[1] else "full"
+        self.estimator = decomposition.PCA(self.code_size, svd_solver=solver).fit(noisy)
         return self
 
     @property
@@ -139,8 +138,13 @@ class FactorAnalysis(_Linear):
     def fit(self, x: Any, y: Any = None) -> FactorAnalysis:
         """Runs EM; y is not used."""
         decomposition = require("sklearn.decomposition", _PURPOSE)
-        estimator = decomposition.FactorAnalysis(self.code_size, random_state=self.seed)
-        self._fit(estimator, x)
+        noisy = self._noisy(self._start(x), self.seed)
+        rows = summary(noisy)
+        self.estimator = decomposition.FactorAnalysis(
+            self.code_size,
+            tol=1e-2 * len(rows) / len(noisy),  # of a sum over rows
+            random_state=self.seed,
+        ).fit(rows)
         return self
 
     def reconstruct(self, x: Any) -> np.ndarray:
@@ -150,3 +154,24 @@ class FactorAnalysis(_Linear):
     def training_graph(self) -> Graph:
         """Of a step of EM."""
         return Graph("[x] -> E: p(z|x) -> M: W, s -> {-log p(x)}", "[x] -> {-log p(x)}")
+
+
+def summary(x: np.ndarray) -> np.ndarray:
+    """Returns few vectors with the mean and the covariance of many.
+
+    A normal density sees no more of the data than these two, so EM finds the same from
+    2 D rows as from N, in a fraction of the time.
+
+    Args:
+        x: (N, D).
+
+    Returns:
+        rows: (2 D, D); x itself if that is not shorter.
+    """
+    count, size = x.shape
+    if count <= 2 * size:
+        return x
+    mean = x.mean(0)
+    values, vectors = np.linalg.eigh(np.cov(x.T, bias=True))
+    spread = np.sqrt(size * np.maximum(values, 0.0))[:, None] * vectors.T
+    return np.concatenate([mean + spread, mean - spread])

@@ -19,7 +19,7 @@ Step = Callable[[Tensor, Tensor], Tensor]
 def descent(
     loss: Step,
     variables: list[Any],
-    learning_rate: float,
+    learning_rate: Any,
     num_steps: int = 0,
     **adam: Any,
 ) -> Step:
@@ -28,7 +28,8 @@ def descent(
     Args:
         loss: of a batch and its labels, a scalar.
         variables: what is trained.
-        learning_rate: at the start; it falls to 0 along a cosine over `num_steps`.
+        learning_rate: at the start; it falls to 0 along a cosine over `num_steps`. Or
+            a schedule, with `num_steps=0`.
         num_steps: how many steps there will be; 0 keeps the learning rate.
         **adam: further arguments of `keras.optimizers.Adam`.
 
@@ -48,6 +49,28 @@ def descent(
         return value
 
     return step
+
+
+class LateDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that stays, and falls to 0 along a line in the last third.
+
+    Args:
+        learning_rate: at the start.
+        num_steps: of training.
+    """
+
+    def __init__(self, learning_rate: float, num_steps: int) -> None:
+        self.learning_rate = learning_rate
+        self.num_steps = num_steps
+
+    def __call__(self, step: Tensor) -> Tensor:
+        """The learning rate of a step, counted from 0."""
+        left = 1.0 - keras.ops.cast(step, "float32") / max(self.num_steps, 1)
+        return self.learning_rate * keras.ops.minimum(1.0, 3.0 * left)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments."""
+        return {"learning_rate": self.learning_rate, "num_steps": self.num_steps}
 
 
 def run_steps(
@@ -95,7 +118,9 @@ def run_steps(
     return np.concatenate(losses)
 
 
-def minimize(member: Any, loss: Step, variables: list[Any], x: Any) -> None:
+def minimize(
+    member: Any, loss: Step, variables: list[Any], x: Any, schedule: Any = None
+) -> None:
     """Trains variables by a loss, as long and as fast as a member of the family says.
 
     Args:
@@ -103,9 +128,13 @@ def minimize(member: Any, loss: Step, variables: list[Any], x: Any) -> None:
         loss: as of `descent`.
         variables: what is trained.
         x: as of `run_steps`.
+        schedule: of the learning rate; None takes a cosine.
     """
     steps, size = member.num_steps, member.batch_size
-    step = descent(loss, variables, member.learning_rate, steps)
+    if schedule is None:
+        step = descent(loss, variables, member.learning_rate, steps)
+    else:
+        step = descent(loss, variables, schedule)
     run_steps(step, x, num_steps=steps, batch_size=size, seed=member.seed)
 
 

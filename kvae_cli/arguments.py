@@ -742,8 +742,9 @@ def _add_family(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--steps",
         type=factor,
+        default=1.0,
         metavar="FACTOR",
-        help="factor of the steps of training (1; 2 from 10,000 pictures on)",
+        help="factor of the steps of training (1)",
     )
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kvae.family import LadderNetwork
 from kvae.family.ladder import combine
+from kvae.family.steps import LateDecay
 
 
 def clusters(num: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -46,6 +47,12 @@ def test_layers_are_normalized_and_the_cost_weighs_each() -> None:
         expected += weight * np.square(z + mean / deviation).mean()
     found = model.denoising_cost(flat, keras.random.SeedGenerator(0))
     assert np.isclose(float(found), expected, rtol=1e-4)
+
+
+def test_the_learning_rate_falls_in_the_last_third() -> None:
+    rate = LateDecay(0.3, 300)
+    found = [float(rate(tf.constant(step))) for step in (0, 199, 225, 250, 300)]
+    np.testing.assert_allclose(found, [0.3, 0.3, 0.225, 0.15, 0.0], atol=1e-6)
 
 
 def trained(costs: tuple[float, float, float]) -> LadderNetwork:

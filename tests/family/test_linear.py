@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import scipy.stats
+import sklearn.decomposition
 from sklearn.decomposition import PCA
 
 from kvae.family import FactorAnalysis, ProbabilisticPCA
+from kvae.family.linear import summary
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +31,20 @@ def test_ppca_is_scikit_learns_and_that_of_the_normal_density(x: np.ndarray) -> 
     np.testing.assert_allclose(found.per_example, normal.logpdf(flat), rtol=1e-6)
     assert found.method == "exact"
     assert found.density
+
+
+def test_factors_of_the_summary_are_those_of_all_pictures(x: np.ndarray) -> None:
+    """EM sees nothing but the mean and the covariance, and takes as many steps."""
+    flat = x.reshape(len(x), -1).astype("float64")
+    rows = summary(flat)
+    assert len(rows) == 18
+    np.testing.assert_allclose(rows.mean(0), flat.mean(0))
+    np.testing.assert_allclose(np.cov(rows.T, bias=True), np.cov(flat.T, bias=True))
+    expected = sklearn.decomposition.FactorAnalysis(2, random_state=0).fit(flat)
+    found = FactorAnalysis(2, noise=0.0).fit(x).estimator
+    assert found.n_iter_ == expected.n_iter_
+    np.testing.assert_allclose(found.get_covariance(), expected.get_covariance())
+    assert len(summary(flat[:18])) == 18  # as they are
 
 
 @pytest.mark.parametrize("kind", [ProbabilisticPCA, FactorAnalysis])

@@ -12,13 +12,13 @@ import pathlib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 
 from kvae.core.atomic import make_folder, write_json
 from kvae.core.errors import UserError, user_errors
+from kvae.core.quiet import quiet
 from kvae.training.config.config import Config
 from kvae.training.run.measure import measure_part
 from kvae.training.run.number_of_steps import EPOCHS
@@ -64,7 +64,7 @@ def run_configs(
         progress = _Progress(missing, out, len(configs))
         if at_once == 1:
             for name, config in missing.items():
-                with _without_advice_on_tracing():
+                with quiet("tensorflow"):  # says that every model has graphs of its own
                     train_and_measure(out / name, config)
                 progress.finished(name)
         else:
@@ -278,18 +278,6 @@ def _train_at_once(
             worker.process.terminate()
         for worker in running.values():
             worker.end()
-
-
-@contextlib.contextmanager
-def _without_advice_on_tracing() -> Iterator[None]:
-    """Silences a warning of TensorFlow: every run has a model, so graphs of its own."""
-    logger = tf.get_logger()
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _check_same(path: pathlib.Path, config: Config) -> None:
