@@ -21,7 +21,7 @@ from kvae.training.run.study_runs import CHOOSING, MEASURED
 _LOG = logging.getLogger("kvae")
 _TITLES = {
     CHOOSING: "validation ELBO",
-    "elbo": "ELBO, nats",
+    "elbo": "test ELBO, nats",
     "rate": "rate, nats",
     "distortion": "distortion, nats",
     "active_units": "active latents",

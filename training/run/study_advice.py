@@ -55,8 +55,8 @@ def recommend(points: Sequence[Point], varied: dict[str, list[str]]) -> list[str
     else:
         test = next(p for p in points if p.values == chosen).estimate("elbo")
         sentences.append(
-            "The choice is that of the validation set. On the test set, which had no part "
-            f"in it, {_listed(chosen)} has an ELBO of {test} nats."
+            "All this was chosen on the validation set. On the test set, which had no part "
+            f"in the choice, {_listed(chosen)} has an ELBO of {test} nats."
         )
     if len(best.numbers[by]) < 2:
         return [

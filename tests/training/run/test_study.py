@@ -34,7 +34,7 @@ def test_the_validation_set_chooses_and_the_test_set_judges() -> None:
         point.numbers["validation_elbo"] = elbo + around
     first, _, judged, rule = recommend(found, {"latent_dim": SIZES})
     assert first.startswith("latent_dim: take 16, with a validation ELBO of -31.00")
-    assert "On the test set, which had no part in it, latent_dim=16" in judged
+    assert "On the test set, which had no part in the choice, latent_dim=16" in judged
     assert "has an ELBO of -35.000 ± 0.058 nats" in judged
     assert "validation" not in rule
 
