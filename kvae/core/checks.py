@@ -7,6 +7,7 @@ import numbers
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -181,6 +182,17 @@ def check_number(name: str, value: Any, least: float) -> float:
         low = f" of at least {least:g}" if math.isfinite(least) else ""
         raise ValueError(f"{name} must be a finite number{low}; received {value!r}.")
     return float(value)
+
+
+def check_optimizer(value: Any) -> None:
+    """Raises ValueError unless a value is a Keras optimizer, its name, or its config."""
+    if not isinstance(value, (str, dict, keras.optimizers.Optimizer)) or (
+        isinstance(value, dict) and "class_name" not in value
+    ):
+        raise ValueError(
+            'optimizer must be a Keras optimizer or its name, such as "adam"; received '
+            f"{value!r}."
+        )
 
 
 def check_temperature(value: Any) -> float:

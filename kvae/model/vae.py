@@ -20,7 +20,12 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.core.arrays import filled_examples, read_examples
-from kvae.core.checks import check_count, check_dict, check_seed
+from kvae.core.checks import (
+    check_count,
+    check_dict,
+    check_optimizer,
+    check_seed,
+)
 from kvae.core.inputs import Inputs, check_arrays, count_observed
 from kvae.core.say import say
 from kvae.core.types import Draw, LossParts, Params, Sampler, Tensor, Walk
@@ -536,13 +541,7 @@ class VAE(ArrayMethods):
             )
         if "steps_per_execution" in kwargs:
             check_count("steps_per_execution", kwargs["steps_per_execution"])
-        if not isinstance(optimizer, (str, dict, keras.optimizers.Optimizer)) or (
-            isinstance(optimizer, dict) and "class_name" not in optimizer
-        ):
-            raise ValueError(
-                "optimizer must be a Keras optimizer or its name, such as "
-                f'"adam"; received {optimizer!r}.'
-            )
+        check_optimizer(optimizer)
         super().compile(optimizer=optimizer, **kwargs)
         check_compile_arguments(self.distribute_strategy, self.optimizer, kwargs)
         limit = max_gradient_norm

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kvae.core.checks import check_count
+from kvae.core.checks import check_count, check_optimizer
 from kvae.core.inputs import Inputs
 from kvae.core.types import Draw, LossParts, Tensor
 from kvae.networks import mlp, patch_discriminator
@@ -134,6 +134,7 @@ class Adversarial(Weighted, Wrapper):
         self.loss = loss
         if optimizer is None:
             optimizer = keras.optimizers.Adam(2e-4, beta_1=0.5, beta_2=0.9)
+        check_optimizer(optimizer)
         self.optimizer = keras.optimizers.get(optimizer)
         self._weight = Weight(self, "weight", weight, metric=f"{self._prefix}_weight")
         self._loc, self._spread = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from kvae.core.checks import is_number
 from kvae.model.vae import VAE
 from kvae.objectives import ELBO, MMD, BetaTC, FactorVAE
@@ -60,9 +62,20 @@ def beta_tc_vae(
 ) -> VAE:
     """Builds a beta-TCVAE (total correlation weighted by `beta`).
 
+    Raises:
+        ValueError: if x is not in memory, because the estimate needs the number of
+            examples.
+
     Source: Chen et al. 2018, arXiv:1802.04942.
     """
-    objective = BetaTC(len(x), beta)
+    shape = np.shape(x.get("x") if isinstance(x, dict) else x)
+    if not shape:
+        raise ValueError(
+            "beta_tc_vae takes examples in memory, because its objective needs their "
+            f"number; received {type(x).__name__}. For a data set, pass "
+            "objective=kvae.objectives.BetaTC(number of examples) to VAE.for_data."
+        )
+    objective = BetaTC(shape[0], beta)
     return VAE.for_data(x, latent_dim, objective=objective, **parts)
 
 

@@ -136,7 +136,7 @@ def miwae_imputer(
     """
     try:
         x = np.asarray(x, "float64")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
             "miwae_imputer takes a table of numbers; received text or categories. "
             "VAE.for_data(frame) takes them, and vae.impute(frame) fills them in."

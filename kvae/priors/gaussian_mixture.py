@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from kvae.core.checks import check_size, is_number
+from kvae.core.checks import check_number, check_size, is_number
 from kvae.core.types import Params, Tensor
 from kvae.maths import choose_component, normals_at_points, softplus
 from kvae.priors.base import Prior
@@ -52,6 +52,7 @@ class GaussianMixture(Prior):
             raise ValueError(
                 f"GaussianMixture expects min_scale > 0; received {min_scale!r}."
             )
+        check_number("spread", spread, 0)
         self.num_components = num_components
         self.min_scale = min_scale
         self.spread = spread

@@ -62,11 +62,12 @@ def anomaly_report(
         html: the page.
 
     Raises:
-        TypeError: if `detector` or `found` is something else.
-        ValueError: if the data don't fit the model, or `found` is of other examples.
+        TypeError: if `detector`, `found`, or `drift` is something else.
+        ValueError: if the data don't fit the model, or `found` or the names are of other
+            examples or columns.
         ImportError: if matplotlib is missing.
     """
-    _check(detector, found)
+    _check(detector, found, drift)
     schema = detector.vae.schema
     is_table = schema is not None and is_frame(x)
     readable = schema.encode(x, hide_unseen=True) if is_table else x
@@ -76,11 +77,13 @@ def anomaly_report(
             f"found holds {len(found.score)} examples and x {len(inputs.x)}; pass the x "
             "that detect was called with."
         )
+    names = _check_names("names", names, len(inputs.x))
+    columns = _check_names("columns", columns, math.prod(detector.vae.data_shape))
     page = Page(title)
     _numbers(page, detector, found, check_dict("metadata", metadata))
     worst = found.worst(num_worst)
     chosen = Inputs(**{k: np.asarray(v)[worst] for k, v in inputs.to_dict().items()})
-    labels = [str(i) if names is None else str(names[i]) for i in worst]
+    labels = [str(i) if names is None else names[i] for i in worst]
     page.section(f"The {len(worst)} most unusual examples")
     attribution = detector.attribute(
         as_frame(x).iloc[worst] if is_table else chosen.to_keras()
@@ -94,7 +97,7 @@ def anomaly_report(
     return html
 
 
-def _check(detector: Any, found: Any) -> None:
+def _check(detector: Any, found: Any, drift: Any) -> None:
     if not isinstance(detector, Detector):
         raise TypeError(
             "anomaly_report expects detector to be a kvae.detection.Detector; received "
@@ -105,6 +108,22 @@ def _check(detector: Any, found: Any) -> None:
             "anomaly_report expects found to be what detector.detect(x) returns; "
             f"received {found!r}."
         )
+    if not isinstance(drift, DriftResult | None):
+        raise TypeError(
+            "anomaly_report expects drift to be what kvae.detection.drift returns; "
+            f"received {drift!r}."
+        )
+
+
+def _check_names(what: str, given: Any, count: int) -> list[str] | None:
+    """Returns names as texts, or raises ValueError unless there are `count`."""
+    if given is None:
+        return None
+    if not isinstance(given, (list, tuple, np.ndarray)) or len(given) != count:
+        raise ValueError(
+            f"anomaly_report expects {what} to be a list of {count}; received {given!r}."
+        )
+    return [str(name) for name in given]
 
 
 def _numbers(

@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import kvae
 from kvae import objectives, posteriors, presets, priors
@@ -167,3 +168,10 @@ def test_presets_that_take_no_data_frames_say_so(name, words):
     make_preset, frame = getattr(presets, name), table()
     with pytest.raises(ValueError, match=words):
         make_preset(frame, latent_dim=2)
+
+
+def test_the_total_correlation_counts_examples_in_every_form(x):
+    for given in (x, {"x": x, "mask": np.ones_like(x)}):
+        assert presets.beta_tc_vae(given, 2).objective.dataset_size == len(x)
+    with pytest.raises(ValueError, match="takes examples in memory"):
+        presets.beta_tc_vae(tf.data.Dataset.from_tensor_slices(x).batch(4), 2)

@@ -36,6 +36,10 @@ def test_another_x_is_refused(table):
     detector, x, found = table
     with pytest.raises(ValueError, match="found holds 40 examples and x 39"):
         reports.anomaly_report(detector, x[1:], found)
+    with pytest.raises(ValueError, match="expects columns to be a list of 3"):
+        reports.anomaly_report(detector, x, found, columns=["mass"])
+    with pytest.raises(TypeError, match="expects drift to be what"):
+        reports.anomaly_report(detector, x, found, drift="no")
 
 
 def test_red_is_where_the_nats_are():
