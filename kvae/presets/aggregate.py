@@ -68,7 +68,8 @@ def beta_tc_vae(
 
     Source: Chen et al. 2018, arXiv:1802.04942.
     """
-    shape = np.shape(x.get("x") if isinstance(x, dict) else x)
+    examples: Any = x.get("x") if isinstance(x, dict) else x
+    shape = np.shape(examples)
     if not shape:
         raise ValueError(
             "beta_tc_vae takes examples in memory, because its objective needs their "
