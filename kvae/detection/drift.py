@@ -181,8 +181,9 @@ def _of_columns(
     shown = ", ".join(f"{name} ({differences[name]:.2f})" for name in names[:5])
     more = ", ..." if len(names) > 5 else ""
     return (
-        f" {len(names)} of {len(p_values)} columns differ at the 5 % level, by how far "
-        f"apart their distributions are: {shown}{more}."
+        f" {len(names)} of {len(p_values)} columns "
+        f"{'differs' if len(names) == 1 else 'differ'} at the 5 % level, by how far apart "
+        f"their distributions are: {shown}{more}."
     )
 
 

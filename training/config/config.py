@@ -224,7 +224,7 @@ class Config:
     epochs: int | None = _key(
         None,
         _optional(_whole(1)),
-        "passes over the training set; None: 50, or as many as make 2000 steps",
+        "passes over the training set; None: 50, or up to 200 for few examples",
     )
     batch_size: int | None = _key(
         None,

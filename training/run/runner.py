@@ -158,9 +158,11 @@ def _train(
     keras.config.set_dtype_policy(config.precision)
     data = load_run_data(config)
     config = choose_batch_size(config, len(data.train))
+    given = config.epochs is not None  # else there is nothing to advise
     config = choose_epochs(config, len(data.train))
     assert config.epochs is not None  # chosen above
-    if new and (advice := advice_on_few_steps(config, len(data.train), config.epochs)):
+    advice = advice_on_few_steps(config, len(data.train), config.epochs)
+    if new and given and advice:
         _LOG.warning("%s", advice)
     conditions = conditions_of(data, config)
     with strategy.scope():
@@ -207,7 +209,7 @@ def _train(
     workers.wait()
     if overfits := advice_on_overfitting(history):
         _LOG.warning("%s", overfits)
-    elif advice:
+    elif advice and given:
         _LOG.warning("%s", advice)
     return Run(directory, config, vae, data, metrics)
 

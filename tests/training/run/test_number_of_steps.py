@@ -37,7 +37,12 @@ def test_the_choice_is_said(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize(
     ("examples", "epochs", "why"),
-    [(300, 110, "2000 steps or more"), (640, 50, ""), (10**5, 50, "")],
+    [
+        (20, 200, "2000 steps or more"),
+        (300, 110, "2000 steps or more"),
+        (640, 50, ""),
+        (10**5, 50, ""),
+    ],
 )
 def test_epochs_are_enough_unless_they_are_given(
     examples: int, epochs: int, why: str, caplog: pytest.LogCaptureFixture
@@ -46,7 +51,8 @@ def test_epochs_are_enough_unless_they_are_given(
         chosen = choose_epochs(Config(), examples)
         assert choose_epochs(Config(epochs=3), examples).epochs == 3
     assert chosen.epochs == epochs
-    assert advice_on_few_steps(chosen, examples, epochs) is None
+    enough = advice_on_few_steps(chosen, examples, epochs) is None
+    assert enough == (epochs < 200)
     (said,) = caplog.messages
     assert said.startswith(f"{epochs} epochs of ")
     assert why in said

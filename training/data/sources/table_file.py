@@ -60,7 +60,7 @@ def read_table_file(
         if isinstance(error.__cause__, TooManyLevels):
             raise _with_advice(path, error.__cause__) from None
         raise
-    notes.append(f"{len(frame)} rows of columns: {schema.summary()}")
+    notes.append(f"{len(frame)} rows of {len(frame.columns)} columns.")
     numbers = schema.encode(frame)
     return Raw(
         name=path.name,
