@@ -253,12 +253,18 @@ def area_of_pyod(python: str, **arrays: np.ndarray) -> str:
 
 
 def tables(
-    steps: int, scores: list[str], pyod: str | None
+    steps: int,
+    scores: list[str],
+    pyod: str | None,
+    chosen: list[str],
+    only_peers: bool,
 ) -> dict[str, dict[str, str]]:
-    """Five public tables, beside other detectors."""
+    """Public tables, beside other detectors."""
     names = [name for name in scores if name not in SKIPPED | OF_PICTURES]
     found = {}
     for name, kind, anomaly in TABLES:
+        if name not in chosen:
+            continue
         rows, normal, anomalies = read_table(name, kind, anomaly)
         loc, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-9
         row = {}
@@ -273,12 +279,11 @@ def tables(
                 "anomalies": (anomalies - loc) / scale,
             }
             row["pyod VAE"] = area_of_pyod(pyod, **scaled)
-        cut = len(rows) * 8 // 10
-        vae = trained(rows[:cut], steps, 64, data_kind="vectors")
-        found[name] = {
-            **row,
-            **measure(vae, rows[:cut], rows[cut:], normal, anomalies, names),
-        }
+        found[name] = row
+        if not only_peers:
+            cut = len(rows) * 8 // 10
+            vae = trained(rows[:cut], steps, 64, data_kind="vectors")
+            row |= measure(vae, rows[:cut], rows[cut:], normal, anomalies, names)
         print(name, found[name], flush=True)
     return found
 
@@ -303,6 +308,9 @@ def main() -> None:
     parser.add_argument("--data-dir", help="of TensorFlow Datasets")
     parser.add_argument("--steps", type=int, help="of training (1000 or 2000)")
     parser.add_argument("--pyod", help="a Python that has pyod and torch, for its VAE")
+    every = [name for name, _, _ in TABLES]
+    parser.add_argument("--tables", nargs="+", choices=every, default=every)
+    parser.add_argument("--only-peers", action="store_true", help="of tables")
     parser.add_argument("--scores", nargs="*", default=list(SCORES), help="(all)")
     arguments = parser.parse_args()
     if arguments.what == "pictures":
@@ -310,7 +318,15 @@ def main() -> None:
     elif arguments.what == "defects":
         defects(arguments.data_dir, arguments.steps or 1000)
     else:
-        show(tables(arguments.steps or 2000, arguments.scores, arguments.pyod))
+        show(
+            tables(
+                arguments.steps or 2000,
+                arguments.scores,
+                arguments.pyod,
+                arguments.tables,
+                arguments.only_peers,
+            )
+        )
 
 
 if __name__ == "__main__":
