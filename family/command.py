@@ -66,9 +66,14 @@ def run(
     names = list(MEMBERS) if only is None else only.split(",")
     for name in names:
         make(name)  # an unknown one fails before anything is trained
+    out = out.expanduser()
+    if out.absolute() == pathlib.Path(data).expanduser().absolute():
+        raise UserError(
+            f"--out {out} would be taken for the data by the next call; choose another "
+            "--out."
+        )
     loaded = load_data(data, data_dir)
     _check(loaded)
-    out = out.expanduser()
     with user_errors():
         _open(out, {"data": data, "seed": seed, "steps": steps})
     _LOG.info("%s: pixels above 1/2 count as 1, all others as 0", loaded.name)

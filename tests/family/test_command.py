@@ -90,6 +90,8 @@ def test_other_settings_and_foreign_folders_are_refused(
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UserError, match="holds something else"):
         command.run("digits", tmp_path)
+    with pytest.raises(UserError, match="would be taken for the data"):
+        command.run("digits", Path("digits"))  # --data digits would then be this folder
     with pytest.raises(UserError, match="no model 'ganz'"):
         command.run("digits", tmp_path / "new", only="ganz")
     np.save(tmp_path / "color.npy", np.zeros((40, 8, 8, 3), "uint8"))

@@ -271,7 +271,11 @@ def _train_at_once(
             progress.running(list(running))
     except BaseException:
         if running:
-            _LOG.info("stopping %d runs, which save their state", len(running))
+            _LOG.info(
+                "stopping %d run%s, saved first; the same command resumes the study",
+                len(running),
+                "s" if len(running) > 1 else "",
+            )
         raise
     finally:
         for worker in running.values():
