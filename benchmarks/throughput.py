@@ -13,7 +13,7 @@ of a system's examples per second over those of the hand-written loop with the b
 median; "per CPU second" counts the processor time of all threads in place of the clock,
 which other processes disturb less. Memory is the peak, and "first step" the seconds from
 the start of the process until the first epoch is done, less a usual epoch: imports,
-building, compiling.
+building, compiling; by the clock, and in processor time.
 
 Run it on a machine that does nothing else. PyTorch's threads spin while they wait, so what
 others take costs it most; OMP_WAIT_POLICY=PASSIVE before the command stops that, at the
@@ -143,8 +143,8 @@ def table(model: str, latent: int, examples: int, done: dict[str, System]) -> st
     }
     lines += [
         "| system | examples/s, median | best | of the best hand | per CPU second "
-        "| of the best hand | first step, s | MiB |",
-        "|---|---|---|---|---|---|---|---|",
+        "| of the best hand | first step, s | in CPU seconds | MiB |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, one in done.items():
         cells = [name]
@@ -159,8 +159,9 @@ def table(model: str, latent: int, examples: int, done: dict[str, System]) -> st
                 cells.append(f"{ratio:.2f}")
             else:
                 cells.append("")
-        first = one.ready - statistics.median(one.all("seconds"))
-        cells += [f"{first:.1f}", f"{max(one.all('mebibytes')):.0f}"]
+        for what, until in (("seconds", one.ready), ("cpu", one.first["ready_cpu"])):
+            cells.append(f"{until - statistics.median(one.all(what)):.1f}")
+        cells.append(f"{max(one.all('mebibytes')):.0f}")
         lines.append("| " + " | ".join(cells) + " |")
     if peak is not None and model in FLOPS:
         flops = FLOPS[model](latent) * examples

@@ -49,6 +49,7 @@ class Turns:
         }
         if self._first:
             numbers["ready"] = time.time() - self._began
+            numbers["ready_cpu"] = time.process_time()
         self._first = False
         self._say({**numbers, **facts()})
 
