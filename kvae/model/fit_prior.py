@@ -134,6 +134,11 @@ def fewest_of_a_label(vae: Any, x: Any) -> int:
         x: as of `fit_prior`.
     """
     if not isinstance(x, dict):
+        if not hasattr(x, "__len__"):
+            raise TypeError(
+                "x must hold training examples, as an array, or a dict with one; "
+                f"received {x!r}."
+            )
         return len(x)
     if vae.condition is None or not vae.condition.classes:
         return len(x["x"])

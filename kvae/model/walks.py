@@ -295,7 +295,12 @@ def _attributes(labels: np.ndarray, names: Any) -> tuple[np.ndarray, tuple[str, 
     if labels.ndim == 1 and given is not None and len(given) == 1:
         labels = labels[:, None]
     if labels.ndim == 1:
-        classes = np.unique(labels)
+        try:
+            classes = np.unique(labels)
+        except TypeError:
+            raise TypeError(
+                "labels must be all numbers or all text; received a mixture of types."
+            ) from None
         has, found = labels[:, None] == classes, tuple(map(str, classes))
     elif labels.ndim == 2 and np.isin(labels, (0, 1)).all():
         has, found = labels.astype(bool), tuple(map(str, range(labels.shape[1])))
