@@ -68,7 +68,6 @@ def numbers(pictures: Pictures, results: Results) -> tuple[list[str], list[list[
         "k-NN accuracy",
         "CPU seconds",
         "weights",
-        "how log p(x) was found",
     ]
     rows = [_reference(pictures)]
     for result, _ in results.values():
@@ -87,7 +86,6 @@ def numbers(pictures: Pictures, results: Results) -> tuple[list[str], list[list[
                 _number(result.get("neighbor_accuracy"), ".1%"),
                 _number(result["training_seconds"], ".0f"),
                 f"{result['num_weights']:,}",
-                likelihood["method"] if likelihood else "not at all",
             ]
         )
     return header, rows
@@ -119,7 +117,7 @@ def _reference(pictures: Pictures) -> list[str]:
     accuracy = few.neighbor_accuracy(train, pictures.test)
     size = str(int(np.prod(pictures.test.shape[1:])))
     row = ["the pixels themselves", "-", f"{frechet:.1f}", str(kernel), "0", size]
-    return [*row, f"{accuracy:.1%}", "-", "-", "-"]
+    return [*row, f"{accuracy:.1%}", "-", "-"]
 
 
 def _nats(likelihood: dict[str, Any] | None) -> str:
@@ -143,6 +141,9 @@ def _model(
 ) -> None:
     page.section(result["title"])
     page.text(f"It models {result['models']}. It minimizes {result['cost']}.")
+    if "log_likelihood" in result:
+        likelihood = result["log_likelihood"]
+        page.text(f"log p(x) is {_nats(likelihood)} nats: {likelihood['method']}.")
     if "test_error" in result:
         page.text(
             f"From {NUM_LABELS} labels per class, it gets {result['test_error']:.1%} of "

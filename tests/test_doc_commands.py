@@ -105,6 +105,10 @@ INSTEAD = {
         "kvae family --data digits --out family --only pca --steps 0.01",
         LONG,
     ),
+    "kvae family --data mnist --steps 0.5 --out family-mnist": (
+        "kvae family --data digits --out family-mnist --only pca --steps 0.01",
+        LONG,
+    ),
     "kvae study digits --vary latent_dim=2,4,8,16,32 --seeds 3 --out studies/size": (
         f"kvae study digits --vary latent_dim=2,3 --seeds 1 {QUICK} --out studies/size",
         LONG,

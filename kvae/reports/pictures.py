@@ -131,7 +131,11 @@ def scatter_png(points: np.ndarray, labels: Any, names: tuple[str, str]) -> byte
             )
         if len(classes) <= 20:
             axes.legend(
-                fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
+                fontsize=8,
+                frameon=False,
+                loc="center left",
+                bbox_to_anchor=(1, 0.5),
+                markerscale=3,  # the points are too small to see their color in a list
             )
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1])

@@ -61,6 +61,7 @@ def test_the_page_shows_each_model_and_what_it_lacks(out: Path) -> None:
         "<h2>PCA</h2>",
         "<h2>Autoencoder</h2>",
         "No samples: it says nothing",
+        "(density) nats: exact.",
     ):
         assert words in page
     assert page.count("image/svg+xml") == 4
