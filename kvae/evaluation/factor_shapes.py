@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from kvae.core.checks import is_count
+from kvae.core.checks import check_together, is_count
 
 _FINE = 3  # each pixel is the mean of 3 x 3 points
 _LARGEST = 0.24  # half the extent of the largest shape, in images
@@ -54,7 +54,7 @@ def factor_shapes(
             `itertools.product`.
 
     Raises:
-        ValueError: if an argument is too small.
+        ValueError: if an argument is too small, or the images need more than 8 GB.
     """
     numbers = (scales, rotations, positions)
     if not is_count(size, 16) or not all(is_count(number, 2) for number in numbers):
@@ -63,6 +63,8 @@ def factor_shapes(
             f"received size={size}, scales={scales}, rotations={rotations}, "
             f"positions={positions}."
         )
+    count = len(FactorShapes.kinds) * scales * rotations * positions**2
+    check_together("N", count, size**2, "Take fewer positions, or smaller images.")
     levels = (
         np.arange(len(FactorShapes.kinds)),
         np.linspace(0.5, 1.0, scales),
