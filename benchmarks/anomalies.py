@@ -134,9 +134,9 @@ def pictures(
     return found
 
 
-def defects(data_dir: str | None, steps: int) -> None:
+def defects(data_dir: str | None, steps: int, own: str) -> None:
     """Are pasted pieces found, and is the worst pixel within them?"""
-    data = load_data("mnist", data_dir)
+    data = load_data(own, data_dir)
     train = np.asarray(data.train)
     vae = trained(train[:50_000], steps, 128)
     detector = Detector(vae).calibrate(train[50_000:52_000], train[:50_000])
@@ -146,28 +146,32 @@ def defects(data_dir: str | None, steps: int) -> None:
     count = len(boxes)
     area = area_under_roc(found.score[count:], found.score[:count])
     nats = found.attribution[:count, ..., 0]
-    steps_of_3 = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
-    near = np.sum([np.roll(nats, step, axis=(1, 2)) for step in steps_of_3], axis=0)
     surplus = np.clip(nats, 0, None)
     share = (surplus * boxes).sum((1, 2)) / surplus.sum((1, 2))
-    rows = np.arange(count)
-    inside, inside_near = (
-        boxes.reshape(count, -1)[rows, heat.reshape(count, -1).argmax(1)].mean()
-        for heat in (nats, near)
-    )
     print(
         f"AUROC {area:.4f}; at alpha = 5 %: {found.is_anomaly[:count].mean():.1%} found,"
     )
     print(f"{found.is_anomaly[count:].mean():.1%} false alarms of {len(x) - count}")
-    print(
-        f"worst pixel within the piece: {inside:.1%}; worst 3x3 pixels: {inside_near:.1%}"
-    )
+    for side in (1, 3, 5):
+        worst = around(nats, side).reshape(count, -1).argmax(1)
+        inside = boxes.reshape(count, -1)[np.arange(count), worst].mean()
+        print(
+            f"middle of the worst {side}x{side} pixels within the piece: {inside:.1%}"
+        )
     print(f"share of the nats within the piece, 8.2 % of the area: {share.mean():.1%}")
     for name in ("reconstruction_error", "elbo", "complexity_ratio"):
         score = Detector(vae, name).score_function
         score.fit(vae, train[:5000])
         values = score(vae, x)
         print(f"AUROC of {name}: {area_under_roc(values[count:], values[:count]):.4f}")
+
+
+def around(nats: np.ndarray, side: int) -> np.ndarray:
+    """Sums (N, H, W) over the square around each pixel, with 0 beyond the border."""
+    border = side // 2
+    wide = np.pad(nats, ((0, 0), (border, border), (border, border)))
+    squares = np.lib.stride_tricks.sliding_window_view(wide, (side, side), (1, 2))
+    return squares.sum((3, 4))
 
 
 def pasted(test: np.ndarray, count: int = 200) -> tuple[np.ndarray, np.ndarray]:
@@ -308,6 +312,8 @@ def main() -> None:
     parser.add_argument("--data-dir", help="of TensorFlow Datasets")
     parser.add_argument("--steps", type=int, help="of training (1000 or 2000)")
     parser.add_argument("--pyod", help="a Python that has pyod and torch, for its VAE")
+    both = ("mnist", "fashion_mnist")
+    parser.add_argument("--pictures", choices=both, default="mnist", help="of defects")
     every = [name for name, _, _ in TABLES]
     parser.add_argument("--tables", nargs="+", choices=every, default=every)
     parser.add_argument("--only-peers", action="store_true", help="of tables")
@@ -316,7 +322,7 @@ def main() -> None:
     if arguments.what == "pictures":
         show(pictures(arguments.data_dir, arguments.steps or 1000, arguments.scores))
     elif arguments.what == "defects":
-        defects(arguments.data_dir, arguments.steps or 1000)
+        defects(arguments.data_dir, arguments.steps or 1000, arguments.pictures)
     else:
         show(
             tables(
