@@ -66,18 +66,28 @@ def joined_train_function(
         train: from an iterator to the metrics by name.
     """
     single = tf.function(model.train_step, **_XLA)
+    result = tf.function(model.get_metrics_result)
     programs = math.ceil(model.steps_per_execution / _MOST)
     fewest, longer = divmod(model.steps_per_execution, programs)
-    join = functools.lru_cache(functools.partial(_join, model, single))
+    join = functools.lru_cache(functools.partial(_join, model))
+
+    @tf.function(autograph=False)
+    def alone(batch: Any) -> None:
+        single(batch.get_value())
 
     def train(iterator: Any) -> Any:
         if not isinstance(iterator, tf.data.Iterator):
             return one_by_one(iterator)
         metrics = None
         for program in range(programs):
-            more, latest = join(fewest + (program < longer))(iterator)
-            if not more:
+            found, alike, batches, latest = join(fewest + (program < longer))(iterator)
+            if not found[0]:
                 break
+            if not alike:  # not in the graph, where each batch would add to tracing
+                for batch in batches:
+                    if batch.has_value():
+                        alone(batch)
+                latest = result()
             metrics = latest
         if metrics is None:
             raise StopIteration
@@ -86,12 +96,11 @@ def joined_train_function(
     return train
 
 
-def _join(
-    model: Any, single: Callable[[Any], Any], num: int
-) -> Callable[[Any], tuple[Tensor, dict[str, Tensor]]]:
-    """Makes the function that trains on up to `num` batches.
+def _join(model: Any, num: int) -> Callable[[Any], tuple[Any, ...]]:
+    """Makes the function that takes `num` batches and trains on them if they are alike.
 
-    It returns whether there was any, and the metrics.
+    It returns which of them there were, whether it trained on them, the batches, and the
+    metrics.
     """
 
     @functools.partial(tf.function, **_XLA)
@@ -105,7 +114,7 @@ def _join(
         tf.while_loop(lambda index: index < num, step, [tf.constant(0)])
 
     @tf.function(autograph=False)
-    def execute(iterator: Any) -> tuple[Tensor, dict[str, Tensor]]:
+    def execute(iterator: Any) -> tuple[Any, ...]:
         batches = [iterator.get_next_as_optional() for _ in range(num)]
         found = tf.stack([batch.has_value() for batch in batches])
         alike = tf.cond(
@@ -116,17 +125,8 @@ def _join(
             several([batch.get_value() for batch in batches])
             return tf.constant(True)
 
-        def in_turn() -> Tensor:
-            for batch in batches:
-                tf.cond(batch.has_value(), lambda b=batch: alone(b), lambda: False)
-            return tf.constant(True)
-
-        def alone(batch: Any) -> Tensor:
-            single(batch.get_value())
-            return tf.constant(True)
-
-        tf.cond(alike, together, in_turn)
-        return found[0], model.get_metrics_result()
+        tf.cond(alike, together, lambda: False)
+        return found, alike, batches, model.get_metrics_result()
 
     return execute
 
