@@ -26,12 +26,13 @@ def check_factors(
     Raises:
         ValueError: if the shapes do not fit or a factor has a single level.
     """
-    latents, factors = np.asarray(latents, "float64"), np.asarray(factors)
+    latents, factors = np.asarray(latents), np.asarray(factors)
     if latents.ndim != 2 or factors.ndim != 2 or len(latents) != len(factors):
         raise ValueError(
             "disentanglement scores take latents (N, D) and factors (N, F); received "
             f"{latents.shape} and {factors.shape}."
         )
+    latents = latents.astype("float64")
     if factors.dtype.kind not in "iu":
         raise ValueError(
             f"factors must be integer levels; received dtype={factors.dtype}. Number "

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kvae.core.checks import check_count, check_seed
+from kvae.core.checks import check_count, check_seed, check_size
 from kvae.core.inputs import check_finite
 
 _STEPS = 500  # enough for features that tell classes apart, from a few hundred examples
@@ -44,7 +44,7 @@ def feature_classifier(
     Raises:
         ValueError: if the labels do not fit or are all the same.
     """
-    check_count("num_features", num_features)
+    check_size("num_features", num_features)
     check_count("batch_size", batch_size)
     if epochs is not None:
         check_count("epochs", epochs)
