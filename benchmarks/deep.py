@@ -32,7 +32,13 @@ import tensorflow as tf
 
 import kvae
 from kvae import evaluation, likelihoods, objectives, presets, schedules
-from kvae.training import Checkpoint, binarize_once, load_data, training_batches
+from kvae.training import (
+    Checkpoint,
+    StopOnDivergence,
+    binarize_once,
+    load_data,
+    training_batches,
+)
 
 SHAPE = (28, 28, 1)
 BATCH = 128
@@ -65,16 +71,17 @@ def build(options: argparse.Namespace, x: np.ndarray, steps: int) -> kvae.VAE:
     keras.utils.set_random_seed(options.seed)
     shape = x.shape[1:]
     likelihood: Any = likelihoods.Bernoulli(shape)
-    levels, channels = {1: 1, 4: 2, 7: 3, 14: 1}, (16, 8, 4, 1)
+    levels, channels, width = {1: 1, 4: 2, 7: 3}, (16, 8, 4), (64, 64, 64)
     if options.pixels == "colors":
         likelihood = likelihoods.DiscretizedLogisticMixture(shape)
         levels, channels = {1: 1, 4: 2, 8: 3, 16: 2}, (16, 8, 8, 4)
+        width = (64, 64, 64, 32)
     if options.masked:
         likelihood = likelihoods.PixelCNN(likelihood, width=24)
     return presets.deep_vae(
         x[:256],
         levels,
-        width=(64, 64, 64, 32),
+        width=width,
         latent_channels=channels,
         likelihood=likelihood,
         objective=objectives.FreeBits(
@@ -120,7 +127,7 @@ def train(options: argparse.Namespace, x: np.ndarray) -> kvae.VAE:
     if file.exists():
         vae.load_weights(file)
         return vae
-    vae.compile(make_optimizer(options, steps), max_gradient_norm=1e4)
+    vae.compile(make_optimizer(options, steps), max_gradient_norm=1e3)
 
     def batches_from(first: int) -> tf.data.Dataset:
         drawn = options.pixels == "dynamic"
@@ -133,7 +140,10 @@ def train(options: argparse.Namespace, x: np.ndarray) -> kvae.VAE:
         batches_from(0),
         epochs=options.epochs,
         steps_per_epoch=each,
-        callbacks=[Checkpoint(options.folder, "2 minutes", batches_from=batches_from)],
+        callbacks=[
+            StopOnDivergence(),
+            Checkpoint(options.folder, "2 minutes", batches_from=batches_from),
+        ],
         shuffle=False,
         verbose=2,
     )
@@ -208,7 +218,7 @@ def main() -> None:
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--epochs", type=int, default=64)
     parser.add_argument("--optimizer", choices=["adam", "muon"], default="muon")
-    parser.add_argument("--rate", type=float, default=5e-3)
+    parser.add_argument("--rate", type=float, default=2.5e-3)
     parser.add_argument("--decay", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--latents", type=int, default=5000)
