@@ -27,6 +27,7 @@ LAYERS: list[set[str]] = [
     {"evaluation"},
     {"detection"},
     {"reports", "sklearn"},
+    {"export.columns"},
     {
         "export.errors",
         "export.hub",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kvae.core.atomic import replacing, staged
-from kvae.core.checks import is_count
+from kvae.core.checks import is_integer
 from kvae.core.errors import UserError
 
 _PARTS = ("train", "test", "validation")
@@ -47,7 +47,7 @@ def write_shards(
     folder = pathlib.Path(folder).expanduser()
     if folder.exists():
         raise UserError(f"{folder} exists; choose another folder, or remove it.")
-    few = rows is not None and not is_count(rows)
+    few = rows is not None and not (is_integer(rows) and rows > 0)
     if not isinstance(parts, Mapping):
         raise UserError(f"write_shards takes a dict of parts; received {parts!r}.")
     if "train" not in parts or set(parts) - set(_PARTS) or few:
@@ -120,9 +120,10 @@ def _room(
     except (
         MemoryError,
         ValueError,
-    ) as error:  # the latter if no machine could have that much
+        OverflowError,
+    ) as error:  # the latter two if no machine could have that much
         raise UserError(
-            f"a file of {rows} examples takes {rows * _bytes_of_one(x) / 2**30:.0f} "
+            f"a file of {rows} examples takes {rows * _bytes_of_one(x) // 2**30} "
             "GiB of memory while it is written, more than there is; use fewer rows."
         ) from error
 
