@@ -18,14 +18,13 @@ import json
 import math
 import os
 import pathlib
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from fresh_process import start
 
 SIDE = 64
 SHARD = 10_000
@@ -68,13 +67,13 @@ def measure(folder: pathlib.Path, arguments: argparse.Namespace) -> None:
             link(whole, data, count)
         per_epoch = math.ceil((count - HELD) / BATCH)
         epochs = math.ceil(arguments.steps / per_epoch)
-        found = start("--train", str(data), str(epochs))
+        found = start(__file__, "--train", str(data), str(epochs))
         print(
             f"| {count} | {epochs} | {epochs * per_epoch} | {found['peak']:.0f} | "
             f"{found['seconds']:.0f} | {found['fit']:.0f} |",
             flush=True,
         )
-    found = start("--time", str(whole), str(arguments.rounds))
+    found = start(__file__, "--time", str(whole), str(arguments.rounds))
     print(
         "\n| batches | ms per step, median | best | of the constant batch's "
         "| ms of processor time, median | of the constant batch's |"
@@ -88,18 +87,6 @@ def measure(folder: pathlib.Path, arguments: argparse.Namespace) -> None:
             f"| {busy:.1f} | {busy / constant[1]:.2f} |",
             flush=True,
         )
-
-
-def start(*arguments: str) -> Any:
-    """Runs this file with other arguments; returns the JSON of its last line."""
-    done = subprocess.run(
-        [sys.executable, __file__, *arguments],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def write(folder: pathlib.Path, count: int) -> None:

@@ -16,17 +16,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from fresh_process import start
 
 BATCH = 512
 CHUNK = 100_000  # rows made at a time
@@ -64,7 +62,7 @@ def measure(path: pathlib.Path, count: int) -> None:
     print("|---|---|---|---|---|", flush=True)
     del frame
     for what in ("--steps", "--train"):
-        for name, (seconds, peak, after) in start(what, str(path)).items():
+        for name, (seconds, peak, after) in start(__file__, what, str(path)).items():
             rows = count // 100 if name == IMPUTE else count
             print(
                 f"| {name} | {seconds:.1f} | {rows / seconds:,.0f} | {peak:.0f} | "
@@ -105,18 +103,6 @@ def make_rows(rows: np.ndarray) -> pd.DataFrame:
             "size": random.choice([1.0, 1.5, 2.0, 3.0], count, p=[0.4, 0.3, 0.2, 0.1]),
         }
     )
-
-
-def start(*arguments: str) -> Any:
-    """Runs this file with other arguments; returns the JSON of its last line."""
-    done = subprocess.run(
-        [sys.executable, __file__, *arguments],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def memory(line: str) -> float:

@@ -46,6 +46,13 @@ class ColumnInput:
         )
 
     @property
+    def levels(self) -> list[str] | list[float]:
+        """The levels of a binary or categorical column, as a client sends them."""
+        if self.is_text:
+            return [str(level) for level in self.column.levels]
+        return [float(level) for level in self.column.levels]
+
+    @property
     def spec(self) -> tf.TensorSpec:
         """The specification of the input, (B,)."""
         dtype = tf.string if self.is_text else tf.float64
@@ -83,11 +90,7 @@ class ColumnInput:
         if column.missing:
             parts.append(tf.cast(absent, tf.float64))
         if column.kind in ("binary", "category"):
-            text = [str(level) for level in column.levels]
-            levels = tf.constant(
-                text if self.is_text else [float(level) for level in column.levels],
-                values.dtype,
-            )
+            levels = tf.constant(self.levels, values.dtype)
             found, known = _place(values, levels)
             known &= ~absent
             unseen = ~known & ~absent
@@ -114,8 +117,7 @@ class ColumnInput:
         if column.kind == "date":
             facts["unit"] = f"{column.unit} since 1970-01-01"
         if column.kind in ("binary", "category"):
-            numbers = [float(v) for v in column.levels] if not self.is_text else None
-            facts["levels"] = numbers or [str(level) for level in column.levels]
+            facts["levels"] = self.levels
         return facts
 
 
