@@ -6,9 +6,9 @@
 Makes tables of ten columns by rule: numbers with heavy tails, two modes, zeros, and
 missing values, counts, text of few and many levels, a binary column, and dates. Then, in
 a process of its own for each number of rows: reads the file, finds the schema, trains one
-epoch in batches of 512, draws as many rows, and fills in a tenth of the entries of every
-hundredth row; and in another, a whole run of `kvae.training.train`. Peaks are those of
-resident memory since the step before, read from the system.
+epoch in batches of 512, draws as many rows, at once and in parts, and fills in a tenth of
+the entries of every hundredth row; and in another, a whole run of `kvae.training.train`.
+Peaks are those of resident memory since the step before, read from the system.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from fresh_process import start
 
 BATCH = 512
 CHUNK = 100_000  # rows made at a time
+PART = 1 << 16  # rows drawn and written at a time
 MIB = 2**20
 IMPUTE = "impute, one row of a hundred"
 
@@ -128,7 +129,7 @@ def steps(path: str) -> dict[str, tuple[float, float, float]]:
     import keras
 
     import kvae
-    from kvae.tables import Schema, read_table, write_table
+    from kvae.tables import Schema, read_table, write_parts, write_table
 
     keras.config.disable_interactive_logging()
     keras.utils.set_random_seed(0)
@@ -146,9 +147,19 @@ def steps(path: str) -> dict[str, tuple[float, float, float]]:
         vae.fit(frame, epochs=1, batch_size=BATCH, verbose=0)
     with measured("sample", found):
         drawn = vae.sample(len(frame), seed=0)
+    written = f"{path}.drawn{pathlib.Path(path).suffix}"
     with measured("write_table", found):
-        write_table(drawn, f"{path}.drawn{pathlib.Path(path).suffix}")
+        write_table(drawn, written)
     del drawn
+    starts = range(0, len(frame), PART)
+    with measured("sample and write, in parts", found):
+        write_parts(
+            (
+                vae.sample(min(PART, len(frame) - first), seed=0, first=first)
+                for first in starts
+            ),
+            written,
+        )
     frame = frame.iloc[: len(frame) // 100].reset_index(drop=True)
     holes = frame.mask(np.random.default_rng(0).random(frame.shape) < 0.1)
     with measured(IMPUTE, found):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from kvae.core.inputs import Inputs, check_mask
 from kvae.masks import as_family
 from kvae.objectives import is_completing
 
-_ENTRIES = 1 << 22  # data entries decoded at once, which bounds the memory of a batch
+_ENTRIES = 1 << 22  # of one parameter at once, which bounds the memory of a batch
 
 
 def masked_inputs(
@@ -96,11 +97,21 @@ def map_candidates(
 ) -> Any:
     """Runs a function of a batch's candidates over arrays, in batches that fit."""
     batch_size = check_count("batch_size", batch_size)
-    width = max(1, int(np.prod(vae.data_shape)))
-    fits = max(1, _ENTRIES // (width * rows))
+    fits = max(1, _ENTRIES // (_width(vae, inputs) * rows))
     bound = functools.partial(function, num_candidates=int(num_candidates), **options)
     key = tf.constant([seed, 0], tf.int32)
     return map_batches(vae._compiled(bound), inputs, min(batch_size, fits), key)
+
+
+def _width(vae: Any, inputs: Inputs) -> int:
+    """Entries of an example, or of its largest parameter: a level has one for each."""
+    width = math.prod(vae.data_shape)
+    if is_completing(vae):
+        return width
+    condition = None if inputs.condition is None else inputs.condition[:1]
+    z = tf.zeros((1, vae.latent_dim), vae.maths_dtype)
+    params = vae.likelihood_params(z, condition)
+    return max([width, *(math.prod(value.shape[1:]) for value in params.values())])
 
 
 def check_possible(log_weights: np.ndarray) -> None:

@@ -62,7 +62,11 @@ class CompiledFunctions:
 
 
 def map_batches(
-    function: Callable[..., Any], inputs: Inputs, batch_size: int, *args: Any
+    function: Callable[..., Any],
+    inputs: Inputs,
+    batch_size: int,
+    *args: Any,
+    first: int = 0,
 ) -> Any:
     """Calls a compiled function on consecutive batches and joins the results.
 
@@ -72,6 +76,7 @@ def map_batches(
         inputs: arrays, N examples.
         batch_size: examples per call.
         *args: passed to each call.
+        first: the position of the first of them, if they are part of a longer array.
 
     Returns:
         result: the structure as numpy arrays with N rows.
@@ -87,7 +92,7 @@ def map_batches(
             k: tf.convert_to_tensor(v[start : start + batch_size])
             for k, v in arrays.items()
         }
-        results.append(function(batch, tf.constant(start, tf.int32), *args))
+        results.append(function(batch, tf.constant(first + start, tf.int32), *args))
     return tf.nest.map_structure(
         lambda *parts: np.concatenate([p.numpy() for p in parts]), *results
     )

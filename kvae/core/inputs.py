@@ -150,7 +150,7 @@ def check_mask(mask: np.ndarray, shape: tuple[int, ...]) -> None:
         raise ValueError(
             f"mask must hold booleans or the numbers 0 and 1; received dtype={mask.dtype}."
         )
-    if not np.isin(mask, (0, 1)).all():
+    if mask.dtype.kind != "b" and not ((mask == 0) | (mask == 1)).all():
         raise ValueError(
             "mask must hold only 1 (observed) and 0 (missing); received "
             f"min={mask.min():.3g}, max={mask.max():.3g}."

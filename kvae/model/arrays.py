@@ -122,6 +122,7 @@ class ArrayMethods(keras.Model):
         temperature: Any = 1.0,
         mean: bool | None = None,
         batch_size: int = 512,
+        first: int = 0,
     ) -> Any:
         """Draws new examples: z from the prior, then x from p(x|z).
 
@@ -138,6 +139,8 @@ class ArrayMethods(keras.Model):
             mean: return the mean of p(x|z), the usual picture, instead of a draw. None
                 takes the mean, but draws the rows of tables.
             batch_size: examples per pass; does not change the result if `mean`.
+            first: the i of the first example, to draw very many in several calls. Unless
+                `mean`, take a multiple of `batch_size`.
 
         Returns:
             x: (num, *data_shape), in the units of the data; a data frame for a model of
@@ -156,7 +159,12 @@ class ArrayMethods(keras.Model):
             raise ValueError(
                 "a table has no mean row, because levels have no mean; leave out mean."
             )
+        first = check_count("first", first, least=0)
         if self.schema is not None and is_table_condition(condition):
+            if first:
+                raise ValueError(
+                    "first doesn't go with values of columns; draw all rows at once."
+                )
             return sample_given(self, condition, num, seed)
         mean = not self.likelihood.drawn if mean is None else mean
         wanted = num is None and condition is not None
@@ -169,7 +177,7 @@ class ArrayMethods(keras.Model):
         inputs = Inputs(np.arange(num or len(condition), dtype="int32"), condition)
         spread = tf.constant(self.prior.temperatures(temperature), self.maths_dtype)
         function = self._compiled(_sample_mean if mean else _sample_pixels)
-        x = map_batches(function, inputs, batch_size, _key(seed), spread)
+        x = map_batches(function, inputs, batch_size, _key(seed), spread, first=first)
         return x if self.schema is None else self.schema.decode(x)
 
     def reconstruct(self, x: Any, batch_size: int = 512) -> Any:

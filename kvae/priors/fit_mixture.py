@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.arrays import is_arrays
 from kvae.core.checks import check_count, check_seed, check_vae
 from kvae.core.extras import require
 from kvae.priors.conditional_gaussian_mixture import ConditionalGaussianMixture
 from kvae.priors.gaussian_mixture import GaussianMixture
+
+_EXAMPLES = 100_000  # of a label at most: EM's memory grows with them times components
 
 
 def fit_mixture(
@@ -29,7 +32,8 @@ def fit_mixture(
 
     Args:
         vae: a trained `kvae.VAE` whose latents are in R^D.
-        x: (N, *data_shape), or a dict with "x" and optionally "condition" and "mask".
+        x: (N, *data_shape), or a dict with "x" and optionally "condition" and "mask". Of
+            more than 100 000 examples (of a label), that many are taken, evenly spaced.
         num_components: C, at most N, or at most the examples of each label.
         seed: of the draws and of the fits.
 
@@ -53,6 +57,7 @@ def fit_mixture(
             "fit_mixture fits normals on R^D; the latents of this model are on "
             f"{vae.posterior.space}, where UniformSphere is the prior to draw from."
         )
+    x = _some(vae, x)
     key = tf.constant([seed, 0x317], tf.int32)
     z = np.asarray(vae.encode(x).sample(seed=key), "float64")
     em = mixture.GaussianMixture(
@@ -64,6 +69,21 @@ def fit_mixture(
     fits = [_fit(em, z[given == label], f" of label {label}") for label in labels]
     weights, loc, scale = (np.stack(values) for values in zip(*fits, strict=True))
     return ConditionalGaussianMixture.from_parameters(labels, weights, loc, scale)
+
+
+def _some(vae: Any, x: Any) -> Any:
+    """Takes evenly spaced examples, of each label, if there are very many."""
+    if not is_arrays(x):
+        return x
+    inputs = vae.complete_inputs(x).to_dict()
+    labels = np.zeros(len(inputs["x"]))
+    if vae.condition is not None and vae.condition.classes:
+        labels = np.asarray(inputs["condition"])
+    groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    rows = np.concatenate([rows[:: -(-len(rows) // _EXAMPLES)] for rows in groups])
+    if len(rows) == len(labels):
+        return x
+    return {name: np.asarray(values)[np.sort(rows)] for name, values in inputs.items()}
 
 
 def _fit(

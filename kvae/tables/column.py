@@ -302,10 +302,12 @@ class Column:
         """The place of each value among the levels, -1 if it isn't there."""
         pd = pandas()
         known = pd.Index(list(self.levels), dtype=_level_dtype(self.levels))
-        given = values.astype("object")
+        number, found = pd.factorize(values)  # so that each value is looked up once
+        given = pd.Series(found).astype("object")
         if known.dtype != object:
             given = pd.to_numeric(given, errors="coerce").astype("float64")
-        return np.asarray(known.get_indexer(pd.Index(given)))
+        place = np.append(known.get_indexer(pd.Index(given)), -1)
+        return np.asarray(place[number])  # a missing value has the number -1
 
     def _of_levels(self, index: np.ndarray) -> Any:
         pd = pandas()

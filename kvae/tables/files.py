@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 from kvae.core.errors import UserError
@@ -58,11 +59,28 @@ def write_table(frame: Any, path: Any) -> None:
     Raises:
         UserError: for another ending.
     """
+    write_parts([frame], path)
+
+
+def write_parts(frames: Iterable[Any], path: Any) -> None:
+    """Writes consecutive parts of a table to one file.
+
+    Args:
+        frames: made as they are written, so that a large table is never in memory as a
+            whole, unless to .parquet.
+        path: of a .csv, .csv.gz, .tsv, or .parquet file.
+
+    Raises:
+        UserError: for another ending.
+    """
     name = str(path).lower()
     if name.endswith(".parquet"):
         require("pyarrow", "writing Parquet files", "tables")
-        frame.to_parquet(path, index=False)
+        pandas().concat(list(frames), ignore_index=True).to_parquet(path, index=False)
     elif is_table(name):
-        frame.to_csv(path, index=False, sep="\t" if name.endswith(".tsv") else ",")
+        separator = "\t" if name.endswith(".tsv") else ","
+        for number, frame in enumerate(frames):
+            mode, header = ("a", False) if number else ("w", True)
+            frame.to_csv(path, index=False, sep=separator, mode=mode, header=header)
     else:
         raise UserError(f"tables are written to {', '.join(ENDINGS)}; received {path}.")

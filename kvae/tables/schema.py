@@ -50,7 +50,10 @@ class Schema:
 
     @classmethod
     def of(
-        cls, frame: Any, kinds: dict[Any, str] | None = None, measured: Any = None
+        cls,
+        frame: Any,
+        kinds: dict[Any, str] | None = None,
+        measured: np.ndarray | None = None,
     ) -> Schema:
         """Finds what the columns of a table hold.
 
@@ -58,7 +61,8 @@ class Schema:
             frame: a pandas DataFrame, or what has `to_pandas`, such as that of polars.
             kinds: of columns by name, instead of those found: "number", "count",
                 "binary", "category", "date", or "ignored", which leaves a column out.
-            measured: the rows that quantiles and ranges are measured on; all if None.
+            measured: positions of the rows that quantiles and ranges are measured on; all
+                if None.
 
         Returns:
             schema: which prints as a table, with the reasons.
@@ -78,8 +82,9 @@ class Schema:
             raise ValueError("the table holds no rows. Check the file or the filter.")
         found = []
         for at, name in enumerate(frame.columns):
-            seen = None if measured is None else measured.iloc[:, at]
-            found.append(find_column(frame.iloc[:, at], kinds.get(name), seen))
+            values = frame.iloc[:, at]
+            seen = None if measured is None else values.iloc[measured]
+            found.append(find_column(values, kinds.get(name), seen))
         return cls(found)
 
     def entries(self) -> list[dict[str, Any]]:
@@ -104,14 +109,11 @@ class Schema:
         """
         frame = as_frame(frame)
         self._check_names(frame, some)
-        parts = []
-        for column in self.columns:
+        numbers = np.full((len(frame), int(self._ends[-1])), np.nan, "float32")
+        for column, part in zip(self.columns, self.split(numbers), strict=True):
             if column.name in frame.columns and column.kind != "ignored":
-                part = column.encode(frame[column.name], hide_unseen)
-            else:
-                part = np.full((len(frame), len(column.entries())), np.nan)
-            parts.append(part.astype("float32"))  # half the memory, now and joined
-        return np.concatenate(parts, axis=1)
+                part[:] = column.encode(frame[column.name], hide_unseen)
+        return numbers
 
     def unseen(self, frame: Any) -> np.ndarray:
         """Says which entries are levels that the data of the model didn't have.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 from kvae.core.command import command_name
 from kvae.core.errors import UserError, user_errors
 from kvae.priors.fit_mixture import fit_mixture
-from kvae.tables import read_table, write_table
+from kvae.tables import read_table, write_parts, write_table
 from kvae.training.commands.condition_argument import read_condition, read_values
 from kvae.training.commands.evaluate_runs import show_metrics
 from kvae.training.commands.output_paths import TABLES, changed_data, new_file
@@ -18,6 +19,8 @@ from kvae.training.run.pictures import save_examples
 from kvae.training.run.run_directory import RunDirectory
 from kvae.training.run.runner import Run, open_run, undo_fit_prior
 from kvae.training.run.runner import fit_prior as fit_run_prior
+
+_AT_ONCE = 1 << 16  # rows of a table that are in memory together
 
 
 def fit_prior(
@@ -101,8 +104,7 @@ def sample(
     if vae.schema is not None:
         with user_errors():
             wanted = read_values(vae.schema, condition)
-            frame = vae.sample(num, seed, wanted, temperature)
-        write_table(frame, out)
+            write_parts(_rows(vae, num, seed, wanted, temperature), out)
         print(f"Saved {num} rows to {out}")
         return
     with user_errors():
@@ -144,6 +146,18 @@ def impute(
     before, after = (int(f.isna().sum().sum()) for f in (frame, filled))
     write_table(filled, out)
     print(f"Filled in {before - after} values of {len(frame)} rows; saved {out}")
+
+
+def _rows(
+    vae: Any, num: int, seed: int, wanted: dict[Any, Any] | None, temperature: float
+) -> Iterator[Any]:
+    """Draws rows of a table, some at a time; those with values given all at once."""
+    if wanted is not None:
+        yield vae.sample(num, seed, wanted, temperature)
+        return
+    for first in range(0, max(1, num), _AT_ONCE):
+        many = min(_AT_ONCE, num - first)
+        yield vae.sample(many, seed, None, temperature, first=first)
 
 
 def _with_fitted_prior(run: Run, components: int) -> Any:

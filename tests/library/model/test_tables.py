@@ -6,6 +6,8 @@ import pytest
 
 import kvae
 from kvae import evaluation
+from kvae.completion import inputs as completion_inputs
+from kvae.core import batches
 from kvae.likelihoods import Columns
 from kvae.model import table_rows
 from kvae.tables import Schema
@@ -86,6 +88,17 @@ def test_samples_are_rows_as_those_of_the_data(vae) -> None:
         vae.sample(3, mean=True)
 
 
+def test_samples_are_drawn_in_several_calls(vae) -> None:
+    drawn = vae.sample(250, seed=3, batch_size=100)
+    parts = [
+        vae.sample(num, seed=3, batch_size=100, first=first)
+        for first, num in ((0, 100), (100, 150))
+    ]
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), drawn)
+    with pytest.raises(ValueError, match="draw all rows at once"):
+        vae.sample(10, condition={"class": "good"}, first=10)
+
+
 def test_conditional_samples_keep_what_is_given_and_follow_it(vae) -> None:
     frame = table()
     good = vae.sample(400, seed=0, condition={"class": "good"})
@@ -151,6 +164,24 @@ def test_imputed_values_average_the_draws_of_each_block(vae, monkeypatch) -> Non
     lost = holes["c"].isna()
     means = by_row["c"].mean().round(1)
     np.testing.assert_allclose(filled["c"][lost], means[lost], atol=1e-9)
+
+
+def test_a_column_of_many_levels_makes_smaller_batches(monkeypatch) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=600), "city": np.arange(600) % 30})
+    frame["city"] = "city " + frame["city"].astype(str)
+    model = kvae.VAE.for_data(frame, latent_dim=2, seed=0)
+    sizes = []
+
+    def map_batches(function, inputs, batch_size, *args):
+        sizes.append(batch_size)
+        return batches.map_batches(function, inputs, batch_size, *args)
+
+    monkeypatch.setattr(completion_inputs, "map_batches", map_batches)
+    monkeypatch.setattr(completion_inputs, "_ENTRIES", 4 * 30 * 50)
+    found = evaluation.impute(model, frame[:10], "random", num_samples=50)
+    assert sizes == [4]  # of 30 levels and 50 latents each
+    assert found.single.shape == (10, 2)
 
 
 def test_frames_are_reconstructed_by_their_most_probable_values(vae) -> None:

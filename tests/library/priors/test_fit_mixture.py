@@ -53,6 +53,14 @@ def test_describes_the_latents_better_than_the_prior_and_is_repeatable():
     np.testing.assert_array_equal(again()["loc"], prior()["loc"])
 
 
+def test_of_very_many_examples_evenly_spaced_ones_count(monkeypatch):
+    vae, x = split_vae(), pixels(300)
+    few = fit_mixture(vae, x[::3], num_components=2)
+    monkeypatch.setattr(sys.modules["kvae.priors.fit_mixture"], "_EXAMPLES", 100)
+    many = fit_mixture(vae, x, num_components=2)
+    np.testing.assert_array_equal(many()["loc"], few()["loc"])
+
+
 def test_with_prior_copies_the_model_and_draws_from_the_new_prior():
     vae, x = split_vae(), pixels(300)
     before = vae.sample(5, seed=0)
@@ -92,7 +100,7 @@ def test_latents_on_a_sphere_and_too_few_examples_are_refused():
         fit_mixture(tiny_vae(), pixels(4), num_components=5)
 
 
-def test_a_model_given_labels_gets_a_mixture_for_each():
+def test_a_model_given_labels_gets_a_mixture_for_each(monkeypatch):
     from sklearn.mixture import GaussianMixture
 
     x, labels = pixels(300), np.resize([3, 7, 5], 300)
@@ -117,6 +125,13 @@ def test_a_model_given_labels_gets_a_mixture_for_each():
     assert copy.elbo(test, 5).mean() > vae.elbo(test, 5).mean()
     with pytest.raises(ValueError, match="example of label 3 per component"):
         fit_mixture(vae, given, num_components=101)
+    monkeypatch.setattr(sys.modules["kvae.priors.fit_mixture"], "_EXAMPLES", 25)
+    rows = np.sort(np.concatenate([np.arange(i, 300, 12) for i in range(3)]))
+    few = fit_mixture(vae, {k: v[rows] for k, v in given.items()}, 2)
+    many = fit_mixture(vae, given, 2)
+    for label in (3, 5, 7):
+        params = (prior(tf.constant([label])) for prior in (many, few))
+        np.testing.assert_array_equal(*(p["loc"] for p in params))
 
 
 def test_mixtures_and_labels_must_be_as_many():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kvae.core.errors import UserError
-from kvae.tables import Schema, TooManyLevels, read_table, write_table
+from kvae.tables import Schema, TooManyLevels, read_table, write_parts, write_table
 
 pd = pytest.importorskip("pandas")
 
@@ -183,6 +183,8 @@ def test_files_hold_the_table_again(tmp_path, ending: str) -> None:
     frame = table(40).drop(columns=["none", "zoned", "grade", "code", "day", "gain"])
     path = tmp_path / f"table{ending}"
     write_table(frame, path)
+    pd.testing.assert_frame_equal(read_table(path), frame, check_dtype=False)
+    write_parts((frame[i : i + 15] for i in range(0, 40, 15)), path)
     pd.testing.assert_frame_equal(read_table(path), frame, check_dtype=False)
 
 

@@ -55,13 +55,14 @@ def read_table_file(
     train = np.setdiff1d(rest, held)
     try:
         with user_errors(path.name):
-            schema = Schema.of(frame, kinds, measured=frame.iloc[train])
+            schema = Schema.of(frame, kinds, measured=train)
     except UserError as error:
         if isinstance(error.__cause__, TooManyLevels):
             raise _with_advice(path, error.__cause__) from None
         raise
     notes.append(f"{len(frame)} rows of {len(frame.columns)} columns.")
     numbers = schema.encode(frame)
+    del frame  # larger than the numbers, and they are copied below
     return Raw(
         name=path.name,
         train=numbers[train],
