@@ -11,14 +11,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kvae.core.arrays import filled_examples
 from kvae.core.extras import require
 from kvae.core.inputs import Inputs
 from kvae.core.types import Tensor
 from kvae.likelihoods import Normal
 from kvae.masks import nan_as_missing
+from kvae.model.fit_prior import epochs_of_fit
 from kvae.model.vae import VAE
+from kvae.networks import mlp
+from kvae.objectives import IWAE
 
 _LATENTS = 32  # behind a score
+_UNITS = (128, 128)  # of the imputer's hidden layers
+_STEPS = 3000  # of the optimizer, where the number of epochs is left open
 
 _base = require("sklearn.base", "kvae.sklearn", "tables")
 _validation = require("sklearn.utils.validation", "kvae.sklearn", "tables")
@@ -26,23 +32,14 @@ _utils = require("sklearn.utils", "kvae.sklearn", "tables")
 
 
 class _Estimator(_base.TransformerMixin, _base.BaseEstimator):  # type: ignore[name-defined]
-    """What both estimators share: their parameters, and how they are fitted.
-
-    Args:
-        latent_dim: D.
-        epochs: passes over the data.
-        batch_size: examples per step.
-        learning_rate: of Adam at the start; it falls to 0 along a half cosine.
-        random_state: seed of weights, order, and noise.
-        verbose: as in `keras.Model.fit`.
-    """
+    """What both estimators share: their parameters, and how they are fitted."""
 
     _missing: Any = True  # what `validate_data` thinks of NaN
 
     def __init__(
         self,
         latent_dim: int = 8,
-        epochs: int = 50,
+        epochs: int | None = 50,
         batch_size: int = 32,
         learning_rate: float = 1e-3,
         random_state: Any = None,
@@ -59,7 +56,7 @@ class _Estimator(_base.TransformerMixin, _base.BaseEstimator):  # type: ignore[n
         """Makes the `kvae.VAE` to fit; override it for other parts.
 
         Args:
-            x: (N, D) float64, without NaN.
+            x: (N, D) float64; missing entries repeat others of their column.
             seed: of the model's noise.
         """
         likelihood = Normal((x.shape[1],), scale="per_dimension")
@@ -82,19 +79,20 @@ class _Estimator(_base.TransformerMixin, _base.BaseEstimator):  # type: ignore[n
         state = _utils.check_random_state(self.random_state)
         seed = int(state.randint(2**31 - 1))
         inputs = nan_as_missing(x) if np.isnan(x).any() else {"x": x}
-        seen = inputs.get("mask", np.ones(x.shape)) != 0
-        means = np.where(seen, x, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
-        batches = -(-len(x) // self.batch_size)
+        shown = filled_examples(x, inputs["mask"]) if "mask" in inputs else x
+        batches, epochs = -(-len(x) // self.batch_size), self.epochs
+        if epochs is None:
+            epochs = epochs_of_fit(len(x), self.batch_size, _STEPS)
         with _own_randomness(seed), _silence(self.verbose):
-            self.model_ = self.make_model(np.where(seen, x, means), seed)
+            self.model_ = self.make_model(shown, seed)
             rate = keras.optimizers.schedules.CosineDecay(
-                self.learning_rate, batches * self.epochs
+                self.learning_rate, batches * epochs
             )
             self.model_.compile(optimizer=keras.optimizers.Adam(rate))
             self.model_.fit(
                 inputs,
                 batch_size=self.batch_size,
-                epochs=self.epochs,
+                epochs=epochs,
                 verbose=self.verbose,
             )
         return self
@@ -183,11 +181,12 @@ class VAETransformer(_Estimator):
 class VAEImputer(_Estimator):
     """Fills in missing numbers by their mean given the rest of the row, from a VAE.
 
-    It trains on incomplete rows: the ELBO covers the observed entries.
+    It trains on incomplete rows, with an importance-weighted bound on the density of the
+    observed entries, as MIWAE does. The likelihood is normal with a scale for each column.
 
     Args:
         latent_dim: D.
-        epochs: passes over the data.
+        epochs: passes over the data; None takes as many as make 3000 steps.
         batch_size: examples per step.
         learning_rate: of Adam at the start; it falls to 0 along a half cosine.
         random_state: seed of weights, order, and noise.
@@ -195,9 +194,44 @@ class VAEImputer(_Estimator):
 
     Attributes:
         model_: the `kvae.VAE`.
+
+    Source: Mattei, Frellsen 2019, arXiv:1812.02633; the gradient is that of Tucker et al.
+        2019, arXiv:1810.04152.
     """
 
     _missing: Any = "allow-nan"
+
+    def __init__(
+        self,
+        latent_dim: int = 16,
+        epochs: int | None = None,
+        batch_size: int = 64,
+        learning_rate: float = 1e-3,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            latent_dim, epochs, batch_size, learning_rate, random_state, verbose
+        )
+
+    def make_model(self, x: np.ndarray, seed: int) -> Any:
+        """Makes the `kvae.VAE` to fit; override it for other parts.
+
+        Args:
+            x: (N, D) float64; missing entries repeat others of their column.
+            seed: of the model's noise.
+        """
+        shape = x.shape[1:]
+        return VAE.for_data(
+            x,
+            self.latent_dim,
+            encoder=lambda prepare: mlp(shape, _UNITS, "silu", preprocess=prepare),
+            decoder=mlp((self.latent_dim,), _UNITS, "silu", role="decoder"),
+            likelihood=Normal(shape, scale="per_dimension"),
+            objective=IWAE(10, "dreg"),
+            seed=seed,
+            data_kind="vectors",
+        )
 
     def transform(self, X: Any) -> np.ndarray:
         """Returns X with its missing entries filled in, (N, D)."""
@@ -244,7 +278,9 @@ def _impute(model: Any, x: np.ndarray, seen: np.ndarray) -> np.ndarray:
     # Imported here, because evaluation loads far more than a transformer needs.
     from kvae.evaluation.impute import impute
 
-    return np.asarray(impute(model, np.where(seen, x, 0), seen, num_samples=256).single)
+    return np.asarray(
+        impute(model, np.where(seen, x, 0), seen, num_samples=1000).single
+    )
 
 
 @contextlib.contextmanager

@@ -150,6 +150,14 @@ INSTEAD = {
         "kvae train --data credit.csv --out runs/credit --epochs 1",
         LONG,
     ),
+    "kvae train --data wine.csv --out runs/wine": (
+        "kvae train --data wine.csv --out runs/wine --epochs 1",
+        LONG,
+    ),
+    "kvae report runs/wine": (
+        "kvae report runs/wine --examples 20 --num-samples 20",
+        "computes every number with its error, which takes minutes",
+    ),
     "kvae train --data credit.csv --out runs/first": (
         "kvae train --data credit.csv --out runs/first --epochs 1",
         LONG,
@@ -263,7 +271,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"{i % 50 + 18},{i * i % 997},{'good' if i % 3 else 'bad'}" for i in range(99)
     ]
     (folder / "credit.csv").write_text("\n".join(["age,amount,class", *rows]))
-    (folder / "holes.csv").write_text("age,amount,class\n30,,good\n,5,\n")
+    rows = [f"{12 + i % 29 / 10},number {i % 3}" for i in range(99)]
+    (folder / "wine.csv").write_text("\n".join(["alcohol,cultivar", *rows]))
+    (folder / "holes.csv").write_text("alcohol,cultivar\n12.5,\n,number 1\n")
     (folder / "photos").mkdir()
     for k, pixels in enumerate(rng.integers(0, 256, (40, 16, 16, 3), "uint8")):
         Image.fromarray(pixels).save(folder / f"photos/{k}.png")

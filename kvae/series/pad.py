@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.core.checks import check_count, check_data_shape
+from kvae.series.read_series import read_series
 
 
 def pad(series: Any, lengths: Any = None, steps: int | None = None) -> dict[str, Any]:
@@ -67,16 +68,4 @@ def _rows(series: Any, lengths: Any) -> list[np.ndarray]:
             "pad expects a list of series, a tf.RaggedTensor, or an array with lengths=; "
             f"received {type(series).__name__}."
         )
-    rows = [np.asarray(row) for row in series]
-    for i, row in enumerate(rows):
-        if row.ndim not in (1, 2) or row.dtype.kind not in "fiub":
-            raise ValueError(
-                "pad expects series (T, F) or (T,) of numbers; received one of shape "
-                f"{row.shape}, dtype {row.dtype}, at position {i}."
-            )
-        if row.shape[1:] != rows[0].shape[1:]:
-            raise ValueError(
-                "all series must have the same features; received shapes "
-                f"{rows[0].shape} and {row.shape}, the latter at position {i}."
-            )
-    return rows
+    return read_series("pad", series)

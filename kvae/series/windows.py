@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kvae.core.checks import check_count
+from kvae.series.read_series import read_series
 
 
 def windows(x: Any, length: int, stride: int = 1) -> np.ndarray:
@@ -29,19 +30,7 @@ def windows(x: Any, length: int, stride: int = 1) -> np.ndarray:
     """
     length, stride = check_count("length", length), check_count("stride", stride)
     several = isinstance(x, (list, tuple)) and len(x) and np.ndim(x[0])
-    parts = list(x) if several else [x]
-    arrays = [np.asarray(part) for part in parts]
-    for array in arrays:
-        if array.ndim not in (1, 2) or array.dtype.kind not in "fiub":
-            raise ValueError(
-                "windows expects a series (L, F) or (L,) of numbers, or a list of them; "
-                f"received shape {array.shape}, dtype {array.dtype}."
-            )
-        if array.shape[1:] != arrays[0].shape[1:]:
-            raise ValueError(
-                "all series must have the same features; received shapes "
-                f"{arrays[0].shape} and {array.shape}."
-            )
+    arrays = read_series("windows", x if several else [x])
     cut = [
         np.lib.stride_tricks.sliding_window_view(array, length, axis=0)[::stride]
         for array in arrays

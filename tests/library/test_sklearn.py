@@ -18,9 +18,9 @@ from kvae.sklearn import VAEImputer, VAETransformer
 @pytest.mark.parametrize("estimator", [VAETransformer, VAEImputer])
 @pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run")
 def test_scikit_learn_s_own_checks(estimator) -> None:
-    tf.config.run_functions_eagerly(True)  # dozens of fits of a few steps
+    tf.config.run_functions_eagerly(True)  # dozens of fits, each of one step
     try:
-        check_estimator(estimator(latent_dim=2, epochs=1))
+        check_estimator(estimator(latent_dim=2, epochs=1, batch_size=1000))
     finally:
         tf.config.run_functions_eagerly(False)
 

@@ -26,7 +26,7 @@ def test_windows_of_several_series_do_not_cross_from_one_to_the_next():
     ("x", "length", "message"),
     [
         (np.zeros((5, 2)), 6, "windows of 6 steps don't fit a series of 5 steps"),
-        (np.zeros((5, 2, 2)), 3, r"expects a series \(L, F\) or \(L,\)"),
+        (np.zeros((5, 2, 2)), 3, r"expects series \(T, F\) or \(T,\)"),
         (np.array(["a", "b"]), 1, "of numbers"),
         ([np.zeros((5, 2)), np.zeros((5, 3))], 2, "must have the same features"),
         ([], 2, "a series of 0 steps"),
