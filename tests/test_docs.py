@@ -164,6 +164,7 @@ def check_hierarchies(names: Names) -> None:
     assert list(names["known"]) == ["nothing", "1x1", "2x2", "4x4"]
     assert names["pictures"].shape == (16, 8, 8)
     assert set(np.unique(names["drawn"])) <= {0.0, 1.0}
+    assert names["sevens"].shape == (16, 8, 8)
 
 
 def check_presets(names: Names) -> None:

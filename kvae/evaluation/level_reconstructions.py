@@ -20,11 +20,11 @@ def level_reconstructions(
 
     Down to one size of maps, the latents are those that the posterior infers from x; all
     below are what the prior expects given them. What a picture has in common with x is
-    what the levels down to there know.
+    what the levels down to there know. A condition is known to all levels.
 
     Args:
         vae: a `kvae.VAE` whose posterior has levels of maps, such as `TopDownMaps`.
-        x: (N, *data_shape).
+        x: (N, *data_shape), or a dict with "x" and "condition".
         batch_size: examples per pass; does not change the result.
 
     Returns:
@@ -40,13 +40,14 @@ def level_reconstructions(
             "level_reconstructions takes a model with levels of maps, such as one from "
             f"kvae.presets.deep_vae; the posterior here is {vae.posterior!r}."
         )
+    condition = vae.check_inputs(x).condition
     maps = vae.posterior.maps
     ends = (0, *maps.groups[1:], len(maps.names))
     names = ("nothing", *(maps.names[end - 1] for end in ends[1:]))
     found = {}
     for name, count in zip(names, ends, strict=True):
         z = vae.map_arrays(functools.partial(_known, count=count), x, batch_size)
-        found[name] = decode_means(vae, z)
+        found[name] = decode_means(vae, z, condition)
     return found
 
 

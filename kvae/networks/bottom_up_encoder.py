@@ -9,6 +9,7 @@ import keras
 
 from kvae.core.checks import MOST_LAYERS, check_data_shape, check_layer, check_size
 from kvae.networks.bottleneck import Bottleneck
+from kvae.networks.condition import condition_input
 from kvae.networks.map_levels import MapLevels, growth, kernel_size
 from kvae.networks.unflatten import Unflatten
 
@@ -22,12 +23,15 @@ def bottom_up_encoder(
     squeeze: int = 2,
     activation: Any = "silu",
     preprocess: Any = None,
+    condition_shape: tuple[int, ...] | None = None,
+    classes: int | tuple[int, ...] | None = None,
 ) -> keras.Model:
     """Builds an encoder that gives a map of features for each size of latents.
 
     A strided convolution makes each map from the next larger one, and residual blocks
     (`Bottleneck`) follow. The features are the maps, flat, one after the other, in the
-    order of `levels`, as `posteriors.TopDownMaps` reads them.
+    order of `levels`, as `posteriors.TopDownMaps` reads them. A condition follows them,
+    flat, labels as one-hot vectors: the trunk of the decoder reads it there.
 
     Args:
         data_shape: (H, W) or (H, W, C) of one picture.
@@ -38,9 +42,12 @@ def bottom_up_encoder(
         activation: any Keras activation.
         preprocess: a Keras layer that x goes through first, such as `Standardize`, or
             None.
+        condition_shape: of one condition that is a vector or an image, or None.
+        classes: of a condition that is an integer label, as for `OneHot`, or None.
 
     Returns:
-        network: a functional Keras model from (B, *data_shape) to features (B, F).
+        network: a functional Keras model from (B, *data_shape), or from a dict of "x" and
+            "condition", to features (B, F).
 
     Raises:
         ValueError: if the data are not pictures, or an argument does not fit them.
@@ -87,5 +94,9 @@ def bottom_up_encoder(
             hidden = keras.layers.Add()([hidden, inner])
         found.insert(0, hidden)
     flat = [Unflatten((math.prod(h.shape[1:]),))(act(activation)(h)) for h in found]
+    inputs: Any = x
+    if (condition := condition_input(condition_shape, classes)) is not None:
+        inputs = {"x": x, "condition": condition[0]}
+        flat.append(condition[1])
     features = flat[0] if len(flat) == 1 else keras.layers.Concatenate()(flat)
-    return keras.Model(x, features, name="encoder")
+    return keras.Model(inputs, features, name="encoder")

@@ -77,7 +77,9 @@ def declared_inputs(network: Any) -> list[str] | None:
 
 def takes_one_tensor(network: Any) -> bool:
     """Whether this is a trunk, or a functional or sequential model of one unnamed input."""
-    if isinstance(network, (keras.Sequential, TopDownTrunk)):
+    if isinstance(network, TopDownTrunk):
+        return not network.condition_dim
+    if isinstance(network, keras.Sequential):
         return True
     inputs = getattr(network, "inputs", None)  # functional models have a list
     return isinstance(inputs, list) and len(inputs) == 1

@@ -37,11 +37,7 @@ def condition_input(
         ValueError: if both a shape and classes are given.
     """
     if classes is not None:
-        if shape not in (None, ()):
-            raise ValueError(
-                f"a condition is a label, classes={classes!r}, or an array, "
-                f"condition_shape={shape!r}; pass only one of them."
-            )
+        check_one_kind(shape, classes)
         label = keras.Input((), name="condition", dtype="int32")
         return label, OneHot(classes)(label)
     if shape is None:
@@ -58,6 +54,40 @@ def condition_input(
                 hidden
             )
     return condition, Unflatten((math.prod(hidden.shape[1:]),))(hidden)
+
+
+def flat_size(
+    owner: str,
+    shape: tuple[int, ...] | None,
+    classes: int | tuple[int, ...] | None,
+) -> int:
+    """The numbers in a flat condition, 0 if there is none.
+
+    Args:
+        owner: class, for messages.
+        shape: of one condition that is a vector or an image, or None.
+        classes: of a condition that is an integer label, as for `OneHot`, or None.
+
+    Raises:
+        ValueError: if both a shape and classes are given, or they are not valid.
+    """
+    if classes is not None:
+        check_one_kind(shape, classes)
+        return len(OneHot(classes).labels)
+    if shape is None:
+        return 0
+    if shape != ():  # of a number
+        shape = check_data_shape(owner, shape, "condition_shape")
+    return math.prod(shape)
+
+
+def check_one_kind(shape: Any, classes: Any) -> None:
+    """Raises if a condition is said to be both a label and an array."""
+    if shape not in (None, ()):
+        raise ValueError(
+            f"a condition is a label, classes={classes!r}, or an array, "
+            f"condition_shape={shape!r}; pass only one of them."
+        )
 
 
 def join(features: Any, condition: Any) -> Any:

@@ -13,13 +13,15 @@ from kvae.core.checks import check_data_shape, check_size, is_number
 from kvae.core.types import Tensor
 from kvae.maths import maths_dtype, softplus
 from kvae.networks.bottleneck import Bottleneck
+from kvae.networks.condition import flat_size
 from kvae.networks.grow import Grow
 from kvae.networks.map_levels import MapLevels, kernel_size
+from kvae.networks.one_hot import OneHot
 
 Choose: TypeAlias = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """Chooses the latents of a level: its index, the hidden map h (R, height, width, C), and
 loc and scale of p(z[l] | z above), each (R, d), give z (rows, d). R is 1 at the top, where
-nothing is above, and otherwise `rows`."""
+nothing is above, unless there is a condition; otherwise it is `rows`."""
 
 _UNIT = math.log(math.e - 1.0)  # softplus of it is 1
 
@@ -37,6 +39,10 @@ class TopDownTrunk(keras.layers.Layer):
     other, **from the top (smallest map) down**; each is (height, width, channels) in C
     order.
 
+    With a condition c, a linear map of it joins the channels of h at every size of maps,
+    from the top on: each level's prior is p(z[l] | z[<l], c). Labels are one-hot vectors,
+    and other conditions are read flat.
+
     It is the `decoder` of a model with `priors.HierarchicalMaps` and
     `posteriors.TopDownMaps`, which run it together, once per step.
 
@@ -51,6 +57,8 @@ class TopDownTrunk(keras.layers.Layer):
         squeeze: factor between the width and the channels inside a block.
         activation: any Keras activation.
         min_scale: the smallest scale of the prior's normals.
+        condition_shape: of one condition that is a vector or an image, or None.
+        classes: of a condition that is an integer label, as for `OneHot`, or None.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -71,6 +79,8 @@ class TopDownTrunk(keras.layers.Layer):
         squeeze: int = 2,
         activation: Any = "silu",
         min_scale: float = 1e-4,
+        condition_shape: tuple[int, ...] | None = None,
+        classes: int | tuple[int, ...] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -97,6 +107,11 @@ class TopDownTrunk(keras.layers.Layer):
         self.squeeze = check_size("squeeze", squeeze)
         self.activation = activation
         self.min_scale = min_scale
+        if isinstance(condition_shape, list):  # of a saved model
+            condition_shape = tuple(condition_shape)
+        self.condition_shape, self.classes = condition_shape, classes
+        self.condition_dim = flat_size(name, condition_shape, classes)
+        self._one_hot = None if classes is None else OneHot(classes)
         self._act = keras.activations.get(activation)
         self._make_layers(picture)
         self.built = True
@@ -145,6 +160,17 @@ class TopDownTrunk(keras.layers.Layer):
             )
             grow.build((None, *maps.sizes[first - 1], maps.widths[first - 1]))
             self._grows.append(grow)
+        self._condition_maps = []
+        for first in maps.groups if self.condition_dim else ():
+            join = keras.layers.Dense(
+                maps.widths[first],
+                use_bias=False,
+                kernel_initializer=keras.initializers.VarianceScaling(0.1),
+                name=f"condition_{first}",
+                **options,
+            )
+            join.build((None, self.condition_dim))
+            self._condition_maps.append(join)
         self._last = Grow(self.features, picture, name="last_grow", **options)
         self._last.build((None, *maps.sizes[-1], maps.widths[-1]))
         self._smooth = keras.layers.Conv2D(
@@ -167,11 +193,29 @@ class TopDownTrunk(keras.layers.Layer):
         """The dtype of the prior's parameters, never less than float32."""
         return maths_dtype(self.compute_dtype)
 
-    def descend(self, choose: Choose) -> Tensor:
+    def flat_condition(self, condition: Tensor | None) -> Tensor:
+        """Gives conditions (B, ...) as flat numbers, (B, condition_dim).
+
+        Raises:
+            ValueError: if there is no condition.
+        """
+        if condition is None:
+            raise ValueError(
+                f"{type(self).__name__} of a conditional model needs a condition; "
+                'received None. Pass it with the data, fit({"x": x, "condition": c}), '
+                "and sample(num, condition=c)."
+            )
+        if self._one_hot is not None:
+            return self._one_hot(condition)
+        flat = tf.reshape(condition, (-1, self.condition_dim))
+        return tf.cast(flat, self.compute_dtype)
+
+    def descend(self, choose: Choose, condition: Tensor | None = None) -> Tensor:
         """Walks through all levels once.
 
         Args:
             choose: see `Choose`; it is called once per level, from the top down.
+            condition: (rows, condition_dim), flat, or None if the trunk takes none.
 
         Returns:
             features: (rows, H, W, features).
@@ -181,8 +225,12 @@ class TopDownTrunk(keras.layers.Layer):
         for index, (size, channels) in enumerate(
             zip(maps.sizes, maps.channels, strict=True)
         ):
-            if index and index in maps.groups:
-                h = self._grows[maps.groups.index(index) - 1](h)
+            group = maps.groups.index(index) if index in maps.groups else None
+            if group:
+                h = self._grows[group - 1](h)
+            if group is not None and condition is not None:
+                joined = self._condition_maps[group](tf.cast(condition, dtype))
+                h = h + joined[:, None, None, :]
             out = self._priors[index](h)
             loc, raw, update = tf.split(
                 out, [channels, channels, maps.widths[index]], -1
@@ -200,16 +248,23 @@ class TopDownTrunk(keras.layers.Layer):
         dim = self.maps.dims[index]
         return tf.cast(tf.reshape(value, (-1, dim)), self.maths_dtype)
 
-    def call(self, z: Tensor) -> Tensor:
-        """Maps z (B, D) to features (B, H, W, features)."""
-        parts = tf.split(z, self.maps.dims, axis=-1)
-        return self.descend(lambda index, h, loc, scale: parts[index])
+    def call(self, inputs: Any) -> Tensor:
+        """Maps z (B, D) to features (B, H, W, features).
 
-    def compute_output_shape(
-        self, z_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+        Args:
+            inputs: z; with a condition, a dict of "z" and "condition" (B, ...).
+        """
+        given = inputs if isinstance(inputs, dict) else {"z": inputs}
+        flat = None
+        if self.condition_dim:
+            flat = self.flat_condition(given.get("condition"))
+        parts = tf.split(given["z"], self.maps.dims, axis=-1)
+        return self.descend(lambda index, h, loc, scale: parts[index], flat)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         """Returns (B, H, W, features)."""
-        return (z_shape[0], *self.data_shape[:2], self.features)
+        given = input_shape["z"] if isinstance(input_shape, dict) else input_shape
+        return (given[0], *self.data_shape[:2], self.features)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
@@ -225,4 +280,6 @@ class TopDownTrunk(keras.layers.Layer):
                 keras.activations.get(self.activation)
             ),
             "min_scale": self.min_scale,
+            "condition_shape": self.condition_shape,
+            "classes": None if self._one_hot is None else list(self._one_hot.labels),
         }

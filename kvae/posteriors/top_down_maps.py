@@ -47,6 +47,8 @@ class TopDownMaps(Posterior):
         squeeze: factor between the width and the channels inside a block.
         activation: any Keras activation.
         min_scale: the smallest scale, relative to the prior's if `residual`.
+        condition_dim: numbers in a flat condition, the trunk's `condition_dim`. They
+            follow the maps in the encoder's features.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -69,6 +71,7 @@ class TopDownMaps(Posterior):
         squeeze: int = 2,
         activation: Any = "silu",
         min_scale: float = 1e-4,
+        condition_dim: int = 0,
         **kwargs: Any,
     ) -> None:
         maps = MapLevels.of(type(self).__name__, levels, latent_channels, width)
@@ -85,6 +88,7 @@ class TopDownMaps(Posterior):
         self.squeeze = check_size("squeeze", squeeze)
         self.activation = activation
         self.min_scale = min_scale
+        self.condition_dim = check_size("condition_dim", condition_dim, 0)
         self._act = keras.activations.get(activation)
         self._decoder: Any = None
         options = {"dtype": self.dtype_policy, "kernel_initializer": "he_normal"}
@@ -142,22 +146,33 @@ class TopDownMaps(Posterior):
                 f"same levels, channels, and width; received {prior!r} and {decoder!r}. "
                 "kvae.presets.deep_vae makes all parts."
             )
+        if decoder.condition_dim != self.condition_dim:
+            raise ValueError(
+                f"TopDownMaps with condition_dim={self.condition_dim} needs a decoder "
+                f"whose condition has as many numbers; received {decoder!r}, which takes "
+                f"{decoder.condition_dim}. kvae.presets.deep_vae makes all parts."
+            )
         # A weak reference is not tracked, because the model itself saves the decoder.
         self._decoder = weakref.ref(decoder)
 
     def build(self, features_shape: tuple[int | None, ...]) -> None:
-        """Checks that features are the maps of all sizes."""
-        if len(features_shape) != 2 or features_shape[-1] != self.maps.features_dim:
+        """Checks that features are the maps of all sizes, and the condition."""
+        wanted = self.maps.features_dim + self.condition_dim
+        if len(features_shape) != 2 or features_shape[-1] != wanted:
             raise ValueError(
-                f"TopDownMaps reads the maps of all sizes, flat, {self.maps.features_dim} "
+                f"TopDownMaps reads the maps of all sizes, flat, {wanted} "
                 f"features; the encoder gives {tuple(features_shape)}. Build it with "
                 "networks.bottom_up_encoder of the same levels and width."
             )
         self.built = True
 
     def call(self, features: Tensor) -> Params:
-        """Returns the encoder's maps, flat, as `evidence` (B, F)."""
-        return {"evidence": keras.ops.cast(features, self.maths_dtype)}
+        """Returns the encoder's maps, flat, as `evidence` (B, F), and the `condition`."""
+        features = keras.ops.cast(features, self.maths_dtype)
+        if not self.condition_dim:
+            return {"evidence": features}
+        size = self.maps.features_dim
+        return {"evidence": features[:, :size], "condition": features[:, size:]}
 
     def walk(self, params: Params, noise: Tensor) -> Walk:
         """Draws z and computes all that depends on it in one pass through the trunk.
@@ -286,19 +301,30 @@ class TopDownMaps(Posterior):
         """
         maps, terms = self.maps, LevelTerms()
         alone = value.shape[0] == 1  # one latent for each x
+        condition = params.get("condition")
+        if condition is not None and not alone:  # one row for each latent
+            many = tf.concat([tf.shape(value)[:2], [self.condition_dim]], axis=0)
+            condition = tf.reshape(
+                tf.broadcast_to(condition, many), (-1, self.condition_dim)
+            )
         pieces = tf.split(value, maps.dims, axis=-1)
         evidence = self._evidence(params["evidence"])
 
+        def shared(index: int) -> bool:
+            """Whether a level has no rows of its own for each of K latents."""
+            # At the top, only the condition differs between rows.
+            return alone or (not index and condition is None)
+
         def each(rows: Tensor, index: int) -> Tensor:
             """(R, d) to what broadcasts against (K, B, d)."""
-            if alone or not index:  # at the top nothing differs between K latents
+            if shared(index):
                 return rows[None]
             return tf.reshape(rows, tf.shape(pieces[index]))
 
         def choose(index: int, h: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
             prior = posterior = (each(loc, index), each(scale, index))
             if known is None or index < known:
-                rows = None if alone or not index else tf.shape(value)[:2]
+                rows = None if shared(index) else tf.shape(value)[:2]
                 shift, raw = self._heads(index, h, evidence, rows)
                 factor = self.min_scale + softplus(each(raw, index) + _UNIT)
                 posterior = (each(shift, index), factor)
@@ -313,7 +339,7 @@ class TopDownMaps(Posterior):
             terms.add(z, noise, posterior, prior)
             return tf.reshape(z, (-1, maps.dims[index]))
 
-        return terms, self._trunk.descend(choose)
+        return terms, self._trunk.descend(choose, condition)
 
     def _evidence(self, flat: Tensor) -> list[Tensor]:
         """Splits flat features (B, F) into the map of each size."""
@@ -378,4 +404,5 @@ class TopDownMaps(Posterior):
                 keras.activations.get(self.activation)
             ),
             "min_scale": self.min_scale,
+            "condition_dim": self.condition_dim,
         }

@@ -10,7 +10,7 @@ import keras
 from kvae import networks, posteriors, priors
 from kvae.core.arrays import read_examples
 from kvae.core.checks import check_size, is_integer
-from kvae.model.defaults import choose_parts
+from kvae.model.defaults import choose_parts, condition_options
 from kvae.model.vae import VAE
 from kvae.networks.call import declared_inputs
 from kvae.objectives import ELBO
@@ -95,40 +95,59 @@ def deep_vae(
         squeeze: factor between the width and the channels inside a block.
         residual: whether the posterior is relative to the prior.
         beta: weight of the rate, a number or a schedule such as `LinearWarmup(5000)`.
-        **parts: further arguments of `VAE.for_data`, such as `likelihood`.
+        **parts: further arguments of `VAE.for_data`, such as `likelihood`. With
+            `condition`, prior and decoder depend on it at every size of maps, with or
+            without `conditional_prior`; arrays are read flat.
 
     Raises:
-        ValueError: if x are not pictures, or halving them doesn't give these heights.
+        ValueError: if x are not pictures, halving them doesn't give these heights, or
+            the condition does not fit x.
 
     Source: Sonderby et al. 2016, arXiv:1602.02282; Kingma et al. 2016, arXiv:1606.04934;
         Child 2020, arXiv:2011.10650; the residual posterior of Vahdat, Kautz 2020,
         arXiv:2007.03898.
     """
-    if parts.get("condition") is not None:
-        raise ValueError(
-            "the levels of deep_vae don't take a condition; train one model per class, or "
-            "use VAE.for_data(x, condition=...), whose networks do."
-        )
+    condition = parts.get("condition")
+    options = {} if condition is None else condition_options(condition)
+    if condition is not None:
+        parts.pop("conditional_prior", None)  # the trunk computes both
     x = read_examples(x)
     shape = tuple(x.shape[1:])
     sizes = _levels(shape, levels)
     decoder = networks.TopDownTrunk(
-        shape, sizes, latent_channels, width, features=features, squeeze=squeeze
+        shape,
+        sizes,
+        latent_channels,
+        width,
+        features=features,
+        squeeze=squeeze,
+        **options,
     )
     encoder = functools.partial(
-        networks.bottom_up_encoder, shape, sizes, width, blocks, squeeze=squeeze
+        networks.bottom_up_encoder,
+        shape,
+        sizes,
+        width,
+        blocks,
+        squeeze=squeeze,
+        **options,
     )
     posterior = posteriors.TopDownMaps(
-        sizes, latent_channels, width, residual=residual, squeeze=squeeze
+        sizes,
+        latent_channels,
+        width,
+        residual=residual,
+        squeeze=squeeze,
+        condition_dim=decoder.condition_dim,
     )
-    deep = {
-        "encoder": lambda preprocess: encoder(preprocess=preprocess),
-        "decoder": decoder,
-        "posterior": posterior,
-        "prior": priors.HierarchicalMaps(decoder.latent_dim),
-        "objective": ELBO(beta),
-    }
-    return VAE.for_data(x, **{**deep, **parts})
+    return VAE.for_data(
+        x,
+        encoder=lambda preprocess: encoder(preprocess=preprocess),
+        decoder=decoder,
+        posterior=posterior,
+        prior=priors.HierarchicalMaps(decoder.latent_dim),
+        **{"objective": ELBO(beta), **parts},
+    )
 
 
 def _levels(

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.core.checks import check_temperature
-from kvae.core.types import Tensor
+from kvae.core.types import Params, Tensor
+from kvae.maths import flow_distribution
 from kvae.priors.flow import FlowPrior
 
 
@@ -23,7 +24,7 @@ class HierarchicalMaps(FlowPrior):
     loc and scale come from the model's decoder, a `networks.TopDownTrunk`, which holds
     all weights. z is one vector with the top level first. Drawn from the top down, each
     level is an affine map of its own noise, so the whole is a flow. Its partner is
-    `posteriors.TopDownMaps`.
+    `posteriors.TopDownMaps`. If the trunk takes a condition, this is p(z|c).
 
     Args:
         latent_dim: D, the latents of all levels: `trunk.latent_dim`.
@@ -42,10 +43,66 @@ class HierarchicalMaps(FlowPrior):
 
     def attach(self, model: Any) -> None:
         """Remembers the decoder, which computes the prior of each level."""
-        self._decoder = weakref.ref(check_trunk(type(self).__name__, self, model))
+        trunk = check_trunk(type(self).__name__, self, model)
+        self.conditional = trunk.condition_dim > 0
+        self._decoder = weakref.ref(trunk)
 
-    def forward(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps u (..., D) to z (..., D) and log |det dz/du| (...), from the top down."""
+    def call(self, condition: Tensor | None = None) -> Params:
+        """Returns loc = 0 and scale = 1 of u, each (D,), or those of p(z|c).
+
+        Args:
+            condition: (B, ...) the c of p(z|c), or None.
+
+        Returns:
+            params: of p(z|c), loc and scale are (B, D), and `condition` is (B, F), flat.
+        """
+        params = super().call()
+        if not self.conditional:
+            return params
+        flat = tf.cast(self.trunk.flat_condition(condition), self.maths_dtype)
+        zeros = tf.zeros_like(flat[:, :1])
+        rows = {name: value + zeros for name, value in params.items()}
+        return {**rows, "condition": flat}
+
+    def distribution(self, params: Params) -> Any:
+        """Makes a `tfd.TransformedDistribution` with batch () or (B,) and event (D,)."""
+        condition = params.get("condition")
+        if condition is None:
+            return super().distribution(params)
+        return flow_distribution(
+            self._base(params),
+            lambda u: self.forward(u, condition),
+            lambda z: self.inverse(z, condition),
+            lambda slices: self.distribution(
+                {name: value[slices] for name, value in params.items()}
+            ),
+        )
+
+    def sample(
+        self, params: Params, noise: Tensor, temperature: Tensor | float = 1.0
+    ) -> Tensor:
+        """Computes f(temperature * noise): (..., D)."""
+        u = params["loc"] + params["scale"] * (temperature * noise)
+        return self.forward(u, params.get("condition"))[0]
+
+    def log_prob(self, params: Params, z: Tensor) -> Tensor:
+        """Computes log p(z) in nats: z of (K, B, D) gives (K, B)."""
+        u, log_det = self.inverse(z, params.get("condition"))
+        return self._base(params).log_prob(u) + log_det
+
+    def forward(
+        self, u: Tensor, condition: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Maps u to z and log |det dz/du|, from the top down.
+
+        Args:
+            u: (..., D).
+            condition: (B, F), flat, of u (..., B, D); None if the trunk takes none.
+
+        Returns:
+            z: (..., D).
+            log_det: (...).
+        """
         parts = self._split(u)
         found: list[Tensor] = []
         log_det: list[Tensor] = []
@@ -56,11 +113,13 @@ class HierarchicalMaps(FlowPrior):
             log_det.append(tf.reduce_sum(tf.math.log(scale), axis=-1))
             return found[-1]
 
-        self.trunk.descend(choose)
+        self.trunk.descend(choose, _rows_of(condition, u))
         return self._shaped(tf.concat(found, axis=-1), u), self._summed(log_det, u)
 
-    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps z (..., D) to u (..., D) and log |det du/dz| (...)."""
+    def inverse(
+        self, z: Tensor, condition: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Maps z (..., D) to u (..., D) and log |det du/dz| (...), as `forward`."""
         parts = self._split(z)
         found: list[Tensor] = []
         log_det: list[Tensor] = []
@@ -71,7 +130,7 @@ class HierarchicalMaps(FlowPrior):
             log_det.append(-tf.reduce_sum(tf.math.log(scale), axis=-1))
             return parts[index]
 
-        self.trunk.descend(choose)
+        self.trunk.descend(choose, _rows_of(condition, z))
         return self._shaped(tf.concat(found, axis=-1), z), self._summed(log_det, z)
 
     def temperatures(self, value: Any) -> np.ndarray:
@@ -134,6 +193,15 @@ class HierarchicalMaps(FlowPrior):
         config = super().get_config()
         del config["num_steps"], config["units"]
         return config
+
+
+def _rows_of(condition: Tensor | None, value: Tensor) -> Tensor | None:
+    """Gives each row of a value (..., B, D) its condition of (B, F): (rows, F)."""
+    if condition is None:
+        return None
+    size = condition.shape[-1]
+    shape = tf.concat([tf.shape(value)[:-1], [size]], axis=0)
+    return tf.reshape(tf.broadcast_to(condition, shape), (-1, size))
 
 
 def check_trunk(name: str, part: Any, model: Any) -> Any:

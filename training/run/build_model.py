@@ -77,7 +77,7 @@ def build_model(
     context = {"data_shape": data_shape, "latent_dim": config.latents}
     given: dict[str, Any] = {}
     options = {} if condition is None else condition_options(condition)
-    for role in () if config.complete is not None else ("encoder", "decoder"):
+    for role in () if config.complete is not None else _NETWORKS:
         if getattr(config, role) is not None or config.network is not None:
             make = functools.partial(_network, role, config, context, options)
             # An encoder is made once the layer that prepares x for it is known.
@@ -190,11 +190,15 @@ def _preset(
         if not found:
             raise
         other = named.strip("'")
+        keys = ("network", "encoder", "decoder") if other in _NETWORKS else (other,)
+        remove = " ".join(f"--set {key}=" for key in keys)
         raise UserError(
-            f"{title} makes the {other} itself; remove yours with --set {other}= or "
-            "leave out the preset."
+            f"{title} makes the {other} itself; remove yours with {remove} or leave out "
+            "the preset."
         ) from None
 
+
+_NETWORKS = ("encoder", "decoder")
 
 _PRESETS_OF_PYTHON = (presets.dfc_vae, presets.completing_vae)
 """The presets that take a model or masks; `complete` replaces the latter."""

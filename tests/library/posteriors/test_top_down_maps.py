@@ -16,16 +16,19 @@ LEVELS = ((1, 1, 1), (4, 4, 1))
 SHAPE = (8, 8)
 
 
-def make_vae(residual=True, levels=LEVELS, dtype="float64", **parts):
+def make_vae(residual=True, levels=LEVELS, dtype="float64", classes=None, **parts):
     """A model with random weights everywhere, so that nothing holds by a blank start."""
     keras.utils.set_random_seed(0)
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype)
     arguments = {"latent_channels": 2, "width": 6}
     try:
-        trunk = networks.TopDownTrunk(SHAPE, levels, features=3, **arguments)
+        trunk = networks.TopDownTrunk(
+            SHAPE, levels, features=3, classes=classes, **arguments
+        )
+        arguments["condition_dim"] = trunk.condition_dim
         vae = kvae.VAE(
-            networks.bottom_up_encoder(SHAPE, levels, 6, 1),
+            networks.bottom_up_encoder(SHAPE, levels, 6, 1, classes=classes),
             trunk,
             posteriors.TopDownMaps(levels, residual=residual, **arguments),
             parts.pop("likelihood", None) or likelihoods.Bernoulli(SHAPE),
@@ -89,16 +92,21 @@ def scale_of(raw):
     return 1e-4 + np.logaddexp(0.0, raw + np.log(np.e - 1.0))
 
 
-def walk(vae, x, z):
+def walk(vae, x, z, labels=None):
     """log q, log p and KL of each level at latents z (B, D), and log p(x|z)."""
     trunk, q = vae.decoder, vae.posterior
-    evidence = np.split(vae.encoder(x).numpy(), [6], axis=-1)
+    inputs = x if labels is None else {"x": x, "condition": labels}
+    evidence = np.split(
+        vae.encoder(inputs, training=False).numpy(), [6, 6 + 4 * 4 * 6], axis=-1
+    )
     h = np.repeat(trunk._start.numpy(), len(x), axis=0)
     found = []
     start = 0
     for level, (rows, columns, _) in enumerate(LEVELS):
         if level:
             h = grow(h, trunk._grows[0], 4)
+        if labels is not None:
+            h = h + trunk._condition_maps[level].kernel.numpy()[labels][:, None, None]
         size = rows * columns * 2
         flat = z[:, start : start + size]
         start += size
@@ -133,11 +141,14 @@ def walk(vae, x, z):
     return np.array(found), log_x
 
 
+@pytest.mark.parametrize("labels", [None, [2, 0, 2]])
 @pytest.mark.parametrize("residual", [True, False])
-def test_every_density_is_that_of_a_walk_in_numpy(x, residual):
-    vae = make_vae(residual)
-    draw = vae.draw(Inputs(tf.constant(x)), Noise(tf.constant([1, 2])), 1)
-    (top, low), log_x = walk(vae, x, draw.z[0].numpy())
+def test_every_density_is_that_of_a_walk_in_numpy(x, residual, labels):
+    vae = make_vae(residual, classes=labels and 3)
+    c = None if labels is None else np.array(labels)
+    given = Inputs(tf.constant(x), c if c is None else tf.constant(c))
+    draw = vae.draw(given, Noise(tf.constant([1, 2])), 1)
+    (top, low), log_x = walk(vae, x, draw.z[0].numpy(), c)
     np.testing.assert_allclose(draw.log_posterior[0], top[0] + low[0], rtol=1e-9)
     np.testing.assert_allclose(draw.log_prior[0], top[1] + low[1], rtol=1e-9)
     np.testing.assert_allclose(draw.log_likelihood[0], log_x, rtol=1e-9)
@@ -161,6 +172,61 @@ def test_one_pass_gives_what_each_part_gives_alone(vae, x):
     np.testing.assert_allclose(p.inverse(p.forward(noise)[0])[0], noise, atol=1e-9)
 
 
+def test_a_condition_belongs_to_its_row(x):
+    """K latents of B examples under their own labels, whole and one by one."""
+    vae = make_vae(classes=(4, 7, 9))
+    c = np.array([9, 4, 9])
+    params = vae.posterior_params(Inputs(tf.constant(x), tf.constant(c)))
+    noise = tf.random.stateless_normal((4, 3, vae.latent_dim), [1, 2], dtype="float64")
+    found = vae.posterior.walk(params, noise)
+    for k in range(4):
+        one = vae.posterior.walk(params, noise[k : k + 1])
+        np.testing.assert_allclose(one.z[0], found.z[k])
+        np.testing.assert_allclose(one.rates[0], found.rates[k])
+    p = vae.prior(tf.constant(c))
+    np.testing.assert_allclose(vae.prior.log_prob(p, found.z), found.log_prior)
+    law = vae.prior.distribution(p)
+    np.testing.assert_allclose(law.log_prob(found.z), found.log_prior)
+    np.testing.assert_allclose(law[1:].log_prob(found.z[:, 1:]), found.log_prior[:, 1:])
+    z = vae.prior.sample(p, noise)
+    for b in range(3):
+        alone = vae.prior(tf.constant(c[b : b + 1]))
+        row = vae.prior.sample(alone, noise[:, b : b + 1])
+        np.testing.assert_allclose(row[:, 0], z[:, b])
+    assert np.abs(z - vae.prior.sample(vae.prior(tf.constant([4, 4, 4])), noise)).max()
+    features = vae.likelihood_params(found.z, tf.constant(c))
+    again = vae.likelihood(found.features)
+    for name, value in features.items():
+        np.testing.assert_allclose(tf.reshape(value, again[name].shape), again[name])
+
+
+def test_a_model_learns_what_its_labels_say():
+    """Labels that tell all of x cost no rate, and draws follow them."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 64)
+    x = np.repeat(labels, 64).reshape(64, *SHAPE).astype("float32")
+    vae = kvae.presets.deep_vae(
+        x,
+        {1: 1, 2: 1},
+        width=8,
+        latent_channels=1,
+        likelihood=likelihoods.Bernoulli(SHAPE),
+        condition=labels,
+        seed=0,
+    )
+    vae.compile(keras.optimizers.Adam(0.01))
+    vae.fit({"x": x, "condition": labels}, epochs=20, batch_size=32, verbose=0)
+    drawn = vae.sample(6, condition=np.array([0, 1, 0, 1, 1, 0]), seed=0)
+    np.testing.assert_allclose(
+        np.mean(drawn, axis=(1, 2)), [0, 1, 0, 1, 1, 0], atol=0.1
+    )
+    found = vae.evaluate({"x": x, "condition": labels}, verbose=0, return_dict=True)
+    assert found["elbo"] > -5  # log 2 = 0.7 for the label alone
+    assert found["rate"] < 0.5
+    with pytest.raises(ValueError, match=r"conditioned on the labels 0, 1"):
+        vae.sample(2)
+
+
 @pytest.mark.parametrize(
     "objective",
     [objectives.ELBO(), objectives.FreeBits(group="level"), objectives.IWAE(3)],
@@ -172,7 +238,7 @@ def test_a_training_step_runs_the_trunk_once(x, objective, monkeypatch):
     monkeypatch.setattr(
         networks.TopDownTrunk,
         "descend",
-        lambda self, choose: passes.append(1) or descend(self, choose),
+        lambda self, *given: passes.append(1) or descend(self, *given),
     )
     vae.compile(run_eagerly=True)
     vae.train_on_batch(x)

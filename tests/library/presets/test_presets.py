@@ -101,8 +101,11 @@ def test_levels_of_deep_vae_are_those_of_halving():
             presets.deep_vae(x, wrong)
     with pytest.raises(ValueError, match="takes pictures"):
         presets.deep_vae(x[:, 0], levels)
-    with pytest.raises(ValueError, match="don't take a condition"):
-        presets.deep_vae(x, condition=np.array([0, 1]))
+    for asked in (False, True):  # one trunk computes the prior and the decoder
+        vae = presets.deep_vae(
+            x, {1: 1}, width=4, condition=np.array([0, 1]), conditional_prior=asked
+        )
+        assert vae.prior.conditional
 
 
 def test_vamp_pseudo_examples_start_in_the_data(x):

@@ -196,6 +196,10 @@ def test_presets_take_arguments_by_their_part() -> None:
             {"preset": "sigma_vae", "likelihood": "normal"},
             "makes the likelihood itself",
         ),
+        (
+            {"preset": "deep_vae", "network": "mlp"},
+            "remove yours with --set network= --set encoder= --set decoder=",
+        ),
     ],
 )
 def test_mistakes_about_presets_are_named(
