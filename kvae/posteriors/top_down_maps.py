@@ -13,7 +13,7 @@ import tensorflow_probability as tfp
 from kvae.core.checks import check_size, is_number
 from kvae.core.types import Draw, Params, Tensor, Walk
 from kvae.maths import flow_distribution, softplus
-from kvae.networks.map_levels import MapLevels, kernel_size
+from kvae.networks.map_levels import MapLevels, condition_rows, kernel_size
 from kvae.posteriors.base import Posterior
 from kvae.posteriors.level_terms import LevelTerms
 
@@ -93,9 +93,8 @@ class TopDownMaps(Posterior):
         self._decoder: Any = None
         options = {"dtype": self.dtype_policy, "kernel_initializer": "he_normal"}
         layers: dict[str, list[Any]] = {"of_h": [], "of_x": [], "mix": [], "head": []}
-        for index, (size, channels, wide) in enumerate(
-            zip(maps.sizes, maps.channels, maps.widths, strict=True)
-        ):
+        every = zip(maps.sizes, maps.channels, maps.widths, strict=True)
+        for index, (size, channels, wide) in enumerate(every):
             few = max(1, wide // self.squeeze)
             conv = keras.layers.Conv2D
             # Two convolutions in place of one of the maps side by side, so that the one
@@ -168,11 +167,10 @@ class TopDownMaps(Posterior):
 
     def call(self, features: Tensor) -> Params:
         """Returns the encoder's maps, flat, as `evidence` (B, F), and the `condition`."""
-        features = keras.ops.cast(features, self.maths_dtype)
+        flat, size = keras.ops.cast(features, self.maths_dtype), self.maps.features_dim
         if not self.condition_dim:
-            return {"evidence": features}
-        size = self.maps.features_dim
-        return {"evidence": features[:, :size], "condition": features[:, size:]}
+            return {"evidence": flat}
+        return {"evidence": flat[:, :size], "condition": flat[:, size:]}
 
     def walk(self, params: Params, noise: Tensor) -> Walk:
         """Draws z and computes all that depends on it in one pass through the trunk.
@@ -222,8 +220,7 @@ class TopDownMaps(Posterior):
             params: from `call`.
             count: levels that know x, from 0 to all of them.
         """
-        silence = self._silence(params)
-        terms, features = self._walk(params, silence, draws=True, known=count)
+        terms, features = self._walk(params, self._silence(params), True, count)
         return terms.walk(features).z[0]
 
     def distribution(self, params: Params) -> Any:
@@ -301,12 +298,7 @@ class TopDownMaps(Posterior):
         """
         maps, terms = self.maps, LevelTerms()
         alone = value.shape[0] == 1  # one latent for each x
-        condition = params.get("condition")
-        if condition is not None and not alone:  # one row for each latent
-            many = tf.concat([tf.shape(value)[:2], [self.condition_dim]], axis=0)
-            condition = tf.reshape(
-                tf.broadcast_to(condition, many), (-1, self.condition_dim)
-            )
+        condition = condition_rows(params.get("condition"), value)
         pieces = tf.split(value, maps.dims, axis=-1)
         evidence = self._evidence(params["evidence"])
 

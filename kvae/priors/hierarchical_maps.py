@@ -12,6 +12,7 @@ import tensorflow as tf
 from kvae.core.checks import check_temperature
 from kvae.core.types import Params, Tensor
 from kvae.maths import flow_distribution
+from kvae.networks.map_levels import condition_rows
 from kvae.priors.flow import FlowPrior
 
 
@@ -113,7 +114,7 @@ class HierarchicalMaps(FlowPrior):
             log_det.append(tf.reduce_sum(tf.math.log(scale), axis=-1))
             return found[-1]
 
-        self.trunk.descend(choose, _rows_of(condition, u))
+        self.trunk.descend(choose, condition_rows(condition, u))
         return self._shaped(tf.concat(found, axis=-1), u), self._summed(log_det, u)
 
     def inverse(
@@ -130,7 +131,7 @@ class HierarchicalMaps(FlowPrior):
             log_det.append(-tf.reduce_sum(tf.math.log(scale), axis=-1))
             return parts[index]
 
-        self.trunk.descend(choose, _rows_of(condition, z))
+        self.trunk.descend(choose, condition_rows(condition, z))
         return self._shaped(tf.concat(found, axis=-1), z), self._summed(log_det, z)
 
     def temperatures(self, value: Any) -> np.ndarray:
@@ -193,15 +194,6 @@ class HierarchicalMaps(FlowPrior):
         config = super().get_config()
         del config["num_steps"], config["units"]
         return config
-
-
-def _rows_of(condition: Tensor | None, value: Tensor) -> Tensor | None:
-    """Gives each row of a value (..., B, D) its condition of (B, F): (rows, F)."""
-    if condition is None:
-        return None
-    size = condition.shape[-1]
-    shape = tf.concat([tf.shape(value)[:-1], [size]], axis=0)
-    return tf.reshape(tf.broadcast_to(condition, shape), (-1, size))
 
 
 def check_trunk(name: str, part: Any, model: Any) -> Any:

@@ -73,8 +73,7 @@ def build_model(
     if isinstance(x, ExamplesOnDisk):
         rows = x.sample_rows(condition)
         x, condition = x[rows], None if condition is None else condition[rows]
-    data_shape = tuple(x.shape[1:])
-    context = {"data_shape": data_shape, "latent_dim": config.latents}
+    context = {"data_shape": tuple(x.shape[1:]), "latent_dim": config.latents}
     given: dict[str, Any] = {}
     options = {} if condition is None else condition_options(condition)
     for role in () if config.complete is not None else _NETWORKS:
@@ -160,16 +159,14 @@ def _preset(
         if inspect.isfunction(maker) and maker not in _PRESETS_OF_PYTHON
     }
     name, own = _split("preset", config.preset)
-    maker = makers.get(_plain(name))
-    if maker is None:
+    if (maker := makers.get(_plain(name))) is None:
         known = [maker.__name__ for maker in makers.values()]
         raise UserError(f"there is no preset {name!r}. {nearest(name, known)}")
-    title = f"preset {maker.__name__}"
-    arguments, of_maker = dict(own), inspect.signature(maker).parameters
+    title, of_maker = f"preset {maker.__name__}", inspect.signature(maker).parameters
+    arguments = dict(own)
     for kind, spec in nameless.items():
-        rest = {key: value for key, value in spec.items() if key not in of_maker}
         arguments |= {key: value for key, value in spec.items() if key in of_maker}
-        if rest:
+        if rest := {k: value for k, value in spec.items() if k not in of_maker}:
             given[kind] = make_part(kind, rest, context)
     if config.kl_warmup:
         if "beta" not in of_maker:
@@ -190,7 +187,7 @@ def _preset(
         if not found:
             raise
         other = named.strip("'")
-        keys = ("network", "encoder", "decoder") if other in _NETWORKS else (other,)
+        keys = ("network", *_NETWORKS) if other in _NETWORKS else (other,)
         remove = " ".join(f"--set {key}=" for key in keys)
         raise UserError(
             f"{title} makes the {other} itself; remove yours with {remove} or leave out "
@@ -199,7 +196,6 @@ def _preset(
 
 
 _NETWORKS = ("encoder", "decoder")
-
 _PRESETS_OF_PYTHON = (presets.dfc_vae, presets.completing_vae)
 """The presets that take a model or masks; `complete` replaces the latter."""
 
