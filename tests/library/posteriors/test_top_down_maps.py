@@ -200,33 +200,6 @@ def test_a_condition_belongs_to_its_row(x):
         np.testing.assert_allclose(tf.reshape(value, again[name].shape), again[name])
 
 
-def test_a_model_learns_what_its_labels_say():
-    """Labels that tell all of x cost no rate, and draws follow them."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, 64)
-    x = np.repeat(labels, 64).reshape(64, *SHAPE).astype("float32")
-    vae = kvae.presets.deep_vae(
-        x,
-        {1: 1, 2: 1},
-        width=8,
-        latent_channels=1,
-        likelihood=likelihoods.Bernoulli(SHAPE),
-        condition=labels,
-        seed=0,
-    )
-    vae.compile(keras.optimizers.Adam(0.01))
-    vae.fit({"x": x, "condition": labels}, epochs=20, batch_size=32, verbose=0)
-    drawn = vae.sample(6, condition=np.array([0, 1, 0, 1, 1, 0]), seed=0)
-    np.testing.assert_allclose(
-        np.mean(drawn, axis=(1, 2)), [0, 1, 0, 1, 1, 0], atol=0.1
-    )
-    found = vae.evaluate({"x": x, "condition": labels}, verbose=0, return_dict=True)
-    assert found["elbo"] > -5  # log 2 = 0.7 for the label alone
-    assert found["rate"] < 0.5
-    with pytest.raises(ValueError, match=r"conditioned on the labels 0, 1"):
-        vae.sample(2)
-
-
 @pytest.mark.parametrize(
     "objective",
     [objectives.ELBO(), objectives.FreeBits(group="level"), objectives.IWAE(3)],

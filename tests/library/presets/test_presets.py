@@ -108,6 +108,33 @@ def test_levels_of_deep_vae_are_those_of_halving():
         assert vae.prior.conditional
 
 
+def test_deep_vae_learns_what_its_labels_say():
+    """Labels that tell all of x cost no rate, and draws follow them."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 64)
+    x = np.repeat(labels, 64).reshape(64, 8, 8).astype("float32")
+    vae = presets.deep_vae(
+        x,
+        {1: 1, 2: 1},
+        width=8,
+        latent_channels=1,
+        likelihood=kvae.likelihoods.Bernoulli((8, 8)),
+        condition=labels,
+        seed=0,
+    )
+    vae.compile(keras.optimizers.Adam(0.01))
+    vae.fit({"x": x, "condition": labels}, epochs=20, batch_size=32, verbose=0)
+    drawn = vae.sample(6, condition=np.array([0, 1, 0, 1, 1, 0]), seed=0)
+    np.testing.assert_allclose(
+        np.mean(drawn, axis=(1, 2)), [0, 1, 0, 1, 1, 0], atol=0.1
+    )
+    found = vae.evaluate({"x": x, "condition": labels}, verbose=0, return_dict=True)
+    assert found["elbo"] > -5  # log 2 = 0.7 for the label alone
+    assert found["rate"] < 0.5
+    with pytest.raises(ValueError, match=r"conditioned on the labels 0, 1"):
+        vae.sample(2)
+
+
 def test_vamp_pseudo_examples_start_in_the_data(x):
     found = make("vamp_vae", x).prior._examples.numpy()
     rows = {row.tobytes() for row in x}
