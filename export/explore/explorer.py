@@ -25,8 +25,9 @@ from kvae.export.explore.litertjs import PACKAGES, fetch_packages, find_packages
 from kvae.export.explore.server import PageServer
 from kvae.export.explore.web_files import (
     NUM,
-    find_decoder,
+    find_file,
     make_decoder,
+    make_detector,
     make_sampler,
 )
 from kvae.noise import counter_normal
@@ -34,6 +35,9 @@ from kvae.noise import counter_normal
 _LOG = logging.getLogger("kvae")
 
 _PAGE = Path(__file__).parent / "page"
+_UNDETECTED = (
+    "To judge pictures here, export with --all (whole_model=True, batches=(None, 1))."
+)
 _DRAWN = {"key": [7, 0], "num": 64, "dim": 32}  # compared by the page before it starts
 
 
@@ -43,7 +47,8 @@ class Explorer:
 
     Attributes:
         about: what the page must know of the model, as JSON types.
-        model_files: "decode" and perhaps "latents", .tflite of fixed batch size.
+        model_files: "decode" and perhaps "latents" and "detect", .tflite of fixed batch
+            size.
         packages: the folders of LiteRT.js by the name of the package.
     """
 
@@ -87,7 +92,7 @@ def open_export(directory: Any, litertjs: Any = None, fetch: bool = False) -> Ex
     The decoder of batch size 1 is taken from the export, or made from its SavedModel
     into directory/explore/ and compared with what Keras computed. The same holds for
     the prior's draws, unless the prior is the standard normal, which the page draws
-    from by itself.
+    from by itself, and for the decisions of a detector of pictures.
 
     Args:
         directory: what `kvae.export.export` made.
@@ -107,8 +112,8 @@ def open_export(directory: Any, litertjs: Any = None, fetch: bool = False) -> Ex
     manifest = _read_manifest(directory)
     cache = directory / "explore"
     packages = _packages(cache, litertjs, fetch)
-    files, note = _model_files(directory, manifest, cache)
-    about = _about(directory, manifest, "latents" in files, note)
+    files, notes = _model_files(directory, manifest, cache)
+    about = _about(directory, manifest, files, " ".join(notes))
     return Explorer(about, files, packages)
 
 
@@ -143,18 +148,38 @@ def _packages(cache: Path, litertjs: Any, fetch: bool) -> dict[str, Path]:
 
 def _model_files(
     directory: Path, manifest: dict[str, Any], cache: Path
-) -> tuple[dict[str, Path], str]:
-    decoder = find_decoder(directory, manifest)
-    if decoder is None:
-        decoder = _kept(directory, manifest, cache / "decode.tflite", make_decoder)
-    files = {"decode": decoder}
-    if manifest["model"]["prior"] == "StandardNormal":
-        return files, ""
-    try:
-        sampler = _kept(directory, manifest, cache / "latents.tflite", make_sampler)
-    except ExportRefused as error:
-        return files, f"No samples: {error}"
-    return files | {"latents": sampler}, ""
+) -> tuple[dict[str, Path], list[str]]:
+    """Returns the files by name, and what is missing in words."""
+    made = [("decode", make_decoder, "")]
+    if manifest["model"]["prior"] != "StandardNormal":
+        made.append(("latents", make_sampler, "No samples: {}"))
+    if _detects(manifest):
+        made.append(("detect", make_detector, _UNDETECTED))
+    files, notes = {}, []
+    for name, make, without in made:
+        found = find_file(directory, manifest, name)
+        try:
+            path = cache / f"{name}.tflite"
+            files[name] = found or _kept(directory, manifest, path, make)
+        except ExportRefused as error:
+            if not without:
+                raise
+            notes.append(without.format(error))
+    return files, notes
+
+
+def _detects(manifest: dict[str, Any]) -> bool:
+    """Whether there is a detector, and the page can show what it takes: pictures."""
+    inputs = set(_signatures(manifest).get("detect", {}))
+    shape = manifest["model"]["data_shape"]
+    picture = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3))
+    return picture and inputs in ({"x"}, {"x", "condition"})
+
+
+def _signatures(manifest: dict[str, Any]) -> dict[str, Any]:
+    file = next(f for f in manifest["files"] if f["kind"] == "saved_model")
+    found: dict[str, Any] = file["signatures"]
+    return found
 
 
 def _kept(
@@ -195,7 +220,7 @@ def _make(cache: Path) -> None:
 
 
 def _about(
-    directory: Path, manifest: dict[str, Any], sampler: bool, note: str
+    directory: Path, manifest: dict[str, Any], files: dict[str, Path], note: str
 ) -> dict[str, Any]:
     model = manifest["model"]
     standard = model["prior"] == "StandardNormal"
@@ -211,7 +236,8 @@ def _about(
         "latent_shape": model.get("latent_shape", [model["latent_dim"]]),
         "data_shape": model["data_shape"],
         "num": NUM,
-        "latents": "page" if standard else "file" if sampler else None,
+        "latents": "page" if standard else "file" if "latents" in files else None,
+        "detect": _detection(directory, manifest) if "detect" in files else None,
         "condition": _condition(manifest),
         "range": _value_range(directory),
         "drawn": {**_DRAWN, "values": drawn.numpy().ravel().tolist()},
@@ -245,14 +271,27 @@ def _attributes(directory: Path) -> dict[str, Any] | None:
 
 def _condition(manifest: dict[str, Any]) -> dict[str, Any] | None:
     """Shape, dtype and labels of the condition, as the decoder takes it."""
-    file = next(f for f in manifest["files"] if f["kind"] == "saved_model")
-    spec = file["signatures"]["decode"].get("condition")
+    spec = _signatures(manifest)["decode"].get("condition")
     if spec is None:
         return None
     return {
         "shape": spec["shape"][1:],
         "dtype": spec["dtype"],
         "classes": manifest["model"].get("classes"),
+    }
+
+
+def _detection(directory: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """What the detector decides with, and the examples that the export recorded."""
+    cases = load_cases(directory / "parity.npz")
+    case = cases.get(("real", "detect")) or cases["random", "detect"]
+    x, nats = case["in"]["x"], case["out"]["attribution"]
+    by_pixel = nats.reshape(*x.shape[:3], -1).sum(axis=-1)
+    return {
+        **manifest["model"]["detection"],
+        # The nats of full red, as in the heat maps of reports.
+        "full": max(float(np.quantile(by_pixel, 0.98)), 1.0),
+        "examples": x.reshape(len(x), -1).tolist(),
     }
 
 

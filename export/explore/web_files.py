@@ -9,7 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from kvae.core.atomic import write_new
-from kvae.export.checks.verification import litert_runner, load_cases
+from kvae.export.checks.verification import (
+    difference,
+    limits_of,
+    litert_runner,
+    load_cases,
+)
 from kvae.export.errors import ExportRefused, ParityFailed
 from kvae.export.model_checks import require_litert
 from kvae.export.signatures import Signature
@@ -18,16 +23,25 @@ from kvae.export.targets.litert_conversion import archive
 NUM = 16
 """Samples on the page; as many as an export records, so all of them are compared."""
 
-_LIMIT = 1e-5  # times max(1, the largest value), as for every float32 file
+
+def find_file(directory: Path, manifest: dict[str, Any], name: str) -> Path | None:
+    """Finds the float32 .tflite file of batch size 1 with an endpoint, if there is one.
+
+    The smallest, which is the decoder's own for `decode`.
+    """
+    found = [
+        file
+        for file in manifest["files"]
+        if file["kind"] == "litert"
+        and file["precision"] == "float32"
+        and file["batch"] == 1
+        and name in file["signatures"]
+    ]
+    return directory / min(found, key=_size)["path"] if found else None
 
 
-def find_decoder(directory: Path, manifest: dict[str, Any]) -> Path | None:
-    """Finds the float32 decoder of batch size 1, if the export has one."""
-    for file in manifest["files"]:
-        fits = file["precision"] == "float32" and file["batch"] == 1
-        if fits and list(file["signatures"]) == ["decode"]:
-            return directory / file["path"]
-    return None
+def _size(file: dict[str, Any]) -> int:
+    return int(file["bytes"])
 
 
 def make_decoder(directory: Path, manifest: dict[str, Any], path: Path) -> None:
@@ -62,6 +76,18 @@ def make_sampler(directory: Path, manifest: dict[str, Any], path: Path) -> None:
         return {"z": generate(num=tf.constant(NUM), **named)["z"]}
 
     _convert(directory, Signature("generate", function, specs), path)
+
+
+def make_detector(directory: Path, manifest: dict[str, Any], path: Path) -> None:
+    """Writes `detect` for one example per call; same arguments as above."""
+    detect, specs = _endpoint(directory, manifest, "detect", 1)
+
+    def function(*given: tf.Tensor) -> dict[str, tf.Tensor]:
+        named = {spec.name: value for spec, value in zip(specs, given, strict=True)}
+        found: dict[str, tf.Tensor] = detect(**named)
+        return found
+
+    _convert(directory, Signature("detect", function, specs), path)
 
 
 def _endpoint(
@@ -111,20 +137,23 @@ def _compare(directory: Path, endpoint: Signature, path: Path) -> None:
     """Runs a file on all rows that the export recorded."""
     case = load_cases(directory / "parity.npz")["random", endpoint.name]
     run = litert_runner(path)
-    output = "mean" if endpoint.name == "decode" else "z"
-    expected = case["out"][output]
-    if endpoint.name == "decode":
+    if endpoint.name == "generate":
+        got = run("generate", case["in"])
+    else:  # one example per call
         names = [spec.name for spec in endpoint.inputs]
         calls = [
-            run("decode", {name: case["in"][name][i : i + 1] for name in names})
-            for i in range(len(expected))
+            run(endpoint.name, {name: case["in"][name][i : i + 1] for name in names})
+            for i in range(len(case["in"][names[0]]))
         ]
-        got = np.concatenate([call[output] for call in calls])
-    else:
-        got = run("generate", case["in"])[output]
-    gap = float(np.abs(got - expected).max())
-    if not gap <= _LIMIT * max(1.0, float(np.abs(expected).max())):
-        raise ParityFailed(
-            f"{endpoint.name} for the browser differs from Keras by {gap:.3g}; export "
-            "the model again with this version of kvae."
-        )
+        got = {key: np.concatenate([call[key] for call in calls]) for key in calls[0]}
+    limits = limits_of("float32")
+    for name, values in got.items():
+        expected = case["out"][name]
+        limit = limits.get(name, limits["*"])
+        row = difference([(values, expected)], limit, expected)
+        if not row["ok"]:
+            raise ParityFailed(
+                f"{endpoint.name} for the browser differs from Keras in {name}: "
+                f"{row.get('problem') or format(row['max'], '.3g')}; export the model "
+                "again with this version of kvae."
+            )

@@ -45,6 +45,7 @@ async function look(name) {
       return Array.from(data);
     };
     const state = globalThis.kvae?.state;
+    const { x, found } = globalThis.kvae?.detection ?? {};
     return {
       status: document.getElementById("status").textContent,
       order: globalThis.kvae?.order ?? [],
@@ -56,6 +57,12 @@ async function look(name) {
       singlePixels: pixels(document.getElementById("single")),
       gridPixels: [...document.querySelectorAll("#grid canvas")].map(pixels),
       map: pixels(document.getElementById("map")).filter((_, i) => i % 4 === 1), // green
+      x: Array.from(x ?? []),
+      found: Object.fromEntries(
+        Object.entries(found ?? {}).map(([key, values]) => [key, Array.from(values)]),
+      ),
+      verdict: document.getElementById("verdict").textContent,
+      heatPixels: pixels(document.getElementById("heat")),
       scrollWidth: document.documentElement.scrollWidth,
       innerWidth: globalThis.innerWidth,
     };
@@ -91,6 +98,29 @@ if (!(await page.locator("#status.failed").count())) {
     await page.locator("#grid button").nth(3).click();
     await setValue("#attributes label:nth-child(2) input", 1.5);
     seen.attributed = await look("attributed");
+  }
+  if (await page.locator("#detection").isVisible()) {
+    await page.locator("#example").selectOption("5");
+    seen.example = await look("example");
+    await page.locator("#picture-file").setInputFiles(path.join(folder, "picture.png"));
+    await page.waitForFunction(() => document.getElementById("example").value === "");
+    seen.file = await look("file");
+    await page.locator("#picture").scrollIntoViewIfNeeded();
+    const picture = await page.locator("#picture").boundingBox();
+    await page.mouse.move(picture.x + picture.width * 0.9, picture.y + picture.height * 0.1);
+    await page.mouse.down();
+    await page.mouse.move(
+      picture.x + picture.width * 0.9, picture.y + picture.height * 0.9, { steps: 20 },
+    );
+    await page.mouse.up();
+    seen.painted = await look("painted");
+    await page.locator("#picture-file").setInputFiles(path.join(folder, "text.png"));
+    await page.waitForFunction(() =>
+      document.getElementById("verdict").textContent.startsWith("text.png"),
+    );
+    seen.unreadable = await look("unreadable");
+    await page.locator("#decoded").click();
+    seen.decoded = await look("decoded");
   }
   await page.setViewportSize({ width: 360, height: 740 });
   seen.phone = await look("phone");

@@ -21,6 +21,7 @@ import pytest
 
 import kvae
 import kvae.export
+from kvae.detection import Detector
 from kvae.evaluation.latents import latent_usage
 from kvae.export.checks.verification import litert_runner, read_manifest, sha256
 from kvae.export.explore import Explorer, open_export
@@ -333,6 +334,66 @@ def test_draws_of_a_learned_prior_of_labels_come_from_a_file(
         np.testing.assert_allclose(
             run("decode", inputs)["mean"][0], expected, atol=1e-5
         )
+
+
+# === The decisions of a detector ===
+
+
+@pytest.fixture(scope="module")
+def detecting(
+    vae: Any, digits: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Explorer, Detector]:
+    """A page whose export has a detector, and that detector."""
+    folder = tmp_path_factory.mktemp("detecting")
+    detector = Detector(vae, "elbo").calibrate(digits[:400])
+    path = folder / "out"
+    kvae.export.export(vae, path, digits[400:], detector=detector, alpha=0.05)
+    return open_export(path, make_packages(folder / "npm")), detector
+
+
+def test_the_file_of_decisions_computes_what_the_detector_does(
+    detecting: tuple[Explorer, Detector], digits: np.ndarray
+) -> None:
+    explorer, detector = detecting
+    x = np.concatenate([digits[400:406], 1 - digits[400:404]])
+    found = detector.detect(x, 0.05, attribution=True)
+    assert 0 < found.num_anomalies < len(x)
+    run = litert_runner(explorer.model_files["detect"])
+    calls = [run("detect", {"x": row[None]}) for row in x]
+    got = {key: np.concatenate([call[key] for call in calls]) for key in calls[0]}
+    np.testing.assert_array_equal(got["is_anomaly"], found.is_anomaly)
+    np.testing.assert_allclose(got["score"], found.score, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(got["p_value"], found.p_value, atol=0.01)
+    np.testing.assert_allclose(got["attribution"], found.attribution, atol=1e-3)
+
+
+def test_the_page_is_told_how_decisions_are_made(
+    detecting: tuple[Explorer, Detector], explorer: Explorer, digits: np.ndarray
+) -> None:
+    about = detecting[0].about["detect"]
+    assert (about["alpha"], about["calibration_examples"]) == (0.05, 400)
+    assert about["score"] == detecting[1].score_function.label
+    examples = np.reshape(about["examples"], (16, 8, 8, 1))
+    np.testing.assert_array_equal(examples, digits[400:416])
+    nats = detecting[1].attribute(digits[400:416])
+    assert about["full"] == pytest.approx(max(np.quantile(nats, 0.98), 1.0), rel=1e-3)
+    assert explorer.about["detect"] is None
+    assert "detect" not in explorer.model_files
+
+
+def test_only_detectors_of_pictures_are_shown() -> None:
+    def detects(shape: list[int], *inputs: str) -> bool:
+        signatures = {"detect": dict.fromkeys(inputs, {})} if inputs else {}
+        files = [{"kind": "saved_model", "signatures": signatures}]
+        model = {"data_shape": shape}
+        return explorer_module._detects({"files": files, "model": model})
+
+    assert detects([28, 28], "x")
+    assert detects([28, 28, 3], "x", "condition")
+    assert not detects([28, 28, 1])  # no detector
+    assert not detects([28, 28, 1], "x", "mask")
+    assert not detects([28, 28, 4], "x")
+    assert not detects([30], "x")
 
 
 # === Mistakes ===

@@ -17,12 +17,15 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import kvae
 import kvae.export
+from kvae.detection import Detector
 from kvae.export.explore import open_export
 from kvae.export.explore.litertjs import find_packages
 from kvae.model.endpoints import decode
+from kvae.reports.heat_maps import heat_maps
 from kvae.training.config.load_recipe import load_recipe
 from kvae.training.run.label_attributes import label_attributes
 from kvae.training.run.runner import train
@@ -65,7 +68,7 @@ def drive(directory: Path, folder: Path) -> dict[str, Any]:
             [str(NODE), script, MODULES, str(CHROMIUM), server.url, folder],
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=300,
             check=False,
         )
         server.shutdown()
@@ -97,17 +100,45 @@ def vae(run: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def exported(
-    run: Any, digits: np.ndarray, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Any]:
-    directory = tmp_path_factory.mktemp("browser") / "digits"
-    found = label_attributes(run.vae, run.data)
-    return directory, kvae.export.export(run.vae, directory, digits, attributes=found)
+def detector(run: Any, digits: np.ndarray) -> Detector:
+    return Detector(run.vae).calibrate(digits[:400])
 
 
 @pytest.fixture(scope="module")
-def seen(exported: Any, screenshots: Path) -> dict[str, Any]:
-    return drive(exported[0], screenshots / "digits")
+def exported(
+    run: Any,
+    digits: np.ndarray,
+    detector: Detector,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, Any]:
+    directory = tmp_path_factory.mktemp("browser") / "digits"
+    report = kvae.export.export(
+        run.vae,
+        directory,
+        digits[400:],
+        attributes=label_attributes(run.vae, run.data),
+        detector=detector,
+        alpha=0.05,
+        whole_model=True,  # the mixture of this prior doesn't convert from a SavedModel
+        batches=(1,),
+    )
+    return directory, report
+
+
+@pytest.fixture(scope="module")
+def picture(digits: np.ndarray) -> np.ndarray:
+    """(8, 8) bytes of the file that is given to the page: a digit that isn't recorded."""
+    return np.round(255 * digits[500, :, :, 0]).astype("uint8")
+
+
+@pytest.fixture(scope="module")
+def seen(exported: Any, screenshots: Path, picture: np.ndarray) -> dict[str, Any]:
+    folder = screenshots / "digits"
+    folder.mkdir(exist_ok=True, parents=True)
+    png = tf.io.encode_png(picture[..., None]).numpy()
+    (folder / "picture.png").write_bytes(png)
+    (folder / "text.png").write_text("not a picture")
+    return drive(exported[0], folder)
 
 
 def pixels(x: np.ndarray) -> np.ndarray:
@@ -218,6 +249,53 @@ def test_the_map_shows_the_decoded_codes(seen: Any, vae: Any) -> None:
     seen_there = np.hypot(column - x, row - y) > 25
     assert seen_there.mean() > 0.98
     assert np.abs(got - gray)[np.broadcast_to(seen_there, got.shape)].max() <= 1
+
+
+def test_a_picture_is_judged_as_in_python(
+    seen: Any, detector: Detector, digits: np.ndarray, picture: np.ndarray
+) -> None:
+    np.testing.assert_array_equal(seen["example"]["x"], np.ravel(digits[405]))
+    np.testing.assert_allclose(seen["file"]["x"], picture.ravel() / 255, atol=1e-6)
+    # A line down the right side, where digits are black.
+    changed = np.reshape(seen["painted"]["x"], (8, 8)) - picture / 255
+    assert (np.flatnonzero(np.abs(changed).max(axis=0) > 1e-6) == 7).all()
+    assert (changed[:, 7] > 0.5).sum() >= 6
+    np.testing.assert_array_equal(seen["decoded"]["x"], seen["decoded"]["single"])
+    names = ("first", "example", "file", "painted", "decoded")
+    x = np.array([seen[name]["x"] for name in names], np.float32)
+    wanted = detector.detect(x.reshape(-1, 8, 8, 1), 0.05, attribution=True)
+    assert wanted.is_anomaly[names.index("painted")]
+    assert not wanted.is_anomaly.all()
+    for i, name in enumerate(names):
+        view, anomaly = seen[name], bool(wanted.is_anomaly[i])
+        assert view["found"]["is_anomaly"] == [int(anomaly)]
+        assert (
+            view["verdict"]
+            == f"{'An anomaly' if anomaly else 'Normal'} at alpha = 0.05"
+        )
+        np.testing.assert_allclose(
+            view["found"]["score"], wanted.score[i], rtol=1e-4, atol=1e-3
+        )
+        np.testing.assert_allclose(
+            view["found"]["p_value"], wanted.p_value[i], atol=0.01
+        )
+        nats = np.reshape(view["found"]["attribution"], (8, 8, 1))
+        np.testing.assert_allclose(nats, wanted.attribution[i], atol=1e-3)
+    assert seen["unreadable"]["verdict"].startswith("text.png is not a picture")
+    assert seen["unreadable"]["x"] == seen["painted"]["x"]
+
+
+def test_red_is_where_the_picture_is_unusual(seen: Any, exported: Any) -> None:
+    about = open_export(exported[0], MODULES).about["detect"]
+    view = seen["painted"]
+    nats = np.array(view["found"]["attribution"]).reshape(1, 8, 8, 1)
+    x = np.array(view["x"]).reshape(1, 8, 8, 1)
+    assert (x.min(), x.max()) == (0, 1)
+    maps, _ = heat_maps(x, nats, about["full"])
+    shown = np.reshape(view["heatPixels"], (8, 8, 4))[..., :3]
+    assert np.abs(shown - 255 * maps[0]).max() <= 2
+    red = shown[..., 0] - shown[..., 1]
+    assert (red[:, 7] > 90).sum() >= 5
 
 
 def test_a_phone_needs_no_sideways_scrolling(seen: Any, screenshots: Path) -> None:

@@ -1,6 +1,7 @@
 // The page: what is chosen, and one loop that draws whatever has become stale.
 
 import { makeCondition } from "/condition.js";
+import { makeDetection } from "/detection.js";
 import { loadModel } from "/model.js";
 import { wrongNoise } from "/noise.js";
 import { formOf, show, toImage } from "/pictures.js";
@@ -10,7 +11,7 @@ const STRENGTH = 2; // attributes reach from -2 to 2 times their direction
 const CELLS = 9; // of the map, in each direction
 const find = (id) => document.getElementById(id);
 
-let about, model, form, condition;
+let about, model, form, condition, detection;
 const state = {
   z: null, // the one code
   latents: null, // of the samples, one after the other
@@ -20,7 +21,7 @@ const state = {
   strengths: [], // of the attributes that were added to the code
   span: 3, // sliders and map reach from -span to span
 };
-const stale = { latents: true, grid: 0, single: false, map: 0 };
+const stale = { latents: true, grid: 0, single: false, map: 0, detection: false };
 let wake = () => {};
 let busy = true;
 
@@ -37,6 +38,7 @@ async function drawForEver() {
   for (;;) {
     if (stale.latents) await drawLatents();
     else if (stale.single) await drawSingle();
+    else if (stale.detection) await drawDetection();
     else if (stale.grid < about.num && state.latents) await drawSample(stale.grid++);
     else if (stale.map < CELLS * CELLS) await drawCell(stale.map++);
     else {
@@ -65,6 +67,12 @@ async function drawSingle() {
   stale.single = false;
   state.single = await model.decode(state.z, condition.value());
   show(find("single"), toImage(state.single, form, about.range));
+}
+
+async function drawDetection() {
+  stale.detection = false;
+  const { x } = detection.state;
+  detection.tell(x, await model.detect(x, condition.value()));
 }
 
 async function drawSample(i) {
@@ -265,7 +273,9 @@ async function start() {
   if (wrong) throw new Error(wrong);
   form = formOf(about.data_shape);
   condition = makeCondition(about.condition, () =>
-    refresh({ latents: true, grid: 0, single: true, map: 0 }),
+    refresh({
+      latents: true, grid: 0, single: true, map: 0, detection: about.detect !== null,
+    }),
   );
   state.z = new Float32Array(about.latent_dim);
   model = await loadModel(about);
@@ -278,10 +288,14 @@ async function start() {
   background.width = CELLS * (form.width + gap);
   background.height = CELLS * (form.height + gap);
   makeControls();
+  const judge = () => refresh({ detection: true });
+  detection = makeDetection(about.detect, form, about.range, () => state.single, judge);
   moved(true);
   find("status").textContent = about.note;
   // For the console, and for tests: the numbers behind the pictures.
-  globalThis.kvae = { state, order: about.order, isBusy: () => busy };
+  globalThis.kvae = {
+    state, detection: detection.state, order: about.order, isBusy: () => busy,
+  };
   await drawForEver();
 }
 

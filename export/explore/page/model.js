@@ -8,26 +8,28 @@ import { normals } from "/noise.js";
 export async function loadModel(about) {
   await loadLiteRt("/npm/@litertjs/core/wasm/");
   const options = { accelerator: "wasm" };
-  const decoder = await loadAndCompile("/model/decode.tflite", options);
-  const sampler =
-    about.latents === "file"
-      ? await loadAndCompile("/model/latents.tflite", options)
-      : null;
-  return new Model(about, decoder, sampler);
+  const load = (name) => loadAndCompile(`/model/${name}.tflite`, options);
+  return new Model(
+    about,
+    await load("decode"),
+    about.latents === "file" ? await load("latents") : null,
+    about.detect === null ? null : await load("detect"),
+  );
 }
 
 class Model {
-  constructor(about, decoder, sampler) {
+  constructor(about, decoder, sampler, detector) {
     this.about = about;
     this.decoder = decoder;
     this.sampler = sampler;
+    this.detector = detector;
   }
 
   // The mean of p(x|z): z is a Float32Array of latent_dim numbers.
   async decode(z, condition) {
     const inputs = { z: new Tensor(z.slice(), [1, ...this.about.latent_shape]) };
     this.#addCondition(inputs, condition, 1);
-    return run(this.decoder, inputs, "mean");
+    return (await run(this.decoder.signatures.decode, inputs)).mean;
   }
 
   // `num` latents of the prior, one after the other; the seed means what it does in Python.
@@ -42,7 +44,14 @@ class Model {
       temperature: new Tensor(Float32Array.of(factor), [1]),
     };
     this.#addCondition(inputs, condition, num);
-    return run(this.sampler, inputs, "z");
+    return (await run(this.sampler, inputs)).z;
+  }
+
+  // The score, the decision, and where: x is a Float32Array of one example's numbers.
+  async detect(x, condition) {
+    const inputs = { x: new Tensor(x.slice(), [1, ...this.about.data_shape]) };
+    this.#addCondition(inputs, condition, 1);
+    return run(this.detector.signatures.detect, inputs);
   }
 
   #addCondition(inputs, condition, rows) {
@@ -54,10 +63,14 @@ class Model {
   }
 }
 
-async function run(model, inputs, name) {
+async function run(model, inputs) {
   const outputs = await model.run(inputs);
   try {
-    return (await outputs[name].data()).slice();
+    const arrays = {};
+    for (const [name, tensor] of Object.entries(outputs)) {
+      arrays[name] = (await tensor.data()).slice();
+    }
+    return arrays;
   } finally {
     for (const tensor of [...Object.values(inputs), ...Object.values(outputs)]) {
       tensor.delete();

@@ -21,6 +21,7 @@ import pytest
 import tensorflow as tf
 
 import kvae.export
+from kvae.detection import Detector
 from kvae.export.checks.verification import saved_model_runner
 from kvae.export.serving.warmup import write_server_files, write_warmup
 
@@ -74,9 +75,16 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def base(vae: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def detector(vae: Any, digits: np.ndarray) -> Detector:
+    return Detector(vae, "elbo").calibrate(digits[:100])
+
+
+@pytest.fixture(scope="module")
+def base(
+    vae: Any, detector: Detector, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     base = tmp_path_factory.mktemp("served") / "digits"
-    kvae.export.saved_model(vae, base)
+    kvae.export.saved_model(vae, base, detector=detector, alpha=0.05)
     return base
 
 
@@ -109,6 +117,21 @@ def test_client_gets_what_the_model_computes(
         )
         elbo = client.score(x, seed=4)["elbo"]
         np.testing.assert_allclose(elbo, vae.elbo(x, seed=4), rtol=1e-5)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "rest"])
+def test_client_gets_the_decisions_of_the_detector(
+    server: Any, protocol: str, detector: Detector, digits: np.ndarray
+) -> None:
+    x = np.concatenate([digits[400:404], 1 - digits[400:402]])
+    wanted = detector.detect(x, 0.05, attribution=True)
+    assert 0 < wanted.num_anomalies < len(x)
+    with Client(server.addresses[protocol], "digits") as client:
+        found = client.detect(x)
+    np.testing.assert_array_equal(found["is_anomaly"], wanted.is_anomaly)
+    np.testing.assert_allclose(found["score"], wanted.score, rtol=1e-4)
+    np.testing.assert_allclose(found["p_value"], wanted.p_value, atol=1e-6)
+    np.testing.assert_allclose(found["attribution"], wanted.attribution, atol=1e-3)
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "rest"])
