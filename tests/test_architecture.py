@@ -137,6 +137,7 @@ def test_another_backend_is_refused_in_a_sentence(backend: str) -> None:
     assert f"backend '{backend}'" in last
 
 
+@pytest.mark.slow
 def test_import_kvae_brings_its_folders_when_they_are_asked_for() -> None:
     """Training a model pays for neither exports nor recipes, and `kvae.export` works."""
     program = (

@@ -78,6 +78,7 @@ def test_a_source_is_split_and_checked_like_those_of_kvae(data):
         kvae.training.load_data("waits:120")  # nothing of it stays behind
 
 
+@pytest.mark.slow
 def test_new_parts_train_save_load_and_stop_by_what_they_monitor(vae, data, tmp_path):
     stop = keras.callbacks.EarlyStopping(
         f"val_{vae.objective.monitor}", mode=vae.objective.monitor_mode, patience=9

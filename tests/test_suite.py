@@ -37,6 +37,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_file_left_in_the_tree_fails_the_run(tmp_path: Path, workers: str) -> None:
     (tmp_path / "test_leak.py").write_text(LEAK)

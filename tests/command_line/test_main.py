@@ -83,6 +83,7 @@ def test_the_launcher_runs_the_command(
     assert "invalid choice: 'trian'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_real_process_is_quiet_and_exits_with_2(tmp_path: pathlib.Path) -> None:
     """TensorFlow's greetings stay off the screen; the sentence is all there is."""
     done = subprocess.run(

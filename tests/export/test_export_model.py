@@ -187,6 +187,7 @@ def test_a_lost_byte_of_the_manifest_is_found(copy: Path) -> None:
     assert verify_status(copy).returncode == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -217,6 +218,7 @@ def test_the_manifest_can_take_no_check_out(
     assert problem in report.problems
 
 
+@pytest.mark.slow
 def test_limits_are_not_read_from_the_manifest(copy: Path) -> None:
     rewrite(copy, lambda m: [f.update(limits={"*": 1e9}) for f in m["files"]])
     report = kvae.export.verify(copy)
@@ -307,6 +309,7 @@ def test_verify_passes_and_finds_tampering(copy: Path) -> None:
     assert bad == {"litert/decoder.tflite"}, report.problems
 
 
+@pytest.mark.slow
 def test_the_directory_checks_itself_without_the_library(exported: Any) -> None:
     script = exported[0] / "verify.py"
     done = subprocess.run(

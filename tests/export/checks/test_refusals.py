@@ -35,6 +35,7 @@ def full() -> Any:
     return vae
 
 
+@pytest.mark.slow
 def test_refusal_names_part_operation_and_way_out(full: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.tflite"
     said = (
@@ -111,6 +112,7 @@ def recurrent(**options):
     )
 
 
+@pytest.mark.slow
 def test_a_layer_of_the_user_s_own_is_named_with_its_cure(tmp_path, monkeypatch):
     """Neither posterior nor likelihood is to blame for an LSTM in the encoder."""
     monkeypatch.setattr("kvae.networks.unrolled._MOST_STEPS", 4)  # the series has 5

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 
 def test_the_summary_names_the_worst_of_all_checks(exported: Any) -> None:
     """By its share of its limit, not by its size."""
@@ -23,6 +25,7 @@ def test_the_summary_names_the_worst_of_all_checks(exported: Any) -> None:
     assert refused.summary().endswith("; no score in LiteRT")
 
 
+@pytest.mark.slow
 def test_litert_says_nothing_of_its_own(exported: Any) -> None:
     directory, _ = exported
     code = (

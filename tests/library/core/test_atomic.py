@@ -68,6 +68,7 @@ def test_a_missing_folder_is_named(tmp_path: pathlib.Path) -> None:
         write_text(tmp_path / "none" / "a.txt", "x")
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_the_previous_file(tmp_path: pathlib.Path) -> None:
     """A process that is killed while it writes, by the signal that cannot be caught."""
     path = tmp_path / "a.txt"

@@ -11,6 +11,7 @@ from kvae.evaluation.annealing import Annealing
 SETTING = {"num_chains": 16, "num_steps": 100, "num_leapfrog": 4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["prior", "posterior"])
 def test_the_truth_lies_within_the_stated_error(correlated, x, start):
     # the encoder is wrong; from the prior it is not used, from the posterior repaired
@@ -23,6 +24,7 @@ def test_the_truth_lies_within_the_stated_error(correlated, x, start):
     assert result.warning == ""
 
 
+@pytest.mark.slow
 def test_both_directions_bracket_the_truth(correlated, vae):
     result = bidirectional_monte_carlo(vae, num_examples=24, **SETTING)
     truth = correlated.log_prob(result.x)

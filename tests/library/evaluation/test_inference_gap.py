@@ -100,6 +100,7 @@ def test_rotations_of_a_sylvester_flow_stay_orthogonal():
     assert np.abs(moved - rotation).max() > 0.1
 
 
+@pytest.mark.slow
 def test_a_sylvester_flow_does_not_exceed_log_p(correlated, x):
     vae = correlated.vae()
     decoder, likelihood = vae.decoder, vae.likelihood

@@ -122,6 +122,7 @@ def test_the_classifier_learns_and_says_how_well(digits):
     assert extract_features(network, x[:7]).shape == (7, 64)
 
 
+@pytest.mark.slow
 def test_a_few_hundred_examples_are_enough_to_tell_classes_apart(digits):
     x, y = digits
     network = feature_classifier(x[:359], y[:359])

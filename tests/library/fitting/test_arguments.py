@@ -86,6 +86,7 @@ def test_datasets_that_do_not_fit_are_refused(dataset, message):
         small.vae().fit(dataset, verbose=0)
 
 
+@pytest.mark.slow
 def test_examples_are_held_out_only_where_nothing_else_validates():
     steps = []
     count = keras.callbacks.LambdaCallback(
@@ -131,6 +132,7 @@ def test_unpack_batch_tells_inputs_from_weights():
         np.testing.assert_array_equal(found, weight)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [
@@ -156,6 +158,7 @@ def test_x_as_its_own_target_trains_as_x_alone(make):
     assert small.largest_difference(pair, alone) < 1e-6
 
 
+@pytest.mark.slow
 def test_a_masked_array_is_trained_on_as_with_a_mask():
     hidden = np.zeros(X.shape, bool)
     hidden[:, 1] = True

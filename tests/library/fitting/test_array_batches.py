@@ -46,6 +46,7 @@ def test_a_batch_size_that_is_always_the_same_is_known(size, known):
     assert len(seen(dataset)) == COUNT
 
 
+@pytest.mark.slow
 def test_orders_are_uniform():
     keras.utils.set_random_seed(0)
     dataset = batches(x=X[:10]).take(1)
@@ -100,6 +101,7 @@ def test_what_keras_does_in_its_own_way_is_left_to_it(arguments, replicas):
     assert in_batches(one_device(replicas), given) is given
 
 
+@pytest.mark.slow
 def test_a_fit_repeats_with_the_seed():
     x = small.binary()
     model = small.vae()

@@ -103,6 +103,7 @@ def test_a_norm_beyond_all_numbers_is_left_out_under_mixed_float16():
     np.testing.assert_array_equal(weight, [0, 0])
 
 
+@pytest.mark.slow
 def test_an_epoch_without_any_step_is_said(caplog):
     fit(1e-9)
     said = [r.getMessage() for r in caplog.records]

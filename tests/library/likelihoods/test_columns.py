@@ -153,6 +153,7 @@ def test_wrong_columns_are_refused(columns, message):
         Columns(columns)
 
 
+@pytest.mark.slow
 def test_a_table_with_holes_trains_and_fills_them_in():
     rng = np.random.default_rng(0)
     z = rng.normal(size=400)

@@ -314,6 +314,7 @@ def test_a_map_is_said_with_the_prior_that_it_needs_unless_parts_are_given(capsy
 # === What it is good for ===
 
 
+@pytest.mark.slow
 def test_skewed_data_are_reconstructed():
     """A Bernoulli, which used to be chosen, had an R2 of 0.04."""
     keras.utils.set_random_seed(0)
@@ -331,6 +332,7 @@ def counts(num, seed):
     return rng.poisson(rng.gamma(2.0, np.minimum(rate, 2000) / 2.0))
 
 
+@pytest.mark.slow
 def test_counts_gain_by_their_logarithm():
     x, test = counts(400, 3), counts(300, 4)
     found = {}

@@ -70,6 +70,7 @@ def test_the_heads_look_at_one_place_each():
     assert posterior.count_params() == 2 * (5 * 3 + 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("posterior", "prior"),
     [
@@ -98,6 +99,7 @@ def test_every_posterior_and_prior_takes_them(posterior, prior):
     assert np.isfinite(result.per_example).all()
 
 
+@pytest.mark.slow
 def test_they_are_saved_and_exported(tmp_path):
     model = vae()
     model.save(tmp_path / "model.keras")

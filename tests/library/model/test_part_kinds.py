@@ -63,6 +63,7 @@ def test_keras_exports_a_model_that_was_fitted_and_never_called(tmp_path):
     np.testing.assert_allclose(loaded.serve(X), model.reconstruct(X), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
 def test_keras_quantizes_a_model():
     model = small.vae()

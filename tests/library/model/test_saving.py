@@ -4,6 +4,7 @@ import copy
 
 import keras
 import numpy as np
+import pytest
 from support import small
 
 import kvae
@@ -28,6 +29,7 @@ def fit(model, epochs):
     model.fit(X, batch_size=16, epochs=epochs, shuffle=False, verbose=0)
 
 
+@pytest.mark.slow
 def test_training_goes_on_bit_for_bit_in_a_fresh_process(tmp_path):
     model = small.vae()
     fit(model, 2)
@@ -59,6 +61,7 @@ def test_the_file_keeps_the_compile_state_and_an_assigned_beta(tmp_path):
     assert loaded.evaluate(X, **options) == model.evaluate(X, **options)
 
 
+@pytest.mark.slow
 def test_a_deep_copy_is_a_model_of_its_own():
     model = small.vae()
     fit(model, 1)

@@ -70,6 +70,7 @@ def test_the_gradient_of_a_batch_is_the_mean_over_its_examples():
         np.testing.assert_allclose(all_, 0.4 * a + 0.6 * b, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_steps_per_execution_changes_nothing():
     one, four = small.vae(), small.vae(compile={"steps_per_execution": 4})
     np.testing.assert_allclose(
@@ -95,6 +96,7 @@ def test_fit_reports_what_evaluate_does_on_the_same_weights_and_noise(monkeypatc
         np.testing.assert_allclose(trained[name], measured[name], rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"jit_compile": True}, {"run_eagerly": True}])
 def test_compilation_does_not_change_training(options):
     plain, other = small.noise_free(), small.noise_free(compile=options)
@@ -104,6 +106,7 @@ def test_compilation_does_not_change_training(options):
     assert small.largest_difference(plain, other) < 1e-5
 
 
+@pytest.mark.slow
 def test_a_dataset_trains_as_the_array_it_holds():
     array, dataset = small.vae(), small.vae()
     fit(array)
@@ -111,6 +114,7 @@ def test_a_dataset_trains_as_the_array_it_holds():
     assert small.largest_difference(array, dataset) == 0
 
 
+@pytest.mark.slow
 def test_a_generator_trains_as_the_array_it_yields():
     array, generator = small.vae(), small.vae()
     fit(array)
@@ -135,6 +139,7 @@ def test_a_single_batch_of_arrays_can_be_trained_on(run_eagerly):
     )
 
 
+@pytest.mark.slow
 def test_gradient_accumulation_equals_the_large_batch():
     sgd = {"optimizer": keras.optimizers.SGD(0.1)}
     whole = small.noise_free(compile=sgd)
@@ -158,6 +163,7 @@ def test_rate_and_distortion_add_up_to_minus_elbo():
     np.testing.assert_allclose(found["bits_per_dim"], bits, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_validation_says_what_evaluate_says():
     model = small.vae()
     history = fit(model, validation_data=X[:20], epochs=2)
@@ -321,6 +327,7 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_run_that_was_interrupted_resumes_bit_for_bit(tmp_path):
     whole, first, second = small.vae(), small.vae(), small.vae(seed=77)
     fit(whole, epochs=4)
@@ -343,6 +350,7 @@ def test_tensorboard_writes_the_metrics(tmp_path):
 # === Precision ===
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision_trains_near_float32(name):
     reference = small.noise_free()
@@ -358,6 +366,7 @@ def test_half_precision_trains_near_float32(name):
     np.testing.assert_allclose(found, wanted, rtol=0.01)
 
 
+@pytest.mark.slow
 def test_mixed_float16_scales_the_loss_and_applies_the_steps():
     with small.policy("mixed_float16"):
         model = small.noise_free()
@@ -366,6 +375,7 @@ def test_mixed_float16_scales_the_loss_and_applies_the_steps():
     assert int(model.optimizer.inner_optimizer.iterations.value) == 8
 
 
+@pytest.mark.slow
 def test_float64_policy_computes_everything_in_float64():
     reference = small.noise_free()
     start = reference.get_weights()
@@ -382,6 +392,7 @@ def test_float64_policy_computes_everything_in_float64():
 # === Seeds ===
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run_and_another_seed_another():
     def run(seed):
         keras.utils.set_random_seed(seed)
@@ -393,6 +404,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another():
     assert run(3) != run(4)
 
 
+@pytest.mark.slow
 def test_two_models_in_one_process_do_not_disturb_each_other():
     alone, together, other = small.vae(), small.vae(), small.vae(seed=9)
     fit(alone, epochs=2)

@@ -83,6 +83,7 @@ def test_features_of_labels_tell_classes_apart(digits, capsys):
     assert ratios[1] > ratios[0] > 1.2
 
 
+@pytest.mark.slow
 def test_features_without_labels_learn_turns(digits, capsys, tmp_path):
     x, labels = digits
     distance = feature_distance(x, steps=150)

@@ -158,6 +158,7 @@ def test_each_optimizer_takes_the_gradient_of_its_own_loss(small_vae, binary, on
     assert int(optimizer.iterations) == int(vae.optimizer.iterations) == 1
 
 
+@pytest.mark.slow
 def test_before_the_start_it_is_the_wrapped_objective(small_vae, binary):
     fit = {"batch_size": 16, "verbose": 0, "shuffle": False}
     plain = small_vae(ELBO())
@@ -201,6 +202,7 @@ def test_however_it_is_compiled_it_trains_the_same(small_vae, binary, how):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5, err_msg=a.path)
 
 
+@pytest.mark.slow
 def test_a_step_that_is_left_out_leaves_the_discriminator_alone(small_vae, binary):
     objective = Adversarial(ELBO())
     vae = small_vae(objective, max_gradient_norm=1e-9)
@@ -212,6 +214,7 @@ def test_a_step_that_is_left_out_leaves_the_discriminator_alone(small_vae, binar
     assert int(objective.optimizer.iterations) == 0
 
 
+@pytest.mark.slow
 def test_float16_takes_its_scale_out_of_both_gradients(small_vae, binary):
     """A step of plain descent of the discriminator is as long as in float32."""
     steps = []
@@ -229,6 +232,7 @@ def test_float16_takes_its_scale_out_of_both_gradients(small_vae, binary):
         assert np.linalg.norm(half - single) < 0.05 * np.linalg.norm(single)
 
 
+@pytest.mark.slow
 def test_evaluation_changes_nothing_and_spectral_norms_stay_one(tmp_path):
     x = np.random.default_rng(0).random((32, 16, 16, 3)).astype("float32")
     keras.utils.set_random_seed(0)
@@ -288,6 +292,7 @@ def test_missing_entries_are_not_judged(small_vae, binary):
     np.testing.assert_allclose(one[0], expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_latents_become_those_of_the_prior():
     """An encoder that only has to fool the discriminator: q(z) approaches N(0, 1).
 
@@ -319,6 +324,7 @@ def test_latents_become_those_of_the_prior():
     assert 0.7 < z.std() < 1.4
 
 
+@pytest.mark.slow
 def test_on_pixels_and_on_latents_at_once(small_vae, binary):
     both = Adversarial(Adversarial(ELBO(), on="latents"), on="pixels")
     vae = small_vae(Masked(both))

@@ -81,6 +81,7 @@ def test_missing_entries_are_neither_visible_nor_asked_for(vae, x):
     assert np.isfinite(parts.elbo).all()
 
 
+@pytest.mark.slow
 def test_it_trains_from_plain_arrays_and_survives_saving(x, tmp_path):
     vae = make(x, masks=masks.OneOf([masks.Half(s) for s in ("left", "right")]))
     vae.compile(keras.optimizers.Adam(0.01))

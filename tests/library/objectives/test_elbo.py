@@ -54,6 +54,7 @@ def test_any_keras_schedule_will_do(small_vae, binary):
     np.testing.assert_allclose(history["beta"], [0.5, 2.0])
 
 
+@pytest.mark.slow
 def test_a_number_is_assigned_between_epochs(small_vae, binary):
     vae = small_vae(ELBO())
     vae.fit(binary, verbose=0)

@@ -67,6 +67,7 @@ def test_each_term_reaches_its_own_network_and_no_other(linear_gaussian, attache
         np.testing.assert_allclose(ours, alone, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_estimates_the_total_correlation_of_a_correlated_normal():
     """z = x with correlation 0.8: TC = -0.5 log(1 - 0.64) = 0.511 nats."""
     keras.utils.set_random_seed(0)
@@ -100,6 +101,7 @@ def test_estimates_the_total_correlation_of_a_correlated_normal():
     assert found["discriminator_loss"] < np.log(2) - 0.05
 
 
+@pytest.mark.slow
 def test_own_discriminator_is_saved(small_vae, binary, tmp_path):
     body = kvae.networks.mlp((2,), (5,))
     vae = small_vae(FactorVAE(ELBO(), discriminator=body))

@@ -75,6 +75,7 @@ def test_term_is_counted_once_and_leaves_the_elbo_alone(linear_gaussian, x):
     np.testing.assert_allclose(parts.elbo, plain.elbo, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_training_on_it_alone_brings_the_codes_to_the_prior(small_vae, binary):
     vae = small_vae(MMD(ELBO(beta=0.0), weight=100.0, scales=(0.5, 1.0)))
     vae.posterior.trainable_variables[1].assign([3.0, -3.0])  # the bias of the means

@@ -50,6 +50,7 @@ def test_missing_entries_add_nothing(small_vae, binary):
     assert (found[1:] > 0).all()
 
 
+@pytest.mark.slow
 def test_feature_model_stays_as_it_was_and_is_saved(small_vae, binary, tmp_path):
     net = feature_model()
     before = [w.copy() for w in net.get_weights()]
@@ -92,6 +93,7 @@ def test_structure_is_compared_beside_features():
     )
 
 
+@pytest.mark.slow
 def test_features_are_trained_on_the_data_and_saved(tmp_path, monkeypatch):
     train = functools.partial(training.train_features, steps=3)
     monkeypatch.setattr(training, "train_features", train)

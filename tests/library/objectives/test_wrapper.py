@@ -51,6 +51,7 @@ def test_one_compiled_step_equals_the_eager_one_but_for_the_noise(
     assert xla["elbo"] == pytest.approx(eager["elbo"], rel=0.2)
 
 
+@pytest.mark.slow
 def test_wrappers_nest_train_and_save(small_vae, binary, tmp_path):
     vae = small_vae(nested())
     history = vae.fit(binary, batch_size=24, epochs=2, verbose=0).history

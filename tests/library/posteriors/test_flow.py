@@ -86,6 +86,7 @@ def test_distribution_has_batch_and_event_shapes_and_samples(make):
     assert_mean(theirs**2 - own**2, np.zeros((3, 4)), sigmas=6)
 
 
+@pytest.mark.slow
 def test_density_integrates_to_one_in_four_dimensions(make):
     # The mass is E_p[q(z) / p(z)], for a normal p wide enough to cover q.
     posterior, params = made(make, scale=0.3)
@@ -103,6 +104,7 @@ def test_mean_is_the_image_of_the_base_mean(make):
     np.testing.assert_allclose(posterior.mean(params), center, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_gradient_of_the_density_equals_differences(make):
     posterior, params = made(make, dim=3, batch=1)
     z = normals(2, 1, 3, seed=3)

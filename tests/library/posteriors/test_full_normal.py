@@ -128,6 +128,7 @@ def test_one_dimension_is_a_normal():
     np.testing.assert_allclose(posterior.log_prob(params, z), expected)
 
 
+@pytest.mark.slow
 def test_eager_graph_and_xla_agree(posterior, params):
     noise = tf.constant(normals(2, 4, DIM))
     assert_compiles(lambda n: posterior.sample_and_log_prob(params, n), noise)

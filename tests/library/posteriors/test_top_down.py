@@ -101,6 +101,7 @@ def test_prior_density_integrates_to_one_over_a_grid():
     assert abs(mass - 1) < 1e-3
 
 
+@pytest.mark.slow
 def test_rates_of_the_levels_are_reported_and_add_up(x):
     vae = make_vae(dtype="float32")
     vae.compile()

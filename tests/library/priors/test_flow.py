@@ -52,6 +52,7 @@ def test_density_integrates_to_one(kind):
     np.testing.assert_allclose(mass, 1.0, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_density_equals_the_change_of_variables_and_tfp(kind):
     prior, params = made(kind)
     noise = normals(6, 3, 4, seed=2)

@@ -17,6 +17,7 @@ def random_flow(shape, **options):
     return prior
 
 
+@pytest.mark.slow
 def test_density_equals_the_change_of_variables():
     """log p(z) = log N(u) - log |det dz/du|, the Jacobian of the draw by autodiff."""
     prior = random_flow(3)

@@ -111,6 +111,7 @@ def test_results_go_into_json(results):
     assert json.loads(text)["elbo"]["elbo"]["standard_error"] > 0
 
 
+@pytest.mark.slow
 def test_evaluate_leaves_out_what_does_not_suit(model, images):
     labels = None
     found = evaluation.evaluate(model, images[:12], labels, num_samples=8, num_hard=1)
@@ -121,6 +122,7 @@ def test_evaluate_leaves_out_what_does_not_suit(model, images):
         evaluation.evaluate(model, images, only=("fid",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conditional", [False, True])
 def test_information_is_left_out_where_the_prior_is_conditional(conditional):
     prior = priors.ConditionalNormal(DIM) if conditional else priors.StandardNormal(DIM)
@@ -154,6 +156,7 @@ def spherical():
     )
 
 
+@pytest.mark.slow
 def test_traversals_stay_on_the_sphere(spherical, images):
     pictures, steps = evaluation.traversals(spherical, images[0], [1], 5)
     z = np.tile(np.asarray(spherical.encode(images[:1]).mean_direction), (5, 1))

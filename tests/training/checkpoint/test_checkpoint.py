@@ -241,6 +241,7 @@ def test_mixed_float16_keeps_its_loss_scale(tmp_path: pathlib.Path) -> None:
         check_same(whole, run("cut"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "error"),
     [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)],
@@ -267,6 +268,7 @@ def test_a_signal_saves_after_the_batch_and_stops(
     check_same(whole, resumed)
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_costs_only_time(
     tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:

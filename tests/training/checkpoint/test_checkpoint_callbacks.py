@@ -60,6 +60,7 @@ def swapping() -> Any:
     return keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "every", "killed"),
     [
@@ -89,6 +90,7 @@ def test_what_is_done_where_an_epoch_begins_is_done_once(
         assert float(resumed.optimizer.learning_rate) == np.float32(0.01 / 8)
 
 
+@pytest.mark.slow
 def test_models_are_saved_after_the_same_batches(tmp_path: pathlib.Path) -> None:
     """Every 4 of 3 * 5 batches: number 3 of epoch 1, 2 of epoch 2, 1 of epoch 3."""
 

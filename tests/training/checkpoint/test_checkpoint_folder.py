@@ -49,6 +49,7 @@ def test_an_empty_folder_has_none(tmp_path: pathlib.Path) -> None:
         CheckpointFolder(tmp_path, keep=1)
 
 
+@pytest.mark.slow
 def test_any_changed_byte_is_noticed_or_harmless(
     tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -31,6 +31,7 @@ def poisoned(bad: int) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices(X).batch(8).enumerate().map(spoil)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", ["never", "3 steps"])
 def test_step_and_layer_are_named_and_the_weights_are_those_before(
     tmp_path: pathlib.Path, every: str

@@ -20,6 +20,7 @@ with run_lock(pathlib.Path(sys.argv[1])):
 """
 
 
+@pytest.mark.slow
 def test_the_second_is_refused_and_the_death_of_the_first_lets_go(
     tmp_path: pathlib.Path,
 ) -> None:

@@ -12,6 +12,8 @@ from kvae.training import load_data
 from kvae.training.run.run_directory import RunDirectory
 from kvae.training.run.runner import load_run_data
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

@@ -24,6 +24,7 @@ def pixels() -> np.ndarray:
     return (255 * images).round().astype("uint8")
 
 
+@pytest.mark.slow
 def test_integers_are_divided_by_what_training_divided_by(
     pixels: np.ndarray,
     tmp_path: pathlib.Path,

@@ -245,6 +245,7 @@ def test_a_model_file_encodes_a_file_given_by_name(
         encode(model, tmp_path / "none")
 
 
+@pytest.mark.slow
 def test_a_conditional_model_is_given_the_labels(
     pixels: np.ndarray, tmp_path: pathlib.Path
 ) -> None:

@@ -37,6 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(config, tmp_path_factory.mktemp("runs") / "a")
 
 
+@pytest.mark.slow
 def test_the_verb_writes_the_model_with_a_mixture_and_keeps_the_other(run: Run) -> None:
     """Independent form: `kvae.fit_prior` on the data as they are."""
     spec = {"name": "mixture", "num_components": 4}
@@ -56,6 +57,7 @@ def test_the_verb_writes_the_model_with_a_mixture_and_keeps_the_other(run: Run) 
     assert now["distortion"]["value"] == pytest.approx(before["distortion"]["value"])
 
 
+@pytest.mark.slow
 def test_another_prior_takes_its_place_and_undo_brings_the_first_back(run: Run) -> None:
     path = run.directory.path
     chosen = {"name": "flow_matching", "epochs": 1, "width": 8, "num_blocks": 1}

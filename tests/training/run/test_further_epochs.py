@@ -24,6 +24,7 @@ def rows(path: pathlib.Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_more_epochs_give_the_weights_of_a_run_that_had_them_from_the_start(
     tmp_path: pathlib.Path,
 ) -> None:

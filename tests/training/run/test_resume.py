@@ -54,6 +54,7 @@ def test_divergence_keeps_the_last_good_weights(tmp_path: pathlib.Path) -> None:
         train(config, tmp_path / "a")
 
 
+@pytest.mark.slow
 def test_over_large_gradients_are_left_out_and_counted(tmp_path: pathlib.Path) -> None:
     config = load_recipe("digits", settings=[*QUICK, "max_gradient_norm=1e-6"])
     run = train(config, tmp_path / "a")
@@ -62,6 +63,7 @@ def test_over_large_gradients_are_left_out_and_counted(tmp_path: pathlib.Path) -
     assert float(row["skipped_steps"]) == 42  # one pass over 1338 examples, 32 each
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_left_alone(
     tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:

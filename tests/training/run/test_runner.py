@@ -119,6 +119,7 @@ def test_an_out_that_exists_is_refused_and_untouched(run: Run) -> None:
     assert run.directory.model_file.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_early_stopping_keeps_the_best(tmp_path: pathlib.Path) -> None:
     config = quick("epochs=40", "learning_rate=0.3", "early_stopping=1", "clip_norm=10")
     run = train(config, tmp_path / "a")
@@ -153,6 +154,7 @@ def test_divergence_is_said_with_what_to_try(tmp_path: pathlib.Path) -> None:
     assert not (tmp_path / "a" / "model.keras").exists()
 
 
+@pytest.mark.slow
 def test_vectors_have_curves_and_no_pictures(tmp_path: pathlib.Path) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(60, 3)))
     config = load_recipe(None, {"data": str(tmp_path / "x.npy"), "epochs": 1})

@@ -70,6 +70,7 @@ def test_tensorboard_gets_them_too(tmp_path: pathlib.Path) -> None:
     np.testing.assert_array_equal(shown, tf.io.decode_png(file, channels=3))
 
 
+@pytest.mark.slow
 def test_a_run_draws_them_and_its_numbers_do_not_change(tmp_path: pathlib.Path) -> None:
     runs = [
         train(load_recipe("digits", settings=[*QUICK, f"pictures={every}"]), path)

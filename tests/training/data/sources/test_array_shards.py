@@ -251,6 +251,7 @@ def test_a_process_ends_while_batches_are_read_ahead(folder: pathlib.Path) -> No
     assert done.stdout == "(2, 6, 5)\n"
 
 
+@pytest.mark.slow
 def test_iterators_that_are_left_neither_hang_nor_crash(folder: pathlib.Path) -> None:
     """Reading threads need the interpreter; whoever drops an iterator holds it."""
     data = load_data(str(folder), validation=0)
