@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -61,14 +62,34 @@ def _surprise(
 
 def surprise(model: Any, inputs: Inputs, key: Tensor, num_samples: int) -> Tensor:
     """Computes the surprise of the entries of one batch, (B, *data_shape) nats."""
-    likelihood = model.likelihood
     draw = draw_latents(model, inputs, key, num_samples)
+    return of_entries(
+        model,
+        inputs,
+        lambda x: log_mean_exp(-model.likelihood.entry_log_prob(draw.likelihood, x)),
+    )
+
+
+def of_entries(
+    model: Any, inputs: Inputs, nats_of: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Computes nats of the observed entries of one batch.
+
+    Args:
+        model: a `kvae.VAE`.
+        inputs: one batch.
+        nats_of: a function of (B, *data_shape) entries, all of them in the support.
+
+    Returns:
+        nats: (B, *data_shape), 0 where an entry is missing, infinity where it is outside
+            the support.
+    """
+    likelihood = model.likelihood
     x = tf.cast(inputs.x, model.maths_dtype)
     observed = tf.ones_like(x, tf.bool)
     if inputs.mask is not None:
         observed = tf.cast(inputs.mask, tf.bool)
     inside = likelihood.supports(x)
     safe = tf.where(observed & inside, x, tf.constant(likelihood.filler, x.dtype))
-    nats = log_mean_exp(-likelihood.entry_log_prob(draw.likelihood, safe))
-    nats = tf.where(inside, nats, tf.constant(np.inf, nats.dtype))
+    nats = tf.where(inside, nats_of(safe), tf.constant(np.inf, x.dtype))
     return tf.where(observed, nats, tf.zeros_like(nats))

@@ -25,7 +25,8 @@ def detect(
 
     Returns:
         outputs: "score" (B,), "p_value" (B,), "is_anomaly" (B,) int32, 1 for an anomaly,
-            and "attribution" (B, *data_shape) nats.
+            and "attribution" (B, *data_shape) nats, that of q(z|x) even if the detector's
+            is robust, which takes gradients.
     """
     function, dtype = detector.score_function, model.maths_dtype
     key = tf.constant([detector.seed, 0], tf.int32)

@@ -78,6 +78,7 @@ def read_detector(
         raise UserError(f"{path} is not a detector that was saved with Detector.save.")
     try:
         facts = json.loads((path / "detector.json").read_text(encoding="utf-8"))
+        facts.setdefault("attribution", "posterior")  # older folders don't say
         vae = keras.saving.load_model(path / "model.keras")
         models = {
             file.stem: keras.saving.load_model(file)
