@@ -110,6 +110,14 @@ def spread(text: str) -> float:
     return _number(text, "a number of at least 0")
 
 
+def temperature(text: str) -> float | dict[str, float]:
+    """Reads a number of at least 0, or one for each size of maps: 4x4=0.8,7x7=0.6."""
+    if "=" not in text:
+        return spread(text)
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    return {size.strip(): spread(value) for size, _, value in pairs}
+
+
 def share(text: str) -> float:
     """Reads a number above 0 and below 1."""
     value = _number(text, "a share above 0 and below 1")

@@ -23,7 +23,7 @@ from kvae_cli.argument_types import (
     seed,
     shape,
     share,
-    spread,
+    temperature,
 )
 
 _PATH = pathlib.Path
@@ -421,9 +421,10 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--temperature",
-        type=spread,
+        type=temperature,
         default=1.0,
-        help="factor of the prior's spread; below 1, samples are more typical (1)",
+        help="factor of the prior's spread; below 1, samples are more typical (1); for a "
+        "deep model also by size of maps, such as 4x4=0.8,7x7=0.6",
     )
     parser.add_argument(
         "--fit-prior",

@@ -127,6 +127,7 @@ def test_a_real_process_is_quiet_and_exits_with_2(tmp_path: pathlib.Path) -> Non
         ("evaluate none --num-samples 0", "expected a positive integer"),
         ("sample none --seed -1", "expected"),
         ("sample none --temperature nan", "expected a number of at least 0"),
+        ("sample none --temperature 4x4=", "expected a number of at least 0"),
         ("export none", "there is no run none"),
     ],
 )

@@ -68,7 +68,7 @@ def sample(
     path: pathlib.Path,
     num: int = 64,
     seed: int = 0,
-    temperature: float = 1.0,
+    temperature: float | dict[str, float] = 1.0,
     mean: bool = True,
     out: pathlib.Path | None = None,
     condition: str | None = None,
@@ -81,7 +81,7 @@ def sample(
         path: of the run.
         num: how many.
         seed: of the draw.
-        temperature: of the prior.
+        temperature: of the prior, or by size of maps for a deep model.
         mean: show means of p(x|z) instead of draws.
         out: a .png or .npy file, or for a table .csv, .tsv, or .parquet; in the run if
             None.
@@ -149,7 +149,7 @@ def impute(
 
 
 def _rows(
-    vae: Any, num: int, seed: int, wanted: dict[Any, Any] | None, temperature: float
+    vae: Any, num: int, seed: int, wanted: dict[Any, Any] | None, temperature: Any
 ) -> Iterator[Any]:
     """Draws rows of a table, some at a time; those with values given all at once."""
     if wanted is not None:
