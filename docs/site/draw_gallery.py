@@ -3,8 +3,9 @@
     .venv/bin/python docs/site/draw_gallery.py [PRESET ...]
 
 Each preset is trained on the 8x8 digits of scikit-learn for 30 epochs, with 8 latents and
-its other arguments as they are, and draws 16 digits: from its own prior, or for the
-autoencoder `rae`, which has none, from a mixture that is fitted to its codes.
+its other arguments as they are, but schedules that end by then, and draws 16 digits: from
+its own prior, or for the autoencoder `rae`, which has none, from a mixture that is fitted
+to its codes.
 """
 
 import sys
@@ -20,6 +21,11 @@ import kvae
 from kvae import presets
 
 FOLDER = Path(__file__).parents[1] / "images/gallery"
+SCHEDULES = {  # 30 epochs are 750 steps
+    "annealed_vae": {"warmup_steps": 300},
+    "cyclical_vae": {"total_steps": 600},
+    "capacity_vae": {"warmup_steps": 300, "nats": 15.0},
+}
 NOT_DRAWN = {"dfc_vae"}  # needs a network of features
 ZOOM = 4
 
@@ -29,7 +35,7 @@ def draw(name: str) -> np.ndarray:
     x = load_digits().images.astype("float32") / 16
     train, test = x[:1600], x[1600:1616]
     keras.utils.set_random_seed(0)
-    data, arguments = train, {"latent_dim": 8}
+    data, arguments = train, {"latent_dim": 8, **SCHEDULES.get(name, {})}
     if name == "deep_vae":
         arguments = {}
     if name == "miwae_imputer":
