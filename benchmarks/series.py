@@ -36,6 +36,7 @@ from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 
 import kvae
 from kvae.detection import Detector, area_under_roc
+from kvae.detection.scores import make_score
 from kvae.series import windows
 
 LATENTS = 8
@@ -360,9 +361,12 @@ def anomalies(arguments: argparse.Namespace) -> dict[str, Any]:
         neighbors = NearestNeighbors(n_neighbors=1).fit(flat)
         forest = IsolationForest(random_state=0).fit(flat)
         detector = Detector(vae).calibrate(calibration, x)
+        factor = make_score("local_outlier_factor")
+        factor.fit(vae, x)
         scores = {
             "auto": detector.score(test),
             "elbo": -np.asarray(vae.elbo(test)),
+            "local_outlier_factor": factor(vae, test),
             "nearest window": neighbors.kneighbors(flat_test)[0][:, 0],
             "LocalOutlierFactor": -outliers.score_samples(flat_test),
             "IsolationForest": -forest.score_samples(flat_test),

@@ -14,6 +14,9 @@ from kvae.detection.scores.importance_bound import (
 )
 from kvae.detection.scores.latent_distance import LatentDistance as LatentDistance
 from kvae.detection.scores.likelihood_regret import LikelihoodRegret as LikelihoodRegret
+from kvae.detection.scores.local_outlier_factor import (
+    LocalOutlierFactor as LocalOutlierFactor,
+)
 from kvae.detection.scores.neighbor_distance import NeighborDistance as NeighborDistance
 from kvae.detection.scores.reconstruction_error import (
     ReconstructionError as ReconstructionError,

@@ -14,6 +14,7 @@ from kvae.detection.scores.elbo import NegativeELBO
 from kvae.detection.scores.importance_bound import NegativeImportanceBound
 from kvae.detection.scores.latent_distance import LatentDistance
 from kvae.detection.scores.likelihood_regret import LikelihoodRegret
+from kvae.detection.scores.local_outlier_factor import LocalOutlierFactor
 from kvae.detection.scores.neighbor_distance import NeighborDistance
 from kvae.detection.scores.reconstruction_error import ReconstructionError
 from kvae.detection.scores.reconstruction_probability import ReconstructionProbability
@@ -31,6 +32,7 @@ SCORES: dict[str, type[Score]] = {
         BackgroundRatio,
         LatentDistance,
         NeighborDistance,
+        LocalOutlierFactor,
         Combined,
     )
 }

@@ -48,7 +48,7 @@ class NeighborDistance(Score):
         means = np.asarray(means, "float32").reshape(len(means), -1)
         if len(means) < self.num_neighbors:
             raise ValueError(
-                f"neighbor_distance needs at least {self.num_neighbors} examples to fit; "
+                f"{self.name} needs at least {self.num_neighbors} examples to fit; "
                 f"received {len(means)}."
             )
         if len(means) > _MOST:
@@ -61,6 +61,12 @@ class NeighborDistance(Score):
     ) -> Tensor:
         """Computes the mean distance, (B,)."""
         del key
+        return tf.reduce_mean(self.nearest(model, inputs, fitted)[1], axis=1)
+
+    def nearest(
+        self, model: Any, inputs: Inputs, fitted: dict[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Finds the neighbors: their indices (B, k), and their distances (B, k)."""
         mean = model.posterior.mean(model.posterior_params(inputs))
         others = fitted["means"]
         squares = (
@@ -71,7 +77,7 @@ class NeighborDistance(Score):
         nearest = tf.math.top_k(-squares, self.num_neighbors).indices
         # Again by differences, because those squares lose digits where they are small.
         away = mean[:, None, :] - tf.gather(others, nearest)
-        return tf.reduce_mean(tf.norm(away, axis=-1), axis=1)
+        return nearest, tf.norm(away, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

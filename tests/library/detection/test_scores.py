@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.neighbors import LocalOutlierFactor
 from support.linear_gaussian import LinearGaussian
 
 import kvae
@@ -167,6 +168,19 @@ def test_neighbors_are_those_of_a_full_table_of_distances(vae, x):
     np.testing.assert_allclose(score(vae, x), wanted, rtol=1e-3, atol=1e-3)
     with pytest.raises(ValueError, match="at least 5 examples"):
         scores.NeighborDistance().fit(vae, x[:4])
+
+
+def test_the_local_outlier_factor_is_that_of_scikit_learn(vae, x):
+    score = scores.LocalOutlierFactor(7)
+    score.fit(vae, x[:120])
+    means = vae.embed(x)
+    peer = LocalOutlierFactor(n_neighbors=7, novelty=True).fit(means[:120])
+    wanted = -peer.score_samples(means[120:])
+    np.testing.assert_allclose(score(vae, x[120:]), wanted, rtol=1e-3)
+    far = x[:5] + 30.0
+    assert score(vae, far).min() > 2 * wanted.max()
+    with pytest.raises(ValueError, match="more than 20 examples"):
+        scores.LocalOutlierFactor().fit(vae, x[:20])
 
 
 def test_combined_scores_are_a_sum_in_their_own_spreads(vae, x):
