@@ -78,12 +78,16 @@ def clone_of() -> LogisticRegression:
     return clone(LogisticRegression())
 
 
-def test_the_imputer_is_better_than_the_mean(wine) -> None:
+def test_the_imputer_takes_its_steps_and_is_better_than_the_mean(
+    wine, monkeypatch
+) -> None:
+    monkeypatch.setattr("kvae.sklearn._STEPS", 180)  # as 60 passes of 3 batches
     x, _ = wine
     hidden = np.random.default_rng(0).random(x.shape) < 0.2
     holes = np.where(hidden, np.nan, x)
-    imputer = VAEImputer(4, epochs=60, learning_rate=5e-3, random_state=0)
+    imputer = VAEImputer(4, learning_rate=5e-3, random_state=0)
     filled = imputer.fit_transform(holes)
+    assert int(imputer.model_.step) == 180
     np.testing.assert_array_equal(filled[~hidden], x[~hidden])
     means = np.broadcast_to(np.nanmean(holes, axis=0), x.shape)
     scale = x.std(axis=0)
