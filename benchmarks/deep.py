@@ -1,14 +1,17 @@
 """Deep hierarchies on digits and color pictures, from one command that can be stopped.
 
-    python benchmarks/deep.py static --data-dir DIR --out deep
-    python benchmarks/deep.py static --masked --data-dir DIR --out masked
+    python benchmarks/deep.py static --data-dir DIR --out deep --epochs 38 65
+    python benchmarks/deep.py static --masked --data-dir DIR --out masked --epochs 25 \
+        --start deep/static/round_1/model.weights.h5
     python benchmarks/deep.py dynamic --data-dir DIR --out deep
     python benchmarks/deep.py colors --data emoji64.npz --out emoji
 
-Training resumes from its last checkpoint and measuring from its last block of images. The
-number is the importance-weighted bound on log p(x) on the test images; its standard error
-is that of the mean over images. The pictures are samples and what each level knows.
-`--masked` puts a PixelCNN on top. `--data FILE` reads static pixels from an .npz file of
+Training resumes from its last checkpoint and measuring from its last block of images.
+Several numbers of epochs are so many rounds: each begins with the weights of the one
+before and a high rate. The number is the importance-weighted bound on log p(x) on the test
+images; its standard error is that of the mean over images. The pictures are samples and
+what each level knows. `--masked` puts a PixelCNN on top; with `--start`, the rest begins
+with the weights of a model without. `--data FILE` reads static pixels from an .npz file of
 packed bits ("train", "valid", "test") in place of TFDS, and colors from one of "x_train"
 and "x_test". Beside the bits per dimension of colors are those of PNG and WebP files.
 """
@@ -67,12 +70,14 @@ def load(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
     return loaded.train, binarize_once(loaded.test)
 
 
-def build(options: argparse.Namespace, x: np.ndarray, steps: int) -> kvae.VAE:
-    """Makes the model; the rate comes in over the first twentieth of all steps."""
+def build(options: argparse.Namespace, x: np.ndarray, warmup: int) -> kvae.VAE:
+    """Makes the model; the rate comes in over the first `warmup` steps."""
     keras.utils.set_random_seed(options.seed)
     shape = x.shape[1:]
     likelihood: Any = likelihoods.Bernoulli(shape)
-    levels, channels, width = {1: 1, 4: 2, 7: 3}, (16, 8, 4), (64, 64, 64)
+    levels = {1: 1, 4: 2, 7: 3}
+    channels: tuple[int, ...] = (16, 8, 4)
+    width: tuple[int, ...] = (64, 64, 64)
     if options.pixels == "colors":
         likelihood = likelihoods.DiscretizedLogisticMixture(shape)
         levels, channels = {1: 1, 4: 2, 8: 3, 16: 2}, (16, 8, 8, 4)
@@ -86,7 +91,7 @@ def build(options: argparse.Namespace, x: np.ndarray, steps: int) -> kvae.VAE:
         latent_channels=channels,
         likelihood=likelihood,
         objective=objectives.FreeBits(
-            objectives.ELBO(schedules.LinearWarmup(max(1, steps // 20))),
+            objectives.ELBO(schedules.LinearWarmup(warmup)),
             floor=0.1,
             group="level",
         ),
@@ -120,15 +125,47 @@ def make_optimizer(options: argparse.Namespace, steps: int) -> Any:
 
 
 def train(options: argparse.Namespace, x: np.ndarray) -> kvae.VAE:
-    """Trains from the last checkpoint if there is one, and keeps the weights."""
-    file = options.folder / "model.weights.h5"
+    """Trains round by round, from the last checkpoint if there is one."""
     each = math.ceil(len(x) / BATCH)
-    steps = each * options.epochs
-    vae = build(options, x, steps)
-    if file.exists():
-        vae.load_weights(file)
-        return vae
-    vae.compile(make_optimizer(options, steps), max_gradient_norm=1e3)
+    before: pathlib.Path | None = None
+    for number, epochs in enumerate(options.epochs):
+        folder = options.folder / f"round_{number}"
+        # The rate comes in over the first twentieth of the first round alone.
+        started = bool(number) or options.start is not None
+        vae = build(options, x, 1 if started else max(1, each * epochs // 20))
+        file = folder / "model.weights.h5"
+        if file.exists():
+            before = file
+            continue
+        if before is not None:
+            vae.load_weights(before)
+        elif options.start is not None:
+            start_from(options, vae, x)
+        train_round(options, vae, x, folder, epochs)
+        vae.save_weights(file)
+        before = file
+    vae.load_weights(before)
+    return vae
+
+
+def start_from(options: argparse.Namespace, vae: kvae.VAE, x: np.ndarray) -> None:
+    """Gives a masked model the weights of one without, but for the likelihood."""
+    plain = build(argparse.Namespace(**{**vars(options), "masked": False}), x, 1)
+    plain.load_weights(options.start)
+    for part in ("encoder", "decoder", "posterior"):
+        getattr(vae, part).set_weights(getattr(plain, part).get_weights())
+
+
+def train_round(
+    options: argparse.Namespace,
+    vae: kvae.VAE,
+    x: np.ndarray,
+    folder: pathlib.Path,
+    epochs: int,
+) -> None:
+    """Trains for some epochs; ends the program if it was stopped before."""
+    each = math.ceil(len(x) / BATCH)
+    vae.compile(make_optimizer(options, each * epochs), max_gradient_norm=1e3)
 
     def batches_from(first: int) -> tf.data.Dataset:
         drawn = options.pixels == "dynamic"
@@ -139,20 +176,18 @@ def train(options: argparse.Namespace, x: np.ndarray) -> kvae.VAE:
     began = time.process_time()
     history = vae.fit(
         batches_from(0),
-        epochs=options.epochs,
+        epochs=epochs,
         steps_per_epoch=each,
         callbacks=[
             StopOnDivergence(),
-            Checkpoint(options.folder, "2 minutes", batches_from=batches_from),
+            Checkpoint(folder, "2 minutes", batches_from=batches_from),
         ],
         shuffle=False,
         verbose=2,
     )
     print(f"{time.process_time() - began:.0f} s of processor time", flush=True)
-    if len(history.history["elbo"]) < options.epochs:
+    if len(history.history["elbo"]) < epochs:
         raise SystemExit("Stopped; run the same command to resume.")
-    vae.save_weights(file)
-    return vae
 
 
 def measure(options: argparse.Namespace, vae: kvae.VAE, every: np.ndarray) -> None:
@@ -235,12 +270,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pixels", choices=["static", "dynamic", "colors"])
     parser.add_argument("--masked", action="store_true", help="a PixelCNN on top")
+    parser.add_argument(
+        "--start", type=pathlib.Path, help="weights of a model without --masked"
+    )
     parser.add_argument("--data-dir", help="of TensorFlow Datasets")
     parser.add_argument(
         "--data", help="an .npz file, of packed static pixels or of colors"
     )
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--epochs", type=int, default=64)
+    parser.add_argument(
+        "--epochs", type=int, nargs="+", default=[64], help="of each round"
+    )
     parser.add_argument("--optimizer", choices=["adam", "muon"], default="muon")
     parser.add_argument("--rate", type=float, default=2.5e-3)
     parser.add_argument("--decay", type=float, default=0.1)
