@@ -179,10 +179,6 @@ INSTEAD = {
         "kvae report runs/sensors --examples 20 --num-samples 20",
         "computes every number with its error, which takes minutes",
     ),
-    "kvae report runs/credit": (
-        "kvae report runs/credit --examples 20 --num-samples 20",
-        "computes every number with its error, which takes minutes",
-    ),
     "kvae export runs/mnist --out exported-all --all --serving --license CC0-1.0": (
         "kvae export runs/mnist --out exported-all --serving --license CC0-1.0",
         "sixteen LiteRT files take minutes; tests/export makes each kind",
