@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import tensorflow_probability as tfp
 
-from kvae.core.types import Tensor
+from kvae.core.types import Params, Tensor
 
 tfd = tfp.distributions
 
@@ -37,6 +37,11 @@ def flow_distribution(
     if not isinstance(base, tfd.Distribution):
         raise TypeError(f"base must be a tfd.Distribution; received {base!r}.")
     return _FlowDistribution(base, _Flow(forward, inverse, base.dtype), select)
+
+
+def rows_of(make: Callable[[Params], Any], params: Params) -> Callable[[Any], Any]:
+    """Makes `select` of `flow_distribution`: the distribution of some rows of params."""
+    return lambda slices: make({name: v[slices] for name, v in params.items()})
 
 
 class _FlowDistribution(tfp.distributions.TransformedDistribution):

@@ -58,6 +58,7 @@ from kvae.model.part_kinds import (
     warn_of_head,
 )
 from kvae.networks.call import call_network, declared_inputs
+from kvae.networks.condition import condition_rows
 from kvae.noise import Noise
 from kvae.objectives import ELBO, Objective, batch_mean, global_count
 from kvae.posteriors import Posterior
@@ -344,13 +345,7 @@ class VAE(ArrayMethods):
         lead = tf.shape(z)[:-1]
         rows = tf.reshape(z, (-1, *self.latent_shape))
         if condition is not None:
-            condition = tf.convert_to_tensor(condition)
-        if condition is not None and len(z.shape) > 2:
-            shape = tf.concat([lead, tf.shape(condition)[1:]], axis=0)
-            condition = tf.broadcast_to(condition, shape)
-            condition = tf.reshape(
-                condition, (-1, *condition.shape[len(z.shape) - 1 :])
-            )
+            condition = condition_rows(tf.convert_to_tensor(condition), z)
         features = call_network(
             self.decoder, ("z", rows), {"condition": condition}, training
         )

@@ -6,8 +6,10 @@ import math
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from kvae.core.checks import check_data_shape
+from kvae.core.types import Tensor
 from kvae.networks.one_hot import OneHot
 from kvae.networks.unflatten import Unflatten
 
@@ -36,14 +38,12 @@ def condition_input(
     Raises:
         ValueError: if both a shape and classes are given.
     """
+    shape = check_condition_shape("a network", shape, classes)
     if classes is not None:
-        check_one_kind(shape, classes)
         label = keras.Input((), name="condition", dtype="int32")
         return label, OneHot(classes)(label)
     if shape is None:
         return None
-    if shape != ():  # of a number
-        shape = check_data_shape("a network", shape, "condition_shape")
     condition = keras.Input(tuple(shape), name="condition")
     hidden = condition
     if convolve and len(shape) in (2, 3):
@@ -56,38 +56,43 @@ def condition_input(
     return condition, Unflatten((math.prod(hidden.shape[1:]),))(hidden)
 
 
-def flat_size(
-    owner: str,
-    shape: tuple[int, ...] | None,
-    classes: int | tuple[int, ...] | None,
-) -> int:
-    """The numbers in a flat condition, 0 if there is none.
+def check_condition_shape(owner: str, shape: Any, classes: Any) -> Any:
+    """Returns the shape of a condition that is not a label, or None.
 
     Args:
-        owner: class, for messages.
-        shape: of one condition that is a vector or an image, or None.
+        owner: what takes the condition, for messages.
+        shape: of one condition that is a vector or an image, () of a number, or None.
         classes: of a condition that is an integer label, as for `OneHot`, or None.
 
     Raises:
-        ValueError: if both a shape and classes are given, or they are not valid.
+        ValueError: if both are given, or the shape is not valid.
     """
-    if classes is not None:
-        check_one_kind(shape, classes)
-        return len(OneHot(classes).labels)
-    if shape is None:
-        return 0
-    if shape != ():  # of a number
-        shape = check_data_shape(owner, shape, "condition_shape")
-    return math.prod(shape)
-
-
-def check_one_kind(shape: Any, classes: Any) -> None:
-    """Raises if a condition is said to be both a label and an array."""
-    if shape not in (None, ()):
+    if classes is not None and shape not in (None, ()):
         raise ValueError(
             f"a condition is a label, classes={classes!r}, or an array, "
             f"condition_shape={shape!r}; pass only one of them."
         )
+    if classes is not None or shape is None or shape == ():
+        return shape
+    return check_data_shape(owner, shape, "condition_shape")
+
+
+def check_condition_given(owner: str, condition: Any) -> None:
+    """Raises if the condition is missing that a part needs."""
+    if condition is None:
+        raise ValueError(
+            f"{owner} needs a condition; received None. Pass it with the data, "
+            'fit({"x": x, "condition": c}), and sample(num, condition=c).'
+        )
+
+
+def condition_rows(condition: Tensor, value: Tensor) -> Tensor:
+    """Gives each row of a value (..., B, D) its condition of (B, ...): (rows, ...)."""
+    if len(value.shape) == 2:
+        return condition
+    tail = condition.shape[1:].as_list()
+    shape = tf.concat([tf.shape(value)[:-1], tf.constant(tail, tf.int32)], axis=0)
+    return tf.reshape(tf.broadcast_to(condition, shape), (-1, *tail))
 
 
 def join(features: Any, condition: Any) -> Any:

@@ -6,10 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
-import tensorflow as tf
-
 from kvae.core.checks import MOST_LAYERS, MOST_UNITS, is_integer
-from kvae.core.types import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,15 +115,6 @@ def growth(small: tuple[int, int], large: tuple[int, int]) -> int:
 def kernel_size(size: tuple[int, int]) -> int:
     """Of the convolutions on a map; on the smallest maps positions hardly matter."""
     return 3 if max(size) > 2 else 1
-
-
-def condition_rows(condition: Tensor | None, value: Tensor) -> Tensor | None:
-    """Gives each row of a value (..., B, D) its condition of (B, F): (rows, F)."""
-    if condition is None or value.shape.rank == 2:
-        return condition
-    size = condition.shape[-1]
-    shape = tf.concat([tf.shape(value)[:-1], [size]], axis=0)
-    return tf.reshape(tf.broadcast_to(condition, shape), (-1, size))
 
 
 def _each(owner: str, name: str, value: Any, count: int) -> tuple[int, ...]:

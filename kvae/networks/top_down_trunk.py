@@ -13,7 +13,7 @@ from kvae.core.checks import check_data_shape, check_size, is_number
 from kvae.core.types import Tensor
 from kvae.maths import maths_dtype, softplus
 from kvae.networks.bottleneck import Bottleneck
-from kvae.networks.condition import flat_size
+from kvae.networks.condition import check_condition_given, check_condition_shape
 from kvae.networks.grow import Grow
 from kvae.networks.map_levels import MapLevels, kernel_size
 from kvae.networks.one_hot import OneHot
@@ -109,8 +109,7 @@ class TopDownTrunk(keras.layers.Layer):
         self.min_scale = min_scale
         if isinstance(condition_shape, list):  # of a saved model
             condition_shape = tuple(condition_shape)
-        self.condition_shape, self.classes = condition_shape, classes
-        self.condition_dim = flat_size(name, condition_shape, classes)
+        self.condition_shape = check_condition_shape(name, condition_shape, classes)
         self._one_hot = None if classes is None else OneHot(classes)
         self._act = keras.activations.get(activation)
         self._make_layers(picture)
@@ -189,6 +188,14 @@ class TopDownTrunk(keras.layers.Layer):
         return self.maps.latent_dim
 
     @property
+    def condition_dim(self) -> int:
+        """The numbers in a flat condition, 0 if the trunk takes none."""
+        if self._one_hot is not None:
+            return len(self._one_hot.labels)
+        shape = self.condition_shape
+        return 0 if shape is None else math.prod(shape)
+
+    @property
     def maths_dtype(self) -> str:
         """The dtype of the prior's parameters, never less than float32."""
         return maths_dtype(self.compute_dtype)
@@ -199,12 +206,7 @@ class TopDownTrunk(keras.layers.Layer):
         Raises:
             ValueError: if there is no condition.
         """
-        if condition is None:
-            raise ValueError(
-                f"{type(self).__name__} of a conditional model needs a condition; "
-                'received None. Pass it with the data, fit({"x": x, "condition": c}), '
-                "and sample(num, condition=c)."
-            )
+        check_condition_given(type(self).__name__, condition)
         if self._one_hot is not None:
             return self._one_hot(condition)
         flat = tf.reshape(condition, (-1, self.condition_dim))
@@ -225,12 +227,13 @@ class TopDownTrunk(keras.layers.Layer):
         for index, (size, channels) in enumerate(
             zip(maps.sizes, maps.channels, strict=True)
         ):
-            group = maps.groups.index(index) if index in maps.groups else None
-            if group:
-                h = self._grows[group - 1](h)
-            if group is not None and condition is not None:
-                joined = self._condition_maps[group](tf.cast(condition, dtype))
-                h = h + joined[:, None, None, :]
+            if index in maps.groups:
+                group = maps.group_of(index)
+                if group:
+                    h = self._grows[group - 1](h)
+                if condition is not None:
+                    joined = self._condition_maps[group](tf.cast(condition, dtype))
+                    h = h + joined[:, None, None, :]
             out = self._priors[index](h)
             loc, raw, update = tf.split(
                 out, [channels, channels, maps.widths[index]], -1
@@ -281,5 +284,5 @@ class TopDownTrunk(keras.layers.Layer):
             ),
             "min_scale": self.min_scale,
             "condition_shape": self.condition_shape,
-            "classes": None if self._one_hot is None else list(self._one_hot.labels),
+            "classes": self._one_hot and self._one_hot.get_config()["classes"],
         }

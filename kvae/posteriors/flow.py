@@ -12,6 +12,7 @@ import tensorflow_probability as tfp
 from kvae.core.checks import is_number
 from kvae.core.types import Params, Tensor
 from kvae.maths import flow_distribution, softplus
+from kvae.maths.flow_distribution import rows_of
 from kvae.posteriors.base import Posterior
 
 tfd = tfp.distributions
@@ -71,9 +72,7 @@ class FlowPosterior(Posterior):
             self._base(params),
             lambda u: self.forward(params, u),
             lambda z: self.inverse(params, z),
-            lambda slices: self.distribution(
-                {name: value[slices] for name, value in params.items()}
-            ),
+            rows_of(self.distribution, params),
         )
 
     def sample(self, params: Params, noise: Tensor) -> Tensor:

@@ -13,7 +13,9 @@ import tensorflow_probability as tfp
 from kvae.core.checks import check_size, is_number
 from kvae.core.types import Draw, Params, Tensor, Walk
 from kvae.maths import flow_distribution, softplus
-from kvae.networks.map_levels import MapLevels, condition_rows, kernel_size
+from kvae.maths.flow_distribution import rows_of
+from kvae.networks.condition import condition_rows
+from kvae.networks.map_levels import MapLevels, kernel_size
 from kvae.posteriors.base import Posterior
 from kvae.posteriors.level_terms import LevelTerms
 
@@ -122,13 +124,9 @@ class TopDownMaps(Posterior):
                     dtype=self.dtype_policy,
                 )
             )
-            for kind, ins in (
-                ("of_h", wide),
-                ("of_x", wide),
-                ("mix", few),
-                ("head", few),
-            ):
-                layers[kind][index].build((None, *size, ins))
+            ins = {"of_h": wide, "of_x": wide, "mix": few, "head": few}
+            for kind, made in layers.items():
+                made[index].build((None, *size, ins[kind]))
         self._of_h, self._of_x = layers["of_h"], layers["of_x"]
         self._mix, self._head = layers["mix"], layers["head"]
 
@@ -220,7 +218,8 @@ class TopDownMaps(Posterior):
             params: from `call`.
             count: levels that know x, from 0 to all of them.
         """
-        terms, features = self._walk(params, self._silence(params), True, count)
+        silence = self._silence(params)
+        terms, features = self._walk(params, silence, draws=True, known=count)
         return terms.walk(features).z[0]
 
     def distribution(self, params: Params) -> Any:
@@ -231,9 +230,7 @@ class TopDownMaps(Posterior):
             base,
             lambda u: self._flow(params, u, draws=True),
             lambda z: self._flow(params, z, draws=False),
-            lambda slices: self.distribution(
-                {name: value[slices] for name, value in params.items()}
-            ),
+            rows_of(self.distribution, params),
         )
 
     def level_rates(self, draw: Draw) -> Tensor:
@@ -298,7 +295,9 @@ class TopDownMaps(Posterior):
         """
         maps, terms = self.maps, LevelTerms()
         alone = value.shape[0] == 1  # one latent for each x
-        condition = condition_rows(params.get("condition"), value)
+        condition = params.get("condition")
+        if condition is not None:
+            condition = condition_rows(condition, value)
         pieces = tf.split(value, maps.dims, axis=-1)
         evidence = self._evidence(params["evidence"])
 

@@ -107,9 +107,9 @@ def deep_vae(
         Child 2020, arXiv:2011.10650; the residual posterior of Vahdat, Kautz 2020,
         arXiv:2007.03898.
     """
-    condition = parts.get("condition")
-    options = {} if condition is None else condition_options(condition)
-    if condition is not None:
+    options: dict[str, Any] = {}
+    if (condition := parts.get("condition")) is not None:
+        options = condition_options(condition)
         parts.pop("conditional_prior", None)  # the trunk computes both
     x = read_examples(x)
     shape = tuple(x.shape[1:])

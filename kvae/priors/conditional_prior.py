@@ -9,6 +9,7 @@ import keras
 
 from kvae.core.checks import is_number
 from kvae.core.types import Tensor
+from kvae.networks.condition import check_condition_given
 from kvae.priors.base import Prior
 
 
@@ -83,11 +84,8 @@ class ConditionalPrior(Prior):
 
     def _outputs(self, condition: Tensor | None) -> list[Tensor]:
         """Maps the condition (B, ...) to the output of each head, in order of creation."""
-        if condition is None:
-            raise ValueError(
-                f"{type(self).__name__} needs a condition; received None. Pass it with "
-                'the data, fit({"x": x, "condition": c}), and sample(num, condition=c).'
-            )
+        check_condition_given(type(self).__name__, condition)
+        assert condition is not None
         if keras.backend.is_int_dtype(condition.dtype):
             if self.network is None and len(condition.shape) == 1:
                 raise ValueError(

@@ -11,6 +11,7 @@ import tensorflow_probability as tfp
 from kvae.core.checks import MOST_LAYERS, check_size, check_sizes
 from kvae.core.types import Params, Tensor
 from kvae.maths import flow_distribution
+from kvae.maths.flow_distribution import Map
 from kvae.priors.base import Prior
 
 tfd = tfp.distributions
@@ -66,18 +67,25 @@ class FlowPrior(Prior):
 
     def distribution(self, params: Params) -> Any:
         """Makes a `tfd.TransformedDistribution` with batch () and event (D,)."""
-        return flow_distribution(self._base(params), self.forward, self.inverse)
+        return flow_distribution(self._base(params), *self.maps(params))
 
     def sample(
         self, params: Params, noise: Tensor, temperature: Tensor | float = 1.0
     ) -> Tensor:
         """Computes f(temperature * noise): (..., D)."""
-        return self.forward(params["loc"] + params["scale"] * (temperature * noise))[0]
+        forward, _ = self.maps(params)
+        return forward(params["loc"] + params["scale"] * (temperature * noise))[0]
 
     def log_prob(self, params: Params, z: Tensor) -> Tensor:
         """Computes log p(z) in nats: z of (K, B, D) gives (K, B)."""
-        u, log_det = self.inverse(z)
+        _, inverse = self.maps(params)
+        u, log_det = inverse(z)
         return self._base(params).log_prob(u) + log_det
+
+    def maps(self, params: Params) -> tuple[Map, Map]:
+        """The two directions under some parameters; p(z|c) overrides it."""
+        del params
+        return self.forward, self.inverse
 
     def _base(self, params: Params) -> Any:
         return tfd.Independent(tfd.Normal(params["loc"], params["scale"]), 1)

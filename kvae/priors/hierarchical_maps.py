@@ -12,7 +12,9 @@ import tensorflow as tf
 from kvae.core.checks import check_temperature
 from kvae.core.types import Params, Tensor
 from kvae.maths import flow_distribution
-from kvae.networks.map_levels import condition_rows
+from kvae.maths.flow_distribution import Map, rows_of
+from kvae.networks.condition import condition_rows
+from kvae.networks.top_down_trunk import Choose
 from kvae.priors.flow import FlowPrior
 
 
@@ -65,31 +67,20 @@ class HierarchicalMaps(FlowPrior):
         rows = {name: value + zeros for name, value in params.items()}
         return {**rows, "condition": flat}
 
-    def distribution(self, params: Params) -> Any:
-        """Makes a `tfd.TransformedDistribution` with batch () or (B,) and event (D,)."""
+    def maps(self, params: Params) -> tuple[Map, Map]:
+        """The two directions under the condition in the parameters."""
         condition = params.get("condition")
-        if condition is None:
-            return super().distribution(params)
-        return flow_distribution(
-            self._base(params),
+        return (
             lambda u: self.forward(u, condition),
             lambda z: self.inverse(z, condition),
-            lambda slices: self.distribution(
-                {name: value[slices] for name, value in params.items()}
-            ),
         )
 
-    def sample(
-        self, params: Params, noise: Tensor, temperature: Tensor | float = 1.0
-    ) -> Tensor:
-        """Computes f(temperature * noise): (..., D)."""
-        u = params["loc"] + params["scale"] * (temperature * noise)
-        return self.forward(u, params.get("condition"))[0]
-
-    def log_prob(self, params: Params, z: Tensor) -> Tensor:
-        """Computes log p(z) in nats: z of (K, B, D) gives (K, B)."""
-        u, log_det = self.inverse(z, params.get("condition"))
-        return self._base(params).log_prob(u) + log_det
+    def distribution(self, params: Params) -> Any:
+        """Makes a `tfd.TransformedDistribution` with batch () or (B,) and event (D,)."""
+        if not self.conditional:
+            return super().distribution(params)
+        select = rows_of(self.distribution, params)
+        return flow_distribution(self._base(params), *self.maps(params), select)
 
     def forward(
         self, u: Tensor, condition: Tensor | None = None
@@ -114,7 +105,7 @@ class HierarchicalMaps(FlowPrior):
             log_det.append(tf.reduce_sum(tf.math.log(scale), axis=-1))
             return found[-1]
 
-        self.trunk.descend(choose, condition_rows(condition, u))
+        self._descend(choose, condition, u)
         return self._shaped(tf.concat(found, axis=-1), u), self._summed(log_det, u)
 
     def inverse(
@@ -131,7 +122,7 @@ class HierarchicalMaps(FlowPrior):
             log_det.append(-tf.reduce_sum(tf.math.log(scale), axis=-1))
             return parts[index]
 
-        self.trunk.descend(choose, condition_rows(condition, z))
+        self._descend(choose, condition, z)
         return self._shaped(tf.concat(found, axis=-1), z), self._summed(log_det, z)
 
     def temperatures(self, value: Any) -> np.ndarray:
@@ -173,6 +164,10 @@ class HierarchicalMaps(FlowPrior):
                 "kvae.VAE(prior=...) first, and keep that model."
             )
         return trunk
+
+    def _descend(self, choose: Choose, condition: Tensor | None, value: Tensor) -> None:
+        rows = None if condition is None else condition_rows(condition, value)
+        self.trunk.descend(choose, rows)
 
     def _split(self, value: Tensor) -> list[Tensor]:
         rows = tf.reshape(tf.cast(value, self.maths_dtype), (-1, self.latent_dim))
