@@ -248,7 +248,9 @@ def _block(
     inputs = Inputs(**example)
     noise = Noise(key, position, first_sample)
     draw = vae.draw(inputs, noise, rows, prior=prior or None)
-    densities = [draw.log_likelihood, draw.log_prior, draw.log_posterior]
+    # In place of the draw's own, which the graph then leaves out.
+    likelihood = vae.likelihood.log_prob_value(draw.likelihood, inputs.x, inputs.mask)
+    densities = [likelihood, draw.log_prior, draw.log_posterior]
     nan = tf.constant(np.nan, draw.z.dtype)
     rate = exact_rate(vae, draw.posterior, draw.prior)[0] if exact else nan
     return tf.stack([density[:, 0] for density in densities]), rate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -16,6 +17,9 @@ from kvae.likelihoods.units import Units
 from kvae.maths import maths_dtype
 from kvae.networks import Projection, Standardize
 
+Density = Callable[[Params, Tensor, Tensor | None], Tensor]
+"""Of observed entries inside the support, as `observed_log_prob` is."""
+
 
 class Likelihood(Part):
     """p(x|z): decoder features in, parameters out, a distribution on demand.
@@ -23,8 +27,9 @@ class Likelihood(Part):
     Subclassing guide: make the heads in `__init__` with `self.head`, map features to
     parameters in `call`, and define `distribution`, `mean`, `supports` and `support`.
     Override `entry_log_prob` if a more stable or faster form than TFP's is known,
-    `observed_log_prob` if entries are not independent, `calibrate` if training sets a
-    parameter from the batch itself, and `mode` if it is defined.
+    `observed_log_prob` if entries are not independent, `observed_log_prob_value` if its
+    value alone has a faster form, `calibrate` if training sets a parameter from the batch
+    itself, and `mode` if it is defined.
 
     Args:
         data_shape: shape of one example x, for example (28, 28, 1).
@@ -175,6 +180,20 @@ class Likelihood(Part):
             entries = tf.where(observed, entries, tf.zeros_like(entries))
         return tf.reduce_sum(entries, axis=self._data_axes)
 
+    def observed_log_prob_value(
+        self, params: Params, x: Tensor, observed: Tensor | None
+    ) -> Tensor:
+        """Computes `observed_log_prob` where no gradient is taken of it, (...) nats.
+
+        Override it if the value alone has a faster form.
+
+        Args:
+            params: as in `observed_log_prob`.
+            x: as in `observed_log_prob`.
+            observed: as in `observed_log_prob`.
+        """
+        return self.observed_log_prob(params, x, observed)
+
     @property
     def _data_axes(self) -> list[int]:
         return list(range(-len(self.data_shape), 0))
@@ -194,6 +213,27 @@ class Likelihood(Part):
         Returns:
             log_prob: (...) nats.
         """
+        return self._of_support(self.observed_log_prob, params, x, mask)
+
+    def log_prob_value(
+        self, params: Params, x: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
+        """Computes `log_prob` where no gradient is taken of it, which may be faster.
+
+        Args:
+            params: as in `log_prob`.
+            x: as in `log_prob`.
+            mask: as in `log_prob`.
+
+        Returns:
+            log_prob: (...) nats, up to rounding those of `log_prob`.
+        """
+        return self._of_support(self.observed_log_prob_value, params, x, mask)
+
+    def _of_support(
+        self, density: Density, params: Params, x: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        """Applies a density of observed entries, with -inf outside the support."""
         x = tf.cast(x, self.maths_dtype)
         counts = tf.ones_like(x, tf.bool) if mask is None else tf.cast(mask, tf.bool)
         inside = self.supports(x)
@@ -201,7 +241,7 @@ class Likelihood(Part):
         # is masked only after the density would still come back through the gradient.
         filler = tf.constant(self.filler, x.dtype)
         safe = tf.where(counts & inside, x, filler)
-        total = self.observed_log_prob(params, safe, None if mask is None else counts)
+        total = density(params, safe, None if mask is None else counts)
         possible = tf.reduce_all(inside | ~counts, axis=self._data_axes)
         return tf.where(possible, total, tf.constant(-np.inf, total.dtype))
 

@@ -14,6 +14,8 @@ from kvae.likelihoods.base import Likelihood
 
 tfd = tfp.distributions
 
+_FACTORS = 8  # under one logarithm
+
 
 @keras.saving.register_keras_serializable(package="kvae")
 class Bernoulli(Likelihood):
@@ -78,17 +80,48 @@ class Bernoulli(Likelihood):
         self, params: Params, x: Tensor, observed: Tensor | None
     ) -> Tensor:
         """Computes log p of the observed pixels in one row, which is faster with XLA."""
-        row = math.prod(self.data_shape)
-        axes = -len(self.data_shape)
-
-        def flat(value: Tensor) -> Tensor:
-            return tf.reshape(value, tf.concat([tf.shape(value)[:axes], [row]], 0))
-
-        logits = {"logits": flat(params["logits"])}
-        entries = self.entry_log_prob(logits, flat(x))
+        logits = {"logits": self._row(params["logits"])}
+        entries = self.entry_log_prob(logits, self._row(x))
         if observed is not None:
-            entries = tf.where(flat(observed), entries, tf.zeros_like(entries))
+            entries = tf.where(self._row(observed), entries, tf.zeros_like(entries))
         return tf.reduce_sum(entries, axis=-1)
+
+    def observed_log_prob_value(
+        self, params: Params, x: Tensor, observed: Tensor | None
+    ) -> Tensor:
+        """Computes log p of all pixels with one logarithm for each eight of them.
+
+            log p = sum_i x[i] l[i] - max(l[i], 0) - log prod_j (1 + exp(-|l[j]|))
+
+        The products are of eight factors from 1 to 2, of pixels an eighth of the row
+        apart, so that they are made of whole vectors. Each factor is rounded, which
+        changes a pixel by 6e-8 nats at most. The gradient of a product is slow, so this
+        is not how training computes it.
+        """
+        size = math.prod(self.data_shape) // _FACTORS
+        if observed is not None or not size:
+            return self.observed_log_prob(params, x, observed)
+        logits, x = self._row(params["logits"]), self._row(x)
+
+        def linear(t: Tensor, x: Tensor) -> Tensor:
+            return x * t - tf.nn.relu(t)
+
+        total = tf.constant(0.0, logits.dtype)
+        product = tf.constant(1.0, logits.dtype)
+        for start in range(0, _FACTORS * size, size):
+            part = logits[..., start : start + size]
+            total += linear(part, x[..., start : start + size])
+            product *= 1.0 + tf.exp(-tf.abs(part))
+        total = tf.reduce_sum(total - tf.math.log(product), axis=-1)
+        rest = logits[..., _FACTORS * size :]  # fewer than eight pixels, or none
+        softplus = tf.math.log1p(tf.exp(-tf.abs(rest)))
+        linear_rest = linear(rest, x[..., _FACTORS * size :])
+        return total + tf.reduce_sum(linear_rest - softplus, axis=-1)
+
+    def _row(self, value: Tensor) -> Tensor:
+        """Puts the pixels of each example in one row."""
+        lead = tf.shape(value)[: -len(self.data_shape)]
+        return tf.reshape(value, tf.concat([lead, [math.prod(self.data_shape)]], 0))
 
     def mean(self, params: Params) -> Tensor:
         """The probability of each pixel, (B, *data_shape), in [0, 1]."""

@@ -37,6 +37,29 @@ def test_gray_pixels_get_the_mean_over_random_binarizations(part):
     np.testing.assert_allclose(gray, expected.sum(), rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [("float32", 3e-6), ("float64", 1e-12)]
+)
+@pytest.mark.parametrize("size", [5, 8, 30, 784])
+def test_the_value_without_a_gradient_is_scipys(size, dtype, tolerance):
+    """Of rows shorter than eight pixels, of eighths, and of what is left of them."""
+    rng = np.random.default_rng(size)
+    part = Bernoulli((size,), dtype=dtype)
+    logits = rng.normal(0, 8, (3, 2, size))
+    logits[..., :4] = -1e4, 1e4, 0.0, -40.0
+    x = rng.random((2, size))
+    x[:, :2] = 0.0, 1.0
+    found = part.log_prob_value({"logits": tf.constant(logits, dtype)}, x)
+    each = x * special.log_expit(logits) + (1 - x) * special.log_expit(-logits)
+    np.testing.assert_allclose(found, each.sum(axis=-1), rtol=tolerance)
+    mask = rng.integers(0, 2, x.shape)
+    found = part.log_prob_value({"logits": tf.constant(logits, dtype)}, x, mask)
+    np.testing.assert_allclose(found, (mask * each).sum(axis=-1), rtol=tolerance)
+    x[1, 0] = 2.0
+    found = part.log_prob_value({"logits": tf.constant(logits, dtype)}, x)
+    np.testing.assert_array_equal(np.isfinite(found), [[True, False]] * 3)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_extreme_logits_cost_what_they_should(dtype):
     part = Bernoulli((1,), dtype=dtype)
