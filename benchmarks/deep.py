@@ -5,15 +5,18 @@
         --start deep/static/round_1/model.weights.h5
     python benchmarks/deep.py dynamic --data-dir DIR --out deep
     python benchmarks/deep.py colors --data emoji64.npz --out emoji
+    python benchmarks/deep.py static --data-dir DIR --out less --epochs 6 --images 0 \
+        --without free_bits
 
 Training resumes from its last checkpoint and measuring from its last block of images.
 Several numbers of epochs are so many rounds: each begins with the weights of the one
 before and a high rate. The number is the importance-weighted bound on log p(x) on the test
 images; its standard error is that of the mean over images. The pictures are samples and
-what each level knows. `--masked` puts a PixelCNN on top; with `--start`, the rest begins
-with the weights of a model without. `--data FILE` reads static pixels from an .npz file of
-packed bits ("train", "valid", "test") in place of TFDS, and colors from one of "x_train"
-and "x_test". Beside the bits per dimension of colors are those of PNG and WebP files.
+what each level knows. `--masked` puts a PixelCNN on top; with `--start`, a model begins
+with the weights of one without masks. `--data FILE` reads static pixels from an .npz file
+of packed bits ("train", "valid", "test") in place of TFDS, and colors from one of
+"x_train" and "x_test". Beside the bits per dimension of colors are those of PNG and WebP
+files, and of JPEG XL files if the program cjxl is installed (Debian's libjxl-tools).
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ import json
 import math
 import os
 import pathlib
+import shutil
+import subprocess
+import tempfile
 import time
 from typing import Any
 
@@ -47,6 +53,14 @@ from kvae.training import (
 SHAPE = (28, 28, 1)
 BATCH = 128
 BLOCK = 100  # test images measured between two savings
+INGREDIENTS = (
+    "sizes",
+    "relative_posterior",
+    "free_bits",
+    "warm_up",
+    "average",
+    "decay",
+)
 _COLORS = ("x_train", "x_test")
 
 
@@ -84,17 +98,23 @@ def build(options: argparse.Namespace, x: np.ndarray, warmup: int) -> kvae.VAE:
         width = (64, 64, 64, 32)
     if options.masked:
         likelihood = likelihoods.PixelCNN(likelihood, width=24)
+    without = options.without
+    if without == "sizes":  # only the largest maps, with all levels
+        levels = {max(levels): sum(levels.values())}
+        channels, width = channels[-1:], width[-1:]
+    objective: Any = objectives.ELBO(
+        1.0 if without == "warm_up" else schedules.LinearWarmup(warmup)
+    )
+    if without != "free_bits":
+        objective = objectives.FreeBits(objective, floor=0.1, group="level")
     return presets.deep_vae(
         x[:256],
         levels,
         width=width,
         latent_channels=channels,
+        residual=without != "relative_posterior",
         likelihood=likelihood,
-        objective=objectives.FreeBits(
-            objectives.ELBO(schedules.LinearWarmup(warmup)),
-            floor=0.1,
-            group="level",
-        ),
+        objective=objective,
         seed=options.seed,
     )
 
@@ -109,9 +129,9 @@ def make_optimizer(options: argparse.Namespace, steps: int) -> Any:
         warmup_steps=min(500, steps // 10),
     )
     average = {
-        "use_ema": True,
+        "use_ema": options.without != "average",
         "ema_momentum": max(0.0, 1.0 - 20.0 / steps),
-        "weight_decay": options.decay,
+        "weight_decay": 0.0 if options.without == "decay" else options.decay,
     }
     if options.optimizer == "adam":
         return keras.optimizers.AdamW(rate, **average)
@@ -119,7 +139,7 @@ def make_optimizer(options: argparse.Namespace, steps: int) -> Any:
         rate,
         ns_steps=3,
         adam_weight_decay=None,
-        exclude_layers=["logits", "start"],
+        exclude_layers=["logits", "start", "context"],
         **average,
     )
 
@@ -149,11 +169,32 @@ def train(options: argparse.Namespace, x: np.ndarray) -> kvae.VAE:
 
 
 def start_from(options: argparse.Namespace, vae: kvae.VAE, x: np.ndarray) -> None:
-    """Gives a masked model the weights of one without, but for the likelihood."""
+    """Gives a model the weights of one without masks.
+
+    A masked model then has nearly its numbers: two channels of the context are the
+    trained logits and their negative, of which silu(t) - silu(-t) = t makes the logits
+    again. All that is new begins small.
+    """
+    if not options.masked:
+        vae.load_weights(options.start)
+        return
     plain = build(argparse.Namespace(**{**vars(options), "masked": False}), x, 1)
     plain.load_weights(options.start)
     for part in ("encoder", "decoder", "posterior"):
         getattr(vae, part).set_weights(getattr(plain, part).get_weights())
+    kernel, bias = (w.numpy() for w in plain.likelihood.weights)
+    for weight in vae.likelihood.weights:
+        value = weight.numpy()
+        if "/context/" in weight.path and weight.name == "kernel":
+            value *= 0.3 * np.linalg.norm(kernel) / np.linalg.norm(value, axis=2).mean()
+            value[..., 0], value[..., 1] = kernel[..., 0], -kernel[..., 0]
+        elif "/context/" in weight.path:
+            value[0], value[1] = bias[0], -bias[0]
+        else:
+            value *= 0.1
+            if "/logits/" in weight.path and weight.name == "kernel":
+                value[..., 0, 0], value[..., 1, 0] = 1.0, -1.0
+        weight.assign(value)
 
 
 def train_round(
@@ -205,6 +246,8 @@ def measure(options: argparse.Namespace, vae: kvae.VAE, every: np.ndarray) -> No
     if options.pixels == "colors":
         result = file_bits(test)
         print(json.dumps(result), flush=True)
+    if not options.images:
+        return
     file = options.folder / f"values-{options.latents}.npy"
     values = np.load(file) if file.exists() else np.zeros(0)
     while len(values) < len(test):
@@ -246,23 +289,29 @@ def draw(options: argparse.Namespace, vae: kvae.VAE, test: np.ndarray) -> None:
 
 
 def file_bits(test: np.ndarray) -> dict[str, float]:
-    """Bits per dimension of lossless files by Pillow, header and all."""
+    """Bits per dimension of lossless files, header and all: by Pillow, and by cjxl."""
     from PIL import Image
 
-    pictures = [Image.fromarray(np.uint8(np.rint(255 * x))) for x in test]
     options: dict[str, dict[str, Any]] = {
         "PNG": {"optimize": True},
         "WebP": {"lossless": True, "method": 6, "quality": 100},
     }
-    found = {}
-    for name, settings in options.items():
-        total = 0
-        for picture in pictures:
-            file = io.BytesIO()
-            picture.save(file, name, **settings)
-            total += len(file.getvalue())
-        found[f"bits_per_dim_{name}"] = 8 * total / test.size
-    return found
+    jpeg_xl = shutil.which("cjxl")
+    totals = dict.fromkeys([*options, *(["JPEG_XL"] if jpeg_xl else [])], 0)
+    with tempfile.TemporaryDirectory() as folder:
+        pixels, packed = pathlib.Path(folder, "x.ppm"), pathlib.Path(folder, "x.jxl")
+        for x in np.uint8(np.rint(255 * test)):
+            picture = Image.fromarray(x)
+            for name, settings in options.items():
+                file = io.BytesIO()
+                picture.save(file, name, **settings)
+                totals[name] += len(file.getvalue())
+            if jpeg_xl:
+                picture.save(pixels)
+                command = [jpeg_xl, "--distance=0", "--effort=9", pixels, packed]
+                subprocess.run(command, check=True, capture_output=True)
+                totals["JPEG_XL"] += packed.stat().st_size
+    return {f"bits_per_dim_{name}": 8 * n / test.size for name, n in totals.items()}
 
 
 def main() -> None:
@@ -286,7 +335,10 @@ def main() -> None:
     parser.add_argument("--decay", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--latents", type=int, default=5000)
-    parser.add_argument("--images", type=int, default=10_000, help="to measure on")
+    parser.add_argument(
+        "--images", type=int, default=10_000, help="to measure on; 0 for the ELBO alone"
+    )
+    parser.add_argument("--without", choices=INGREDIENTS, help="an ingredient")
     options = parser.parse_args()
     options.folder = options.out / options.pixels
     x, test = load(options)
