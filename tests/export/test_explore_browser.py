@@ -116,7 +116,7 @@ def exported(
         run.vae,
         directory,
         digits[400:],
-        attributes=label_attributes(run.vae, run.data),
+        attributes=label_attributes(run.vae, run.data, run.config),
         detector=detector,
         alpha=0.05,
         whole_model=True,  # the mixture of this prior doesn't convert from a SavedModel

@@ -366,7 +366,7 @@ def _label_attributes(run: Run) -> Any:
         return None
     if not 2 <= len(np.unique(labels)) <= MOST_LABELS:
         return None
-    return label_attributes(run.vae, run.data, _LABELED)
+    return label_attributes(run.vae, run.data, run.config, _LABELED)
 
 
 def _name(recipe: str | None, config: Config) -> str:

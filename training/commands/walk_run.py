@@ -79,7 +79,8 @@ def attribute(
     """
     directory, vae = _open(path)
     out = new_file(out or directory.path / f"attribute-{name.replace('/', '-')}.png")
-    data = load_run_data(_config(directory, data_dir))
+    config = _config(directory, data_dir)
+    data = load_run_data(config)
     if data.train_labels is None:
         raise UserError(
             f"{data.name} has no labels, so it is not known which examples have the "
@@ -94,7 +95,7 @@ def attribute(
     else:
         shown = np.asarray(data.test[:_ROWS])
     with user_errors():
-        found = label_attributes(vae, data)
+        found = label_attributes(vae, data, config)
         pictures = found.apply(shown, name, list(strengths))
     save_rows(out, pictures, directory.pixel_range())
     columns = ", ".join(f"{strength:g}" for strength in strengths)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 import kvae
+from kvae.training.config.config import Config
+from kvae.training.data.pipeline import binarize_once
 from kvae.training.data.sources import ExamplesOnDisk
 
 MOST_LABELS = 40
@@ -18,12 +20,17 @@ def names_of_labels(data: Any) -> list[str]:
     return list(data.label_names or map(str, np.unique(data.train_labels)))
 
 
-def label_attributes(vae: Any, data: Any, most: int | None = None) -> Any:
+def label_attributes(
+    vae: Any, data: Any, config: Config, most: int | None = None
+) -> Any:
     """Finds the direction in the latents in which each label of the data grows.
+
+    Pixels that training draws from probabilities are drawn once.
 
     Args:
         vae: a trained `kvae.VAE` without a condition, whose latents are in R^D.
         data: of the run, with training labels.
+        config: of the run.
         most: examples to look at, drawn at random; None takes all that fit in memory.
 
     Returns:
@@ -36,6 +43,8 @@ def label_attributes(vae: Any, data: Any, most: int | None = None) -> Any:
     if most is not None and len(x) > most:
         rows = np.random.default_rng(0).choice(len(x), most, replace=False)
         x, labels = x[rows], labels[rows]
+    if config.binarize == "dynamic":
+        x = binarize_once(x, config.seed)
     names = names_of_labels(data)
     if data.label_names:
         names = [names[label] for label in np.unique(labels)]
