@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from kvae.export.checks.verification import without_greetings
+
+_SUBGRAPHS = 8  # where the table Model of TensorFlow's schema.fbs keeps that field
 
 
 def outside_xnnpack(path: Path, batch: int = 1) -> dict[str, list[str]]:
@@ -23,19 +28,34 @@ def outside_xnnpack(path: Path, batch: int = 1) -> dict[str, list[str]]:
         operations: by signature and in the order of execution; an empty list if all
             operations are accelerated.
     """
-    from ai_edge_litert.tools import flatbuffer_utils
+    from ai_edge_litert.schema_py_generated import Model
 
-    content = path.read_bytes()
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    content = bytearray(path.read_bytes())
+    model = Model.GetRootAs(content)
     found = {}
-    for entry in model.signatureDefs:
+    for number in range(model.SignatureDefsLength()):
+        entry = model.SignatureDefs(number)
         # The interpreter only lists the operations of the first subgraph.
-        graphs, index = model.subgraphs, entry.subgraphIndex
-        graphs[0], graphs[index] = graphs[index], graphs[0]
-        first = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
-        graphs[0], graphs[index] = graphs[index], graphs[0]
-        found[entry.signatureKey.decode()] = _outside(first, batch)
+        with _swapped(content, model, entry.SubgraphIndex()):
+            found[entry.SignatureKey().decode()] = _outside(bytes(content), batch)
     return found
+
+
+@contextlib.contextmanager
+def _swapped(content: bytearray, model: Any, index: int) -> Iterator[None]:
+    """Makes a subgraph the first one, and the first one that subgraph, for a while.
+
+    A file holds a vector of the distances to its subgraphs, each from its own place.
+    """
+    field = model._tab.Offset(_SUBGRAPHS)
+    start = model._tab.Vector(field)
+    places = [start, start + 4 * index]
+    graphs = [model.Subgraphs(i)._tab.Pos for i in (0, index)]
+    for place, graph in zip(places, reversed(graphs), strict=True):
+        struct.pack_into("<I", content, place, graph - place)
+    yield
+    for place, graph in zip(places, graphs, strict=True):
+        struct.pack_into("<I", content, place, graph - place)
 
 
 def _outside(content: bytes, batch: int) -> list[str]:
