@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,18 @@ import keras
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from support.forked_checks import forked_checks
 
 import kvae
 import kvae.export
+from kvae.export.checks import verify
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forked_checks() -> Iterator[None]:
+    """The process of its own, in which files are checked, is the larger part of exports."""
+    with forked_checks():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +50,8 @@ def vae(digits: np.ndarray) -> Any:
 def exported(
     vae: Any, digits: np.ndarray, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Any]:
-    """The directory of the default export, and its report."""
+    """The directory of the default export, and its report; checked as for a user."""
     directory = tmp_path_factory.mktemp("export") / "digits"
-    return directory, kvae.export.export(vae, directory, digits)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verify, "subprocess", subprocess)
+        return directory, kvae.export.export(vae, directory, digits)

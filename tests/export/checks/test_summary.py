@@ -29,7 +29,7 @@ def test_the_summary_names_the_worst_of_all_checks(exported: Any) -> None:
 def test_litert_says_nothing_of_its_own(exported: Any) -> None:
     directory, _ = exported
     code = (
-        "import sys; from kvae.export.checks.verification import litert_runner\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); from verify import litert_runner\n"
         "import numpy as np, pathlib, os\n"
         "run = litert_runner(pathlib.Path(sys.argv[1]) / 'litert/decoder.tflite')\n"
         "run('decode', {'z': np.zeros((1, int(sys.argv[2])), 'float32')})\n"

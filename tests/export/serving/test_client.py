@@ -218,12 +218,16 @@ def test_a_killed_server_comes_back_with_the_new_version(
             process.wait()
             with pytest.raises(ServingError, match="decode of model 'digits'.*UNAVAIL"):
                 client.decode(z)
-    with process_serving(base) as (_, address):
+    again = loopback_server.Loopback(base)
+    try:
+        address = again.addresses["grpc"]
         with Client(address, "digits") as client:
             np.testing.assert_allclose(client.decode(z)["mean"], changed, atol=1e-6)
         with Client(address, "digits", version=1) as client:
             with pytest.raises(ServingError, match="NOT_FOUND"):
                 client.decode(z)
+    finally:
+        again.stop()
 
 
 def other(vae: Any) -> Any:
