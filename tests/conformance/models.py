@@ -16,6 +16,7 @@ from conformance import (
     posterior_specimens,
     prior_specimens,
 )
+from conformance.refusals import refusal
 from conformance.specimen import Specimen
 
 import kvae
@@ -34,11 +35,64 @@ SPECIMENS = {
 }
 ALL = [(kind, specimen) for kind, those in SPECIMENS.items() for specimen in those]
 EVERY = pytest.mark.parametrize(("kind", "specimen"), ALL, ids=lambda v: str(v))
-ONE_OF_EACH_CLASS = pytest.mark.parametrize(
-    ("kind", "specimen"),
-    list({s.cls: (kind, s) for kind, s in reversed(ALL)}.values())[::-1],
-    ids=lambda v: str(v),
-)
+
+
+Parts = dict[str, Specimen]
+
+
+def fit(parts: Parts) -> bool:
+    """Whether specimens make a model together."""
+    if (likelihood := parts.get("likelihood")) and len(parts) > 1:
+        if likelihood.config.get("data_shape") != (4,):
+            return False  # the others are made for examples of four numbers
+    for specimen in parts.values():
+        for kind, (cls, _) in specimen.partners.items():
+            if kind in parts and parts[kind].cls is not cls:
+                return False
+    posterior, prior, objective = (
+        parts.get(kind, SPECIMENS[kind][0])
+        for kind in ("posterior", "prior", "objective")
+    )
+    if objective.deterministic and ("posterior" in parts or "prior" in parts):
+        return False  # it leaves them alone
+    if "prior" not in parts and "prior" in posterior.partners:
+        return "objective" not in parts
+    return refusal(posterior, prior, objective, "sampled") is None
+
+
+def together() -> list[Parts]:
+    """Specimens in as few models as possible: of each kind one, while there are some."""
+    left = {kind: list(those) for kind, those in SPECIMENS.items()}
+    found = []
+    while any(left.values()):
+        parts: Parts = {}
+        for kind, those in left.items():
+            for specimen in those:
+                if fit({**parts, kind: specimen}):
+                    parts[kind] = specimen
+                    those.remove(specimen)
+                    break
+        found.append(parts)
+    return found
+
+
+def name_of(parts: Parts) -> str:
+    return "+".join(map(str, parts.values()))
+
+
+TOGETHER = together()
+IN_FEW_MODELS = pytest.mark.parametrize("parts", TOGETHER, ids=name_of)
+
+
+def each_class() -> list[Parts]:
+    """Of the models with all specimens those that show a class for the first time."""
+    seen: set[type] = set()
+    found = []
+    for parts in TOGETHER:
+        if new := {specimen.cls for specimen in parts.values()} - seen:
+            seen |= new
+            found.append(parts)
+    return found
 
 
 def each(kind: str) -> pytest.MarkDecorator:
@@ -62,7 +116,23 @@ def normals(rng: np.random.Generator, num: int) -> np.ndarray:
     return rng.normal(size=(num, 4)).astype("float32")
 
 
-def compose(num: int = 7, seed: int = 0, **specimens: Specimen) -> Case:
+@functools.cache
+def _kept(floatx: str, *arguments: Any, **options: Any) -> Any:
+    network = mlp(*arguments, **options)
+    return network, network.get_weights()
+
+
+def kept_mlp(*arguments: Any, **options: Any) -> Any:
+    """A network of earlier models, as it was at first: to make one takes as long as to
+    train it for a step."""
+    network, weights = _kept(keras.config.floatx(), *arguments, **options)
+    network.set_weights(weights)
+    return network
+
+
+def compose(
+    num: int = 7, seed: int = 0, make_network: Any = mlp, **specimens: Specimen
+) -> Case:
     """Makes a model of some specimens, with their partners and plain parts beside them."""
     keras.utils.set_random_seed(seed)
     parts: dict[str, Any] = {}
@@ -83,10 +153,12 @@ def compose(num: int = 7, seed: int = 0, **specimens: Specimen) -> Case:
     made = specimens["objective"].condition_shape if "objective" in specimens else None
     condition = made or next(iter(shapes), None)
     if "encoder" not in parts:
-        parts["encoder"] = mlp(shape, (8,), "tanh", condition)
+        parts["encoder"] = make_network(shape, (8,), "tanh", condition)
     if "decoder" not in parts:
         latents = (parts["posterior"].latent_dim,)
-        parts["decoder"] = mlp(latents, (8,), "tanh", condition, role="decoder")
+        parts["decoder"] = make_network(
+            latents, (8,), "tanh", condition, role="decoder"
+        )
     model = kvae.VAE(seed=0, **parts)
     rng = np.random.default_rng(seed)
     make_data = (
@@ -113,6 +185,18 @@ def randomize(model: kvae.VAE, scale: float = 0.3, seed: int = 0) -> None:
     for v in model.trainable_variables:
         value = v + scale * rng.normal(size=v.shape)
         v.assign(value if v.constraint is None else v.constraint(value))
+
+
+@functools.cache
+def _in_one(name: str) -> Case:
+    case = compose(**next(parts for parts in TOGETHER if name_of(parts) == name))
+    randomize(case.model)
+    return case
+
+
+def in_one(parts: Parts) -> Case:
+    """A model of `together` with random weights; made once, so do not change it."""
+    return _in_one(name_of(parts))
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 import inspect
 
 import pytest
-from conformance.models import SPECIMENS
+from conformance.models import ALL, SPECIMENS, TOGETHER
 
 import kvae
 from kvae.likelihoods import Likelihood
@@ -34,3 +34,10 @@ def test_every_public_part_has_a_specimen(kind):
 def test_specimens_can_be_told_apart(kind):
     names = [str(specimen) for specimen in SPECIMENS[kind]]
     assert len(set(names)) == len(names)
+
+
+def test_models_of_several_parts_hold_every_specimen_once():
+    held = [(kind, part) for parts in TOGETHER for kind, part in parts.items()]
+    assert len(held) == len(ALL)
+    assert all(specimen in held for specimen in ALL)
+    assert len(TOGETHER) < 0.5 * len(ALL)

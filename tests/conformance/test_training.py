@@ -1,9 +1,21 @@
 """Every part can be trained, in any batch size, compiled in any way."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
-from conformance.models import EVERY, ONE_OF_EACH_CLASS, compose, loss, randomized
+from conformance.models import (
+    EVERY,
+    IN_FEW_MODELS,
+    TOGETHER,
+    compose,
+    each_class,
+    in_one,
+    loss,
+    name_of,
+    randomized,
+)
 from support import small
 
 from kvae.core.inputs import Inputs
@@ -53,33 +65,42 @@ def test_an_example_s_elbo_does_not_depend_on_the_batch_it_comes_in(kind, specim
     np.testing.assert_allclose(cut, whole, rtol=1e-5, atol=1e-5)
 
 
-@EVERY
-def test_a_graph_equals_eager(kind, specimen):
-    assert_compiled_equals_eager(randomized(kind, specimen), jit_compile=False)
+def assert_close(found, expected, tolerance):
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+
+
+def terms(case):
+    total, parts = loss(case, NOISE, training=False)
+    return total, parts.rate, parts.distortion
+
+
+@functools.cache
+def traced(name):
+    """The terms of a model of `together`, as a graph."""
+    (parts,) = (p for p in TOGETHER if name_of(p) == name)
+    return tf.function(
+        lambda: terms(in_one(parts)), autograph=False
+    ).get_concrete_function()
+
+
+@IN_FEW_MODELS
+def test_a_graph_equals_eager(parts):
+    assert_close(traced(name_of(parts))(), terms(in_one(parts)), 2e-5)
 
 
 @pytest.mark.slow
-@ONE_OF_EACH_CLASS
-def test_xla_equals_eager(kind, specimen):
-    assert_compiled_equals_eager(randomized(kind, specimen), jit_compile=True)
+@pytest.mark.parametrize("parts", each_class(), ids=name_of)
+def test_xla_equals_eager(parts):
+    compiled = tf.function(traced(name_of(parts)), jit_compile=True, autograph=False)
+    assert_close(compiled(), terms(in_one(parts)), 2e-5)
 
 
-def assert_compiled_equals_eager(case, jit_compile):
-
-    def terms():
-        total, parts = loss(case, NOISE, training=False)
-        return total, parts.rate, parts.distortion
-
-    compiled = tf.function(terms, jit_compile=jit_compile, autograph=False)()
-    for one, other in zip(terms(), compiled, strict=True):
-        np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-5)
-
-
-@EVERY
-def test_float32_agrees_with_float64(kind, specimen):
-    single = randomized(kind, specimen)
+@IN_FEW_MODELS
+def test_float32_agrees_with_float64(parts):
+    single = in_one(parts)
     with small.policy("float64"):
-        double = compose(**{kind: specimen})
+        double = compose(**parts)
         double.model.set_weights(single.model.get_weights())
         _, exact = loss(double, NOISE, training=False)
     assert exact.elbo.dtype == tf.float64
