@@ -17,7 +17,7 @@ import time
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-import loopback_workers  # noqa: E402  after the path
+from support import loopback_workers  # noqa: E402  after the path
 
 
 def main() -> int:
@@ -26,10 +26,10 @@ def main() -> int:
     parser.add_argument("--num", type=int, default=4, help="workers (4)")
     num = parser.parse_args().num
     began = time.monotonic()
-    script = ROOT / "tests" / "kvae" / "train_on_workers.py"
+    script = ROOT / "tests" / "library" / "fitting" / "train_on_workers.py"
     workers = loopback_workers.results(loopback_workers.start(num, script))
     right = True
-    cases = ("Adam, sample weights", "SGD, global_clipnorm")
+    cases = ("Adam, sample weights, global_clipnorm", "SGD")
     for case, found in zip(cases, zip(*workers, strict=True), strict=True):
         first = found[0]
         same = all(each["bytes"] == first["bytes"] for each in found)
