@@ -101,6 +101,7 @@ def test_the_likelihood_is_that_of_the_clean_x():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
 def test_the_seed_repeats_the_training():
     x = small.binary(30)
     twins = [small.vae(corruption=SaltAndPepper(0.2)) for _ in range(2)]
@@ -114,6 +115,7 @@ def test_the_seed_repeats_the_training():
     assert small.largest_difference(clean, twins[0]) > 1e-4
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_it_is_saved_with_the_model_and_old_files_load(tmp_path):
     vae = small.vae(corruption=AdditiveNormal(0.2))
     vae.fit(small.binary(8), verbose=0)

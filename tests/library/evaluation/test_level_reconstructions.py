@@ -34,6 +34,7 @@ def test_nothing_is_the_same_for_all_and_every_level_is_the_reconstruction(vae, 
     assert np.abs(found["1x1"] - found["2x2"]).max() > 1e-3
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_batch_size_does_not_matter(vae, x):
     whole = evaluation.level_reconstructions(vae, x)
     cut = evaluation.level_reconstructions(vae, x, batch_size=2)
@@ -52,6 +53,7 @@ def test_a_model_without_levels_is_refused(x):
         evaluation.level_reconstructions(vae, x)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_report_shows_what_each_level_knows(vae, x):
     inputs = kvae.core.inputs.Inputs(x)
     names = evaluation.suitable(vae, inputs)

@@ -6,6 +6,8 @@ from support import small
 
 from kvae.fitting.callbacks import ProgressLine, progress_line
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 X = small.binary(24)
 
 

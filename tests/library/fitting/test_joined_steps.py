@@ -93,11 +93,13 @@ def test_more_steps_at_once_than_one_program_takes(pair, monkeypatch):
 @pytest.mark.parametrize(
     "options",
     [
-        {"max_gradient_norm": 3.0},
-        {"optimizer": keras.optimizers.Adam(1e-2, use_ema=True)},
+        {
+            "max_gradient_norm": 3.0,
+            "optimizer": keras.optimizers.Adam(1e-2, use_ema=True),
+        },
         {"optimizer": keras.optimizers.SGD(1e-2, gradient_accumulation_steps=3)},
     ],
-    ids=["guard", "ema", "accumulation"],
+    ids=["guard, ema", "accumulation"],
 )
 def test_whatever_the_optimizer_does(options):
     def again():
@@ -109,12 +111,8 @@ def test_whatever_the_optimizer_does(options):
     same(alone(**again()), joined(**again()), x=X[:40], batch_size=5, epochs=3)
 
 
-def test_sample_weights_go_along(pair):
+def test_sample_weights_go_along_and_a_schedule_moves_within_a_program():
     weight = np.linspace(0.0, 2.0, 40).astype("float32")
-    same(*pair, x=X[:40], sample_weight=weight, batch_size=5, epochs=2)
-
-
-def test_a_schedule_of_the_objective_moves_within_a_program():
     warm_up = kvae.schedules.LinearWarmup(12)
     models = [
         small.vae(
@@ -123,7 +121,7 @@ def test_a_schedule_of_the_objective_moves_within_a_program():
         )
         for at_once in (1, 4)
     ]
-    same(*models, x=X[:40], batch_size=5, epochs=2)
+    same(*models, x=X[:40], sample_weight=weight, batch_size=5, epochs=2)
 
 
 def test_who_joins():

@@ -60,8 +60,10 @@ def adversarial():
     return kvae.objectives.Adversarial(adaptive=False, optimizer=sgd)
 
 
-CASES = (None, kvae.objectives.ELBO), (WEIGHTS, kvae.objectives.ELBO)
-for sample_weight, make_objective in (*CASES, (WEIGHTS, adversarial)):
+for sample_weight, make_objective in (
+    (None, kvae.objectives.ELBO),
+    (WEIGHTS, adversarial),
+):
     START: list[np.ndarray] = []
     start, single, reported = train(
         tf.distribute.get_strategy(), sample_weight, make_objective

@@ -47,10 +47,10 @@ def apart(left, right):
     return max(float(np.abs(a - b).max()) for a, b in zip(left, right, strict=True))
 
 
-CASES = [(lambda: keras.optimizers.Adam(0.01), WEIGHTS)]
+# The gradients' norm is above the limit: each worker's own would be cut otherwise.
+CASES = [(lambda: keras.optimizers.Adam(0.01, global_clipnorm=0.1), WEIGHTS)]
 if "short" not in sys.argv:
-    # The gradients' norm is above the limit: each worker's own would be cut otherwise.
-    CASES.append((lambda: keras.optimizers.SGD(0.5, global_clipnorm=0.1), None))
+    CASES.append((lambda: keras.optimizers.SGD(0.1), None))
 for optimizer, sample_weight in CASES:
     START: list[np.ndarray] = []
     start, found, reports = train(STRATEGY, optimizer, sample_weight)

@@ -9,7 +9,9 @@ import tensorflow as tf
 from conformance.likelihood_specimens import SPECIMENS
 
 import kvae
+from kvae.core.inputs import Inputs
 from kvae.likelihoods import Likelihood
+from kvae.model import endpoints
 from kvae.networks import mlp
 
 EVERY = pytest.mark.parametrize("specimen", SPECIMENS, ids=str)
@@ -217,8 +219,10 @@ def test_a_short_fit_learns(specimen):
         part,
         seed=0,
     )
-    vae.compile(keras.optimizers.Adam(0.01), jit_compile=False)
-    history = vae.fit(x, epochs=8, batch_size=16, verbose=0).history["loss"]
+    vae.compile(keras.optimizers.Adam(0.01), run_eagerly=True)
+    inputs = Inputs(tf.constant(x, "float32"))
+    before = endpoints.score(vae, inputs, [0, 0])["elbo"]
+    history = vae.fit(x, epochs=2, batch_size=64, verbose=0).history["loss"]
     assert np.isfinite(history).all()
-    assert np.mean(history[-2:]) < np.mean(history[:2])
-    assert vae.reconstruct(x).shape == x.shape
+    after = endpoints.score(vae, inputs, [0, 0])["elbo"]  # of the same noise
+    assert np.mean(after) > np.mean(before)

@@ -75,6 +75,7 @@ def test_a_vector_of_one_condition_counts_for_all():
         model.sample(4, condition=[np.nan, 1.0, 2.0])
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_labels_are_one_hot_vectors_to_the_model():
     """The same weights with one-hot vectors as condition give the same ELBO."""
     model = labeled()
@@ -154,6 +155,7 @@ def test_a_data_set_is_checked_at_each_step(vae):
         vae.evaluate(data, verbose=0)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_labels_of_any_integer_dtype_and_a_saved_model(vae, tmp_path):
     expected = vae.elbo(DATA)
     for dtype in ("uint8", "int64"):
@@ -165,6 +167,7 @@ def test_labels_of_any_integer_dtype_and_a_saved_model(vae, tmp_path):
     np.testing.assert_array_equal(loaded.elbo(DATA), expected)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_prior_alone_may_take_the_label():
     model = small.vae(prior=kvae.priors.ConditionalNormal(2, OneHot(CLASSES)))
     model.fit(DATA, epochs=1, verbose=0)

@@ -125,6 +125,7 @@ def test_shapes_that_may_mean_two_things_are_asked_about(shape, message):
         ((70, 90, 3), None, "residual networks .*70x90 pixels with 3 channels"),
     ],
 )
+@pytest.mark.usefixtures("eagerly")
 def test_networks_suit_the_kind_of_data_that_is_told(shape, kind, words):
     x = RNG.random((6, *shape)).astype("float32")
     parts, line = chosen(x, data_kind=kind)
@@ -134,6 +135,7 @@ def test_networks_suit_the_kind_of_data_that_is_told(shape, kind, words):
     assert vae.count_params() < 8e6
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_images_may_have_latents_with_a_shape():
     x = RNG.random((6, 32, 40, 3)).astype("float32")
     vae = kvae.VAE.for_data(x, latent_dim=(8, 10, 2))
@@ -160,6 +162,7 @@ def test_data_kinds_that_do_not_exist_or_fit_are_refused():
         kvae.VAE.for_data(RNG.random((4, 9)), data_kind="images")
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_given_networks_need_no_kind():
     shape = (30, 7)
     parts = {
@@ -234,6 +237,7 @@ def test_a_given_likelihood_takes_the_units_too_and_a_fixed_scale_does_not():
     np.testing.assert_allclose(params["loc"], np.full((1, 4), x.mean()), rtol=1e-4)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_floats_from_0_to_255_start_near_their_best_scale():
     x = RNG.integers(0, 256, (60, 8, 8)) + 0.5
     vae = kvae.VAE.for_data(x, 2)
@@ -271,6 +275,7 @@ def test_a_given_encoder_is_told_what_it_sees(capsys):
     np.testing.assert_allclose(vae.encoder.layers[1].scale, own.layers[1].scale)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_what_was_measured_is_saved(tmp_path):
     x = RNG.normal(size=(50, 4)) * 20 + 300
     vae = kvae.VAE.for_data(x, 2)

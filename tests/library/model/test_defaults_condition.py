@@ -5,6 +5,8 @@ import pytest
 
 import kvae
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 IMAGES = np.random.default_rng(0).integers(0, 2, (12, 6, 6)).astype("float32")
 CONDITIONS = {
     "labels": (np.tile([0, 1, 7], 4), "3 classes, 0, 1, 7, because it holds integers"),

@@ -33,10 +33,16 @@ def trained(data):
 
 @pytest.mark.parametrize(
     "prior",
-    ["mixture", pytest.param("real_nvp", marks=pytest.mark.slow), "flow_matching"],
+    [
+        "mixture",
+        pytest.param("real_nvp", marks=pytest.mark.slow),
+        pytest.param("flow_matching", marks=pytest.mark.slow),
+    ],
 )
 def test_the_bound_rises_and_the_clusters_have_their_shares(trained, data, prior):
-    options = {} if prior == "mixture" else {"epochs": 300, "learning_rate": 5e-3}
+    options = {}
+    if prior != "mixture":
+        options = {"epochs": 250, "batch_size": 400, "learning_rate": 1e-2}
     history = keras.callbacks.History()
     if prior == "flow_matching":
         options |= {"width": 32, "num_blocks": 1, "callbacks": [history]}
@@ -59,9 +65,14 @@ def test_the_bound_rises_and_the_clusters_have_their_shares(trained, data, prior
 
 @pytest.mark.slow
 def test_the_same_seed_fits_the_same_prior(trained, data):
-    given = {"prior": "real_nvp", "epochs": 2, "seed": 3}
-    first, again = (kvae.fit_prior(trained, data, **given) for _ in range(2))
-    np.testing.assert_array_equal(first.sample(4, seed=1), again.sample(4, seed=1))
+    given = {"prior": "real_nvp", "epochs": 2, "num_steps": 2, "units": (8,)}
+    first, again, other = (
+        kvae.fit_prior(trained, data, seed=seed, **given).prior.get_weights()
+        for seed in (3, 3, 4)
+    )
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any(np.any(a != b) for a, b in zip(first, other, strict=True))
 
 
 def test_a_prior_of_your_own_leaves_the_global_generator_alone(trained, data):

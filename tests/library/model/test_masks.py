@@ -48,9 +48,9 @@ def test_a_mask_of_ones_is_no_mask():
     np.testing.assert_array_equal(masked, model.elbo(X))
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("name", LIKELIHOODS)
-@pytest.mark.parametrize("filler", [np.nan, 1e30, -7.0])
-def test_what_stands_in_a_missing_entry_does_not_matter(name, filler):
+def test_what_stands_in_a_missing_entry_does_not_matter(name):
     def step(value):
         keras.utils.set_random_seed(2)
         model = small.vae(likelihood=LIKELIHOODS[name](), compile={"run_eagerly": True})
@@ -58,23 +58,22 @@ def test_what_stands_in_a_missing_entry_does_not_matter(name, filler):
         history = model.fit(data, batch_size=50, shuffle=False, verbose=0).history
         return small.weights(model), history["loss"], model.elbo(data)
 
-    (weights, loss, elbo), (other_weights, other_loss, other_elbo) = (
-        step(0.5),
-        step(filler),
-    )
+    weights, loss, elbo = step(0.5)
     assert np.isfinite(loss).all()
-    assert loss == other_loss
-    np.testing.assert_array_equal(elbo, other_elbo)
-    for a, b in zip(weights, other_weights, strict=True):
-        np.testing.assert_array_equal(a, b)
+    for filler in (np.nan, 1e30, -7.0):
+        other_weights, other_loss, other_elbo = step(filler)
+        assert loss == other_loss
+        np.testing.assert_array_equal(elbo, other_elbo)
+        for a, b in zip(weights, other_weights, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("dtype", ["bool", "int32", "float32", "float64"])
-def test_a_mask_may_be_of_any_dtype(dtype):
+def test_a_mask_may_be_of_any_dtype():
     model = small.vae()
     wanted = model.elbo({"x": with_holes(np.nan), "mask": MASK})
-    found = model.elbo({"x": with_holes(np.nan), "mask": MASK.astype(dtype)})
-    np.testing.assert_array_equal(found, wanted)
+    for dtype in ("bool", "int32", "float32", "float64"):
+        found = model.elbo({"x": with_holes(np.nan), "mask": MASK.astype(dtype)})
+        np.testing.assert_array_equal(found, wanted, err_msg=dtype)
 
 
 def test_bits_are_per_observed_entry():
@@ -94,6 +93,7 @@ def test_bits_are_per_observed_entry():
         np.testing.assert_allclose(result.bits_per_dim, wanted, rtol=1e-6)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_masked_arrays_go_through_fit_evaluate_predict_and_datasets():
     model = small.vae()
     data = {"x": with_holes(np.nan), "mask": MASK}

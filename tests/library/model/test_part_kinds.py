@@ -65,6 +65,7 @@ def test_keras_exports_a_model_that_was_fitted_and_never_called(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+@pytest.mark.usefixtures("eagerly")
 def test_keras_quantizes_a_model():
     model = small.vae()
     before = model.elbo(X).mean()

@@ -45,6 +45,7 @@ def test_training_goes_on_bit_for_bit_in_a_fresh_process(tmp_path):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_file_keeps_the_compile_state_and_an_assigned_beta(tmp_path):
     model = small.vae(compile={"optimizer": keras.optimizers.SGD(0.03, momentum=0.8)})
     fit(model, 1)
@@ -83,6 +84,7 @@ def test_a_clone_has_the_architecture_and_fresh_weights():
     assert small.largest_difference(model, clone) > 0.01
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_weights_alone_can_be_saved_and_loaded(tmp_path):
     model, other = small.vae(), small.vae(seed=8)
     fit(model, 1)

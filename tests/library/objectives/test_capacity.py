@@ -4,6 +4,8 @@ import pytest
 from kvae.objectives import ELBO, BetaTC, Capacity
 from kvae.schedules import LinearWarmup
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 def test_kl_term_is_the_distance_from_the_capacity(linear_gaussian, x):
     rate = linear_gaussian.parts(ELBO(), x).rate.numpy()

@@ -9,6 +9,8 @@ from kvae.core.inputs import Inputs
 from kvae.noise import Noise
 from kvae.objectives import ELBO, IWAE, Completion, Masked, is_completing
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 KEY = tf.constant([3, 4])
 
 

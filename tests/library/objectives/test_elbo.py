@@ -47,6 +47,7 @@ def test_scheduled_beta_moves_inside_a_fit(small_vae, binary, run_eagerly):
     assert history["loss"][0] < -history["elbo"][0]
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_any_keras_schedule_will_do(small_vae, binary):
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.5, 2.0])
     vae = small_vae(ELBO(beta=schedule))
@@ -64,6 +65,7 @@ def test_a_number_is_assigned_between_epochs(small_vae, binary):
     assert "beta" not in history
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_schedule_is_saved_with_the_step_it_stands_at(small_vae, binary, tmp_path):
     vae = small_vae(ELBO(beta=LinearWarmup(6)))
     vae.fit(binary, batch_size=24, epochs=2, verbose=0)

@@ -102,6 +102,7 @@ def test_estimates_the_total_correlation_of_a_correlated_normal():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
 def test_own_discriminator_is_saved(small_vae, binary, tmp_path):
     body = kvae.networks.mlp((2,), (5,))
     vae = small_vae(FactorVAE(ELBO(), discriminator=body))

@@ -4,6 +4,8 @@ import tensorflow as tf
 
 from kvae.objectives import ELBO, IWAE, MMD, FreeBits, batch_mean
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 def rates_per_dimension(parts):
     loc, scale = (parts.draw.posterior[k].numpy() for k in ("loc", "scale"))

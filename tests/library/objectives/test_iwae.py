@@ -97,8 +97,12 @@ def test_plain_gradient_is_the_finite_difference(linear_gaussian, x):
     ("config", "biased"),
     [
         ({"num_samples": 1, "gradient": "stl"}, False),
-        ({"num_samples": 5, "gradient": "stl"}, True),
-        ({"num_samples": 5, "gradient": "dreg"}, False),
+        pytest.param(
+            {"num_samples": 5, "gradient": "stl"}, True, marks=pytest.mark.slow
+        ),
+        pytest.param(
+            {"num_samples": 5, "gradient": "dreg"}, False, marks=pytest.mark.slow
+        ),
         (
             {"num_samples": 3, "gradient": "dreg", "groups": 2, "elbo_weight": 0.3},
             False,

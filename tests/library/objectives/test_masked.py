@@ -8,6 +8,8 @@ from kvae.core.inputs import Inputs
 from kvae.noise import Noise
 from kvae.objectives import ELBO, Masked
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 @pytest.fixture(scope="module")
 def x():

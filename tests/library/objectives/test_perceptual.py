@@ -11,6 +11,8 @@ from kvae.core.inputs import Inputs
 from kvae.noise import Noise
 from kvae.objectives import ELBO, IWAE, MMD, Adversarial, Perceptual
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 # The package has a function of the module's name.
 training = sys.modules["kvae.networks.feature_distance"]
 

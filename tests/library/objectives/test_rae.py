@@ -3,6 +3,8 @@ import pytest
 
 from kvae.objectives import MMD, RAE
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 def test_terms_are_the_numpy_form(linear_gaussian, x):
     parts = linear_gaussian.parts(RAE(0.5, "l2", 0.01), x)

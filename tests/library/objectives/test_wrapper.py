@@ -28,10 +28,11 @@ def nested():
     return MMD(Perceptual(correlation, net, LinearWarmup(3)), LinearWarmup(4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [
-        pytest.param(nested, id="nested", marks=pytest.mark.slow),
+        pytest.param(nested, id="nested"),
         pytest.param(lambda: IWAE(3, "dreg"), id="IWAE"),
     ],
 )
@@ -52,6 +53,7 @@ def test_one_compiled_step_equals_the_eager_one_but_for_the_noise(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
 def test_wrappers_nest_train_and_save(small_vae, binary, tmp_path):
     vae = small_vae(nested())
     history = vae.fit(binary, batch_size=24, epochs=2, verbose=0).history

@@ -216,6 +216,7 @@ def test_features_without_a_direction_get_one():
     np.testing.assert_array_equal(posterior.mean(params), params["loc"])
 
 
+@pytest.mark.slow
 def test_eager_graph_and_xla_agree():
     posterior, params = spherical(3, [0.5, 4.0])
     noise = tf.constant(normals(2, 2, 3))

@@ -102,6 +102,7 @@ def test_prior_density_integrates_to_one_over_a_grid():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eagerly")
 def test_rates_of_the_levels_are_reported_and_add_up(x):
     vae = make_vae(dtype="float32")
     vae.compile()

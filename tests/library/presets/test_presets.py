@@ -108,6 +108,7 @@ def test_levels_of_deep_vae_are_those_of_halving():
         assert vae.prior.conditional
 
 
+@pytest.mark.slow
 def test_deep_vae_learns_what_its_labels_say():
     """Labels that tell all of x cost no rate, and draws follow them."""
     rng = np.random.default_rng(0)
@@ -151,6 +152,7 @@ def test_info_vae_refuses_to_reward_a_divergence(x):
         make("info_vae", x, alpha=2.0)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_sizes_may_be_integers_of_numpy(tmp_path):
     two = np.int64(2)
     vae = kvae.VAE(
@@ -177,6 +179,7 @@ def table(num=40):
 
 
 @pytest.mark.parametrize("name", ["vamp_vae", "iwae"])
+@pytest.mark.usefixtures("eagerly")
 def test_presets_take_data_frames(name):
     frame = table()
     vae = getattr(presets, name)(frame, latent_dim=2, seed=0, **FURTHER.get(name, {}))

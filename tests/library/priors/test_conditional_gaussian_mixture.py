@@ -96,6 +96,7 @@ def test_trains_and_samples_by_condition():
     assert vae.sample(3, seed=0, condition=labels(3)).shape == (3, 4)
 
 
+@pytest.mark.slow
 def test_eager_graph_and_xla_agree(prior):
     assert_compiles(prior.call, tf.constant(labels(4), "float64"))
 

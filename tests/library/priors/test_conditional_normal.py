@@ -85,6 +85,7 @@ def test_a_network_reads_conditions_of_any_shape_and_is_saved(tmp_path):
         np.testing.assert_array_equal(value, expected[name])
 
 
+@pytest.mark.slow
 def test_eager_graph_and_xla_agree(prior):
     assert_compiles(prior.call, tf.constant(labels(4), "float64"))
 

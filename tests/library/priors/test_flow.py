@@ -148,6 +148,7 @@ def test_half_precision_networks_keep_densities_in_float32(kind):
     assert prior.log_prob(params, z[None]).dtype == tf.float32
 
 
+@pytest.mark.slow
 def test_eager_graph_and_xla_agree(kind):
     prior, params = made(kind, dim=2)
     z = tf.constant(normals(1, 5, 2))

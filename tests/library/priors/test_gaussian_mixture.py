@@ -100,6 +100,7 @@ def test_gradient_reaches_every_weight():
     assert all(np.abs(gradient).max() > 0 for gradient in gradients)
 
 
+@pytest.mark.slow
 def test_eager_graph_and_xla_agree(prior):
     params, noise = prior(), tf.constant(normals(6, 3))
     assert_compiles(lambda n: prior.sample(params, n, 0.5), noise)

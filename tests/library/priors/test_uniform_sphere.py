@@ -26,6 +26,7 @@ def test_draws_are_on_the_sphere_and_prefer_no_direction():
     assert_mean(z[:, :, None] * z[:, None, :], np.eye(4) / 4, smallest_bug=0.02)
 
 
+@pytest.mark.slow
 def test_eager_graph_and_xla_agree():
     prior = UniformSphere(3)
     noise = tf.constant(normals(5, 3, dtype="float32"))
