@@ -181,7 +181,6 @@ def test_many_spoiled_calls() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("eagerly")  # each call would be traced, and made once
 @pytest.mark.filterwarnings("ignore")
 def test_the_good_calls_are_good() -> None:
     """What Hypothesis spoils is good before, so that a refusal is about what it spoiled.
