@@ -163,7 +163,7 @@ def trained():
         Normal((6,), scale="optimal"),
         seed=0,
     )
-    vae.compile(keras.optimizers.Adam(0.01), jit_compile=False)
+    vae.compile(keras.optimizers.Adam(0.01), steps_per_execution=8)
     x = linear_data(np.random.default_rng(0))
     vae.fit(x, epochs=80, batch_size=64, verbose=0)
     return vae

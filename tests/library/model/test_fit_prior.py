@@ -26,7 +26,7 @@ def trained(data):
         kvae.likelihoods.Normal((4,)),
         seed=0,
     )
-    model.compile(keras.optimizers.Adam(0.01))
+    model.compile(keras.optimizers.Adam(0.01), steps_per_execution=13)
     model.fit(data, epochs=40, verbose=0)
     return model
 
@@ -98,6 +98,7 @@ def test_what_does_not_fit_is_refused():
         kvae.fit_prior(conditional, x, "real_nvp")
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_prior_is_chosen_by_the_shape_of_the_latents(data, trained):
     x = np.random.default_rng(0).random((8, 16, 16, 1)).astype("float32")
     maps = kvae.VAE.for_data(x, latent_dim=(4, 4, 1))

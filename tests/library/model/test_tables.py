@@ -37,7 +37,7 @@ def vae():
     keras.utils.set_random_seed(0)
     frame = table()
     model = kvae.VAE.for_data(frame, latent_dim=4, seed=0)
-    model.compile(keras.optimizers.Adam(3e-3))
+    model.compile(keras.optimizers.Adam(3e-3), steps_per_execution=16)
     model.fit(frame, epochs=25, batch_size=50, verbose=0)
     return model
 
