@@ -92,7 +92,7 @@ def report_run(
     run = open_run(path, changed_data(data_dir))
     with user_errors():
         chosen = FULL[:2]
-        if minutes is not None:
+        if minutes is not None and not (num_examples and num_samples):
             chosen = choose_numbers(run.vae, first_test_inputs(run, None), minutes)
         examples, samples = num_examples or chosen[0], num_samples or chosen[1]
         inputs = first_test_inputs(run, examples)
