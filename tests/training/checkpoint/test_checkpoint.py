@@ -72,9 +72,28 @@ def everything(vae: kvae.VAE) -> list[np.ndarray]:
     return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
 
 
-def check_same(left: kvae.VAE, right: kvae.VAE) -> None:
-    for a, b in zip(everything(left), everything(right), strict=True):
+def check_same(left: list[np.ndarray], right: list[np.ndarray]) -> None:
+    for a, b in zip(left, right, strict=True):
         assert a.tobytes() == b.tobytes()
+
+
+class Again:
+    """One model, put back before each fit: one of its own would compile again."""
+
+    def __init__(self, **arguments: Any) -> None:
+        self.vae = make(**arguments)
+        self.rewind = small.rewinder(self.vae)
+
+    def fit(self, *data: Any, **arguments: Any) -> tuple[list[np.ndarray], Any]:
+        """Returns everything after the fit, and the history."""
+        self.rewind()
+        history = self.vae.fit(*data, **{"verbose": 0} | arguments)
+        return everything(self.vae), history
+
+
+@pytest.fixture(scope="module")
+def plain() -> Again:
+    return Again()
 
 
 def ema() -> Any:
@@ -98,36 +117,30 @@ CASES: dict[str, tuple[dict[str, Any], list[Any]]] = {
 )
 def test_arrays_go_on_bit_for_bit(tmp_path: pathlib.Path, case: str) -> None:
     compile, makers = CASES[case]
-    vae = make(**{k: v() if callable(v) else v for k, v in compile.items()})
-    rewind = small.rewinder(vae)  # a model of its own for each run would compile again
+    again = Again(**{k: v() if callable(v) else v for k, v in compile.items()})
 
     def run(folder: str, *more: Any, every: str = "never") -> tuple[list[Any], Any]:
-        rewind()
-        callbacks = [
-            *more,
-            *(m() for m in makers),
-            Checkpoint(tmp_path / folder, every),
-        ]
-        history = vae.fit(
+        return again.fit(
             X,
             sample_weight=WEIGHT,
             validation_data=None if compile.get("jit_compile") else X[:20],
             batch_size=8,
             epochs=3,
-            verbose=0,
-            callbacks=callbacks,
+            callbacks=[
+                *more,
+                *(m() for m in makers),
+                Checkpoint(tmp_path / folder, every),
+            ],
         )
-        return everything(vae), history
 
     whole, history = run("whole")
     with pytest.raises(RuntimeError, match="killed"):
         run("cut", Killed(1, 6), every="3 steps")
     np.random.seed(7)  # the process that resumes has another state
-    resumed, again = run("cut", every="1 minute")
-    for a, b in zip(whole, resumed, strict=True):
-        assert a.tobytes() == b.tobytes()
-    assert again.history == history.history
-    assert again.epoch == history.epoch
+    resumed, found = run("cut", every="1 minute")
+    check_same(whole, resumed)
+    assert found.history == history.history
+    assert found.epoch == history.epoch
     assert len(list((tmp_path / "cut" / "checkpoints").glob("*.npz"))) == 2
 
 
@@ -137,71 +150,61 @@ def test_arrays_come_as_often_as_without_and_in_order_if_so_asked(
 ) -> None:
     """Without shuffling the data are those of Keras, so the weights must be too."""
 
-    def run(callbacks: list[Any]) -> tuple[kvae.VAE, Any]:
-        vae = make(steps_per_execution=3)
-        arguments: dict[str, Any] = {"batch_size": 8, "epochs": 2, "verbose": 0}
-        arguments |= {"shuffle": False, "validation_split": 0.2, "callbacks": callbacks}
-        return vae, vae.fit(X, **arguments).history
-
-    plain, history = run([])
-    ours, found = run([Checkpoint(tmp_path)])
+    again = Again(steps_per_execution=3)
+    fit: dict[str, Any] = {"batch_size": 8, "epochs": 2}
+    kept = {**fit, "shuffle": False, "validation_split": 0.2}
+    plain, history = again.fit(X, **kept)
+    steps = int(again.vae.step.numpy())
+    ours, found = again.fit(X, callbacks=[Checkpoint(tmp_path)], **kept)
     check_same(plain, ours)
-    assert found == history
-    shuffled = make(steps_per_execution=3)
-    shuffled.fit(
-        X[:48],
-        batch_size=8,
-        epochs=2,
-        verbose=0,
-        callbacks=[Checkpoint(tmp_path / "b")],
-    )
-    assert int(shuffled.step.numpy()) == int(plain.step.numpy())
-    assert not np.array_equal(everything(shuffled)[3], everything(plain)[3])
+    assert found.history == history.history
+    shuffled, _ = again.fit(X[:48], callbacks=[Checkpoint(tmp_path / "b")], **fit)
+    assert int(again.vae.step.numpy()) == steps
+    assert not np.array_equal(shuffled[3], plain[3])
 
 
 @pytest.mark.parametrize("kind", ["endless", "begun again each epoch"])
 @pytest.mark.slow
 def test_data_sets_go_on_bit_for_bit(tmp_path: pathlib.Path, kind: str) -> None:
-    def run(folder: str, *more: Any) -> tuple[kvae.VAE, Any]:
-        vae = make(steps_per_execution=3)
+    again = Again(steps_per_execution=3)
+
+    def run(folder: str, *more: Any) -> tuple[list[np.ndarray], Any]:
         if kind == "endless":  # the third execution takes the first batch of the next
             data, steps = training_batches(X, 8, seed=3), 8
         else:
             data, steps = tf.data.Dataset.from_tensor_slices(X).batch(8), None
         callbacks = [*more, Checkpoint(tmp_path / folder, "1 step")]
-        arguments: dict[str, Any] = {"epochs": 3, "verbose": 0, "shuffle": False}
-        return vae, vae.fit(
-            data, steps_per_epoch=steps, callbacks=callbacks, **arguments
-        )
+        arguments: dict[str, Any] = {"epochs": 3, "shuffle": False}
+        return again.fit(data, steps_per_epoch=steps, callbacks=callbacks, **arguments)
 
     whole, history = run("whole")
     with pytest.raises(RuntimeError, match="killed"):
         run("cut", Killed(1, 6))
-    resumed, again = run("cut")
+    resumed, found = run("cut")
     check_same(whole, resumed)
-    assert again.history == history.history
+    assert found.history == history.history
 
 
 @pytest.mark.slow
 def test_early_stopping_and_learning_rates_remember(tmp_path: pathlib.Path) -> None:
     """The rate is so high that the best epoch is soon over; the moments must agree."""
 
-    def run(folder: str, *more: Any) -> tuple[kvae.VAE, Any, Any]:
-        vae = make(optimizer=keras.optimizers.Adam(0.3))
+    fast = Again(optimizer=keras.optimizers.Adam(0.3))
+
+    def run(folder: str, *more: Any) -> tuple[list[np.ndarray], Any, Any]:
         stopping = keras.callbacks.EarlyStopping(
             "val_loss", patience=3, restore_best_weights=True
         )
         plateau = keras.callbacks.ReduceLROnPlateau("val_loss", patience=2)
         checkpoint = Checkpoint(tmp_path / folder, "1 epoch")
-        history = vae.fit(
+        end, history = fast.fit(
             X,
             validation_data=X[:20],
             batch_size=16,
             epochs=40,
-            verbose=0,
             callbacks=[checkpoint, plateau, stopping, *more],
         )
-        return vae, history, stopping
+        return end, history, stopping
 
     whole, history, stopping = run("whole")
     stopped = stopping.stopped_epoch
@@ -221,21 +224,16 @@ def test_early_stopping_and_learning_rates_remember(tmp_path: pathlib.Path) -> N
 
 @pytest.mark.slow
 def test_mixed_float16_keeps_its_loss_scale(tmp_path: pathlib.Path) -> None:
-    def run(folder: str, *more: Any) -> kvae.VAE:
-        vae = make()
-        vae.optimizer.dynamic_growth_steps = 5  # so that the scale moves in this test
-        vae.fit(
-            X,
-            batch_size=8,
-            epochs=2,
-            verbose=0,
-            callbacks=[*more, Checkpoint(tmp_path / folder, "1 step")],
-        )
-        return vae
-
     with small.policy("mixed_float16"):
+        again = Again()
+        again.vae.optimizer.dynamic_growth_steps = 5  # so that the scale moves here
+
+        def run(folder: str, *more: Any) -> list[np.ndarray]:
+            callbacks = [*more, Checkpoint(tmp_path / folder, "1 step")]
+            return again.fit(X, batch_size=8, epochs=2, callbacks=callbacks)[0]
+
         whole = run("whole")
-        assert float(whole.optimizer.dynamic_scale.numpy()) > 2**15
+        assert float(again.vae.optimizer.dynamic_scale.numpy()) > 2**15
         with pytest.raises(RuntimeError, match="killed"):
             run("cut", Killed(1, 3))
         check_same(whole, run("cut"))
@@ -247,7 +245,7 @@ def test_mixed_float16_keeps_its_loss_scale(tmp_path: pathlib.Path) -> None:
     [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)],
 )
 def test_a_signal_saves_after_the_batch_and_stops(
-    tmp_path: pathlib.Path, number: int, error: type[BaseException]
+    plain: Again, tmp_path: pathlib.Path, number: int, error: type[BaseException]
 ) -> None:
     class Signal(Killed):
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
@@ -255,46 +253,46 @@ def test_a_signal_saves_after_the_batch_and_stops(
                 os.kill(os.getpid(), number)
 
     handler = signal.getsignal(number)
-    fit: dict[str, Any] = {"batch_size": 8, "epochs": 2, "verbose": 0}
+    fit: dict[str, Any] = {"batch_size": 8, "epochs": 2}
     with pytest.raises(error) as caught:
-        make().fit(X, callbacks=[Checkpoint(tmp_path, "never"), Signal(1, 4)], **fit)
+        plain.fit(X, callbacks=[Checkpoint(tmp_path, "never"), Signal(1, 4)], **fit)
     if number == signal.SIGTERM:
         assert caught.value.code == 143  # type: ignore[attr-defined]
     assert signal.getsignal(number) is handler
     assert max(tmp_path.glob("checkpoints/*.npz")).stem == "000001-000000005"
-    whole, resumed = make(), make()
-    whole.fit(X, callbacks=[Checkpoint(tmp_path / "whole")], **fit)
-    resumed.fit(X, callbacks=[Checkpoint(tmp_path)], **fit)
+    whole, _ = plain.fit(X, callbacks=[Checkpoint(tmp_path / "whole")], **fit)
+    resumed, _ = plain.fit(X, callbacks=[Checkpoint(tmp_path)], **fit)
     check_same(whole, resumed)
 
 
 @pytest.mark.slow
 def test_a_damaged_checkpoint_costs_only_time(
-    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+    plain: Again, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fit: dict[str, Any] = {"batch_size": 8, "epochs": 2, "verbose": 0}
-    whole = make()
-    whole.fit(X, callbacks=[Checkpoint(tmp_path / "whole")], **fit)
+    fit: dict[str, Any] = {"batch_size": 8, "epochs": 2}
+    whole, _ = plain.fit(X, callbacks=[Checkpoint(tmp_path / "whole")], **fit)
+    callbacks = [Checkpoint(tmp_path, "1 step"), Killed(1, 5)]
     with pytest.raises(RuntimeError, match="killed"):
-        make().fit(X, callbacks=[Checkpoint(tmp_path, "1 step"), Killed(1, 5)], **fit)
+        plain.fit(X, callbacks=callbacks, **fit)
     last = max(tmp_path.glob("checkpoints/*.npz"))
     changed = bytearray(last.read_bytes())
     changed[len(changed) // 2] ^= 1
     last.write_bytes(changed)
-    resumed = make()
-    resumed.fit(X, callbacks=[Checkpoint(tmp_path)], **fit)
+    resumed, _ = plain.fit(X, callbacks=[Checkpoint(tmp_path)], **fit)
     assert f"{last} is damaged" in caplog.text
     check_same(whole, resumed)
 
 
-def test_what_cannot_be_resumed_is_refused(tmp_path: pathlib.Path) -> None:
-    make().fit(X, epochs=1, verbose=0, callbacks=[Checkpoint(tmp_path)])
+def test_what_cannot_be_resumed_is_refused(
+    plain: Again, tmp_path: pathlib.Path
+) -> None:
+    plain.fit(X, batch_size=8, epochs=1, callbacks=[Checkpoint(tmp_path)])
     other = kvae.VAE.for_data(X, latent_dim=5)
     other.compile("adam")
     with pytest.raises(UserError, match="of another model, optimizer or precision"):
         other.fit(X, epochs=2, verbose=0, callbacks=[Checkpoint(tmp_path)])
     with pytest.raises(UserError, match="generator can.t be read again"):
-        make().fit(
+        plain.fit(
             ((X[:8],) for _ in range(9)),
             steps_per_epoch=3,
             callbacks=[Checkpoint(tmp_path / "b")],

@@ -1,5 +1,6 @@
 """A lost worker ends the others with one sentence, and all continue together."""
 
+import json
 import pathlib
 import signal
 import time
@@ -13,8 +14,9 @@ SCRIPT = pathlib.Path(__file__).with_name("train_with_checkpoints.py")
 
 
 def test_a_killed_worker_is_named_and_training_goes_on(tmp_path: pathlib.Path) -> None:
+    """In the end all stop and save where one is asked to."""
     folder = tmp_path / "run"
-    killed = loopback_workers.start(2, SCRIPT, folder, 8, 1, "SIGKILL")
+    killed = loopback_workers.start(2, SCRIPT, folder, "killed")
     killed[1].wait()
     began = time.monotonic()
     (status, output), (other, _) = loopback_workers.finish(killed, timeout=150)
@@ -24,16 +26,13 @@ def test_a_killed_worker_is_named_and_training_goes_on(tmp_path: pathlib.Path) -
     # Steps 2, 3 (an epoch is three steps), ... were due; the last two are kept.
     names = sorted(file.name for file in folder.glob("checkpoints/*.npz"))
     assert names[-1] == "000002-000000002.npz"
-    for result in loopback_workers.results(loopback_workers.start(2, SCRIPT, folder)):
-        (found,) = result
+
+    resumed = loopback_workers.start(2, SCRIPT, folder)
+    for status, output in loopback_workers.finish(resumed):
+        assert status == 128 + signal.SIGTERM, output
+        found = json.loads(output.partition("RESULT ")[2].splitlines()[0])
         assert found["epochs"] == 4
         assert found["weights"] == 0.0  # bit for bit
         assert found["elbo"] < 1e-5  # sums of two workers are added in another order
-
-
-def test_all_workers_stop_and_save_when_one_is_asked_to(tmp_path: pathlib.Path) -> None:
-    asked = loopback_workers.start(2, SCRIPT, tmp_path, 4, 1, "SIGTERM")
-    for status, output in loopback_workers.finish(asked, timeout=150):
-        assert status == 128 + signal.SIGTERM
         assert "stopping; epoch 2, step 2 is saved" in output
-    assert (tmp_path / "checkpoints" / "000001-000000002.npz").exists()
+    assert (tmp_path / "run-asked/checkpoints/000001-000000002.npz").exists()

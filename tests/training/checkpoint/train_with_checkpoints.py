@@ -1,8 +1,9 @@
-"""Trains on the workers of TF_CONFIG with checkpoints; one of them may be ended.
+"""Trains on the workers of TF_CONFIG with checkpoints.
 
-    python train_with_checkpoints.py FOLDER [STEP WORKER SIGNAL]
+    python train_with_checkpoints.py FOLDER [killed]
 
-Without a signal it resumes from the checkpoint, and then trains again without one.
+If asked to, worker 1 is killed in the third epoch. Otherwise training resumes from the
+checkpoint, is done again without one, and a third time, until worker 1 is asked to stop.
 """
 
 import json
@@ -21,27 +22,38 @@ from support import small  # noqa: E402  after the strategy
 from kvae.training import Checkpoint  # noqa: E402
 
 X = small.binary(40)
-FOLDER, *END = sys.argv[1:]
+FOLDER, *KILLED = sys.argv[1:]
 
 
 class Ends(keras.callbacks.Callback):
-    """Sends one worker a signal before a step."""
+    """Sends worker 1 a signal before a step of this fit."""
+
+    def __init__(self, steps, number):
+        super().__init__()
+        self.steps, self.number = steps, number
 
     def on_train_batch_begin(self, batch, logs=None):
-        here = (int(self.model.step.numpy()), STRATEGY.cluster_resolver.task_id)
-        if END and here == (int(END[0]), int(END[1])):
-            os.kill(os.getpid(), signal.Signals[END[2]])
+        if self.steps == 0 and STRATEGY.cluster_resolver.task_id == 1:
+            os.kill(os.getpid(), self.number)
+        self.steps -= 1
 
 
-def train(callbacks):
+with STRATEGY.scope():
+    model = small.vae()
+    rewind = small.rewinder(model)
+
+
+def train(*callbacks):
     with STRATEGY.scope():
-        model = small.vae()
-    history = model.fit(X, epochs=4, batch_size=16, verbose=0, callbacks=callbacks)
+        rewind()
+    fit = {"epochs": 4, "batch_size": 16, "verbose": 0}
+    history = model.fit(X, callbacks=list(callbacks), **fit)
     return small.weights(model), history.history["elbo"]
 
 
-weights, elbo = train([Checkpoint(FOLDER, every="2 steps"), Ends()])
-again, through = train([Checkpoint(FOLDER + "-through")])
+ends = [Ends(8, signal.SIGKILL)] if KILLED else []
+weights, elbo = train(Checkpoint(FOLDER, every="2 steps"), *ends)
+again, through = train(Checkpoint(FOLDER + "-through"))
 print(
     "RESULT",
     json.dumps(
@@ -53,4 +65,6 @@ print(
             "epochs": len(elbo),
         }
     ),
+    flush=True,
 )
+train(Checkpoint(FOLDER + "-asked"), Ends(4, signal.SIGTERM))
