@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["support.tree_guard"]
+pytest_plugins = ["support.tree_guard", "support.quick_runs"]
 
 # `./run tests` tells kvae to call itself `./run kvae`; messages are tested without.
 os.environ.pop("KVAE_COMMAND", None)

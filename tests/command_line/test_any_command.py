@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.fuzz import SETTINGS
+from support.quick_runs import copied
 
 from kvae.export.explore.explorer import Explorer
 from kvae.family import command as family_command
-from kvae.training import load_recipe
-from kvae.training import train as train_run
 from kvae.training.commands import (
     encode_run,
     evaluate_runs,
@@ -77,12 +77,13 @@ def command_lines(draw: st.DrawFn) -> list[str]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def folder(
+    trained: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Any:
     """A folder with a run and odd files, and verbs that begin nothing long."""
     before, here = pathlib.Path.cwd(), tmp_path_factory.mktemp("commands")
     os.chdir(here)
-    small = ["epochs=1", "encoder.units=[4]", "decoder.units=[4]", "network=mlp"]
-    train_run(load_recipe("digits", settings=small), here / "run")
+    copied(trained(), here / "run")
     np.save("x.npy", np.random.default_rng(0).random((40, 8, 8, 1), "float32"))
     pathlib.Path("text.npy").write_text("not an array")
     pathlib.Path("empty").mkdir()

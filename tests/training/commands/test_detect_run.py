@@ -13,15 +13,8 @@ from kvae.training import load_data
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    path = tmp_path_factory.mktemp("runs") / "digits"
-    small = (
-        "--epochs 1 --set fit_prior= --set encoder.units=[8] --set decoder.units=[8] "
-        "--set validation=150 --quiet"
-    )
-    words = f"train digits {small} --out {path}".split()
-    assert kvae_cli.main.main(words) == 0
-    return path
+def run(trained):
+    return trained().directory.path
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +39,13 @@ def test_the_table_and_the_page_are_those_of_the_library(
     words = ("--score", "distortion", "--alpha", "0.05", "--out", out)
     assert call("detect", run, "--data", path, *words) == 0
     said = capsys.readouterr().out
-    assert "the 150 validation examples of" in said
+    assert "the 144 validation examples of" in said
     assert "unusual at alpha=0.05" in said
     with (out / "anomalies.csv").open() as file:
         rows = list(csv.DictReader(file))
     detector = Detector.load(out / "detector")
     found = detector.detect(x.astype("float32") / 16, alpha=0.05)
-    assert detector.num_calibration == 150
+    assert detector.num_calibration == 144
     np.testing.assert_allclose([float(r["score"]) for r in rows], found.score)
     assert [r["is_anomaly"] == "True" for r in rows] == found.is_anomaly.tolist()
     assert found.worst(1) == 3
@@ -67,6 +60,7 @@ def test_the_table_and_the_page_are_those_of_the_library(
     assert page.count("data:image/png") == 4
 
 
+@pytest.mark.slow
 def test_parquet_holds_the_same_table(run, strange, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     out = tmp_path / "found"
@@ -78,6 +72,7 @@ def test_parquet_holds_the_same_table(run, strange, tmp_path):
     assert table.num_rows == 50
 
 
+@pytest.mark.slow
 def test_a_saved_detector_decides_as_before(run, strange, tmp_path, capsys):
     """In place of the run, whose scale of integers it knows, and beside it."""
     path, _ = strange
@@ -88,7 +83,7 @@ def test_a_saved_detector_decides_as_before(run, strange, tmp_path, capsys):
     capsys.readouterr()
     assert call("detect", saved, *words, "--out", again) == 0
     said = capsys.readouterr()
-    assert "that of the saved detector, 150 examples; score elbo" in said.out
+    assert "that of the saved detector, 144 examples; score elbo" in said.out
     assert "Drift" not in said.out
     assert "divided by 16" in said.err
     assert call("detect", run, *words, "--detector", saved, "--out", beside) == 0
@@ -109,6 +104,7 @@ def test_a_saved_detector_decides_as_before(run, strange, tmp_path, capsys):
         assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_run_s_data_are_described_once(run, tmp_path, capsys):
     out = tmp_path / "found"
     words = ("--alpha", "0.1", "--score", "elbo", "--out", out)

@@ -7,6 +7,8 @@ import pytest
 import kvae_cli.main
 from kvae.training.run.run_directory import RunDirectory
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -5,6 +5,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 from PIL import Image
+from support.quick_runs import copied
 
 import kvae
 import kvae_cli.main
@@ -16,11 +17,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(trained, tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "digits"
-    small = "--epochs 1 --set encoder.units=[8] --set decoder.units=[8] --quiet"
-    words = f"train digits {small} --out {path}".split()
-    assert kvae_cli.main.main(words) == 0
+    copied(trained(), path)
     return path, keras.saving.load_model(path / "model.keras")
 
 

@@ -46,8 +46,13 @@ def config(data: pathlib.Path, **changes: Any) -> Config:
     return load_recipe(None, {"data": str(data), **QUICK, **changes})
 
 
-def test_a_run_from_disk_is_the_run_from_memory(tmp_path: pathlib.Path) -> None:
-    """With labels, drawn pixels, KL warm-up: history and weights to the bit."""
+def test_a_run_from_disk_is_the_run_from_memory_also_if_it_was_resumed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With labels, drawn pixels, KL warm-up: history and weights to the bit.
+
+    A disk that fails in the second epoch ends the run in words; then it resumes.
+    """
     x, labels = images()
     write(tmp_path / "shards", x, labels)
     np.savez(
@@ -58,28 +63,13 @@ def test_a_run_from_disk_is_the_run_from_memory(tmp_path: pathlib.Path) -> None:
         test_labels=labels[150:],
     )
     changes = {"condition": "label", "binarize": "dynamic", "likelihood": "bernoulli"}
-    runs = [
-        train(config(tmp_path / data, **changes), tmp_path / f"run-{data}")
-        for data in ("shards", "x.npz")
-    ]
-    assert isinstance(runs[0].data.train, ExamplesOnDisk)
-    assert runs[0].metrics["test"] == runs[1].metrics["test"]
-    texts = {run.directory.history_file.read_text() for run in runs}
-    assert len(texts) == 1
-    for one, other in zip(*(run.vae.get_weights() for run in runs), strict=True):
-        np.testing.assert_array_equal(one, other)
-    opened = open_run(runs[0].directory.path)
-    np.testing.assert_array_equal(opened.data.test, runs[0].data.test)
-
-
-def test_a_run_from_disk_goes_on_within_an_epoch(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A disk that fails in the second epoch ends the run in words; then it resumes."""
-    x, labels = images()
-    write(tmp_path / "data", x, labels)
-    asked = config(tmp_path / "data", checkpoint="1 steps", epochs=3)
+    changes |= {"checkpoint": "1 steps", "epochs": 3}
+    memory = train(config(tmp_path / "x.npz", **changes), tmp_path / "memory")
+    asked = config(tmp_path / "shards", **changes)
     through = train(asked, tmp_path / "through")
+    assert isinstance(through.data.train, ExamplesOnDisk)
+    opened = open_run(through.directory.path)
+    np.testing.assert_array_equal(opened.data.test, through.data.test)
     plain, batches = ExamplesOnDisk.read, 0
 
     def failing(self: ExamplesOnDisk, rows: np.ndarray) -> np.ndarray:
@@ -95,13 +85,14 @@ def test_a_run_from_disk_goes_on_within_an_epoch(
             train(asked, tmp_path / "cut")
     directory = RunDirectory.open(tmp_path / "cut", finished=False)
     assert list(directory.checkpoints.glob("*.npz"))
-    again = resume(tmp_path / "cut")
-    history = [run.directory.history_file.read_text() for run in (through, again)]
-    assert history[0] == history[1]
-    for one, other in zip(
-        through.vae.get_weights(), again.vae.get_weights(), strict=True
-    ):
-        np.testing.assert_array_equal(one, other)
+    for run in (through, resume(tmp_path / "cut")):
+        assert run.metrics["test"] == memory.metrics["test"]
+        history = (each.directory.history_file.read_text() for each in (run, memory))
+        assert next(history) == next(history)
+        for one, other in zip(
+            run.vae.get_weights(), memory.vae.get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize(

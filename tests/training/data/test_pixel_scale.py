@@ -3,18 +3,18 @@
 import dataclasses
 import json
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from sklearn.datasets import load_digits
+from support.quick_runs import QUICK
 
-from kvae.training import UserError, load_data, load_recipe, train
+from kvae.training import Run, UserError, load_data, load_recipe, train
 from kvae.training.commands.encode_run import encode
 from kvae.training.data.pixel_scale import PixelScale
 from kvae.training.encoding.encoding_source import EncodingSource
-
-QUICK = "epochs=1 encoder.units=[8] decoder.units=[8] latent_dim=2 fit_prior=".split()
 
 
 @pytest.fixture
@@ -26,6 +26,7 @@ def pixels() -> np.ndarray:
 
 @pytest.mark.slow
 def test_integers_are_divided_by_what_training_divided_by(
+    trained: Callable[..., Run],
     pixels: np.ndarray,
     tmp_path: pathlib.Path,
     caplog: pytest.LogCaptureFixture,
@@ -34,7 +35,7 @@ def test_integers_are_divided_by_what_training_divided_by(
     caplog.set_level("INFO", "kvae")
     config = load_recipe("digits", settings=QUICK)
     np.save(tmp_path / "bytes.npy", pixels[..., None])
-    trained = train(
+    of_bytes = train(
         dataclasses.replace(config, data=str(tmp_path / "bytes.npy")), tmp_path / "run"
     )
     dark = np.minimum(pixels[..., None], 1)
@@ -44,7 +45,7 @@ def test_integers_are_divided_by_what_training_divided_by(
     manifest = json.loads((tmp_path / "dark" / "_manifest.json").read_text())
     assert manifest["divisor"] == 255
     loc = np.stack(pq.read_table(tmp_path / "dark")["loc"].to_numpy())
-    expected = trained.vae.encode(dark.astype("float32") / np.float32(255)).mean()
+    expected = of_bytes.vae.encode(dark.astype("float32") / np.float32(255)).mean()
     np.testing.assert_allclose(loc, expected, rtol=1e-5, atol=1e-6)
 
     for name in ("dark", "bytes"):  # with a .keras file, which has no record
@@ -52,14 +53,13 @@ def test_integers_are_divided_by_what_training_divided_by(
         assert source.divisor == {"dark": 1, "bytes": 255}[name]
     assert "bytes.npy: uint8 values are divided by 255, by their dtype" in caplog.text
 
-    config = load_recipe("digits", settings=QUICK)  # 0 to 16
-    run = train(config, tmp_path / "digits")
+    run = trained()  # 0 to 16
     assert run.directory.integer_divisor() == 16
     out, data = tmp_path / "out", str(tmp_path / "bytes.npy")
     with pytest.raises(
         UserError, match="examples 0 to 29: integers range over 0 to 255"
     ):
-        encode(tmp_path / "digits", out, data=data)
+        encode(run.directory.path, out, data=data)
     assert not out.exists()
 
 

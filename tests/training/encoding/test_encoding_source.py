@@ -4,6 +4,7 @@ import json
 import logging
 import pathlib
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -11,9 +12,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 from sklearn.datasets import load_digits
+from support.quick_runs import CONDITIONAL, DRAWN
 
 from kvae import masks, presets
-from kvae.training import Run, UserError, load_recipe, train
+from kvae.training import Run, UserError
 from kvae.training.commands.encode_run import encode
 from kvae.training.data.pixel_scale import PixelScale
 from kvae.training.data.rows import binarized
@@ -21,15 +23,11 @@ from kvae.training.encoding.encoding_source import EncodingSource
 from kvae.training.run.runner import load_run_data
 from kvae_cli import main
 
-QUICK = "epochs=1 encoder.units=[8] decoder.units=[8] latent_dim=2 fit_prior=".split()
-
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(trained: Callable[..., Run]) -> Run:
     """A run whose pixels are drawn from probabilities."""
-    settings = [*QUICK, "binarize=dynamic", "likelihood=bernoulli"]
-    path = tmp_path_factory.mktemp("runs") / "drawn"
-    return train(load_recipe("digits", settings=settings), path)
+    return trained(*DRAWN)
 
 
 def column(folder: pathlib.Path, name: str) -> np.ndarray:
@@ -247,18 +245,16 @@ def test_a_model_file_encodes_a_file_given_by_name(
 
 @pytest.mark.slow
 def test_a_conditional_model_is_given_the_labels(
-    pixels: np.ndarray, tmp_path: pathlib.Path
+    trained: Callable[..., Run], pixels: np.ndarray, tmp_path: pathlib.Path
 ) -> None:
-    config = load_recipe("digits", settings=[*QUICK, "condition=label"])
-    run = train(config, tmp_path / "run")
-    encode(tmp_path / "run", tmp_path / "out", part="test")
+    run = trained(*CONDITIONAL, recipe="digits_conditional")
+    model = run.directory.path
+    encode(model, tmp_path / "out", part="test")
     elbo = run.vae.elbo(run.data.inputs("test", "label"))
     np.testing.assert_allclose(column(tmp_path / "out", "elbo"), elbo, rtol=1e-5)
     np.save(tmp_path / "no-labels.npy", pixels[..., None])
     with pytest.raises(UserError, match="no-labels.npy has no labels"):
-        encode(
-            tmp_path / "run", tmp_path / "none", data=str(tmp_path / "no-labels.npy")
-        )
+        encode(model, tmp_path / "none", data=str(tmp_path / "no-labels.npy"))
 
 
 def test_the_command(

@@ -2,30 +2,37 @@
 
 import json
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from support.quick_runs import QUICK
 
-from kvae import evaluation
 from kvae.training import Run, UserError, load_recipe, open_run, train
+from kvae.training.commands import run_reports
 from kvae.training.commands.encode_run import encode
 from kvae.training.commands.evaluate_runs import report
 from kvae.training.data.sources import load_data, located
 from kvae.training.run.runner import resume
 
 NAMES = ("bird", "cat", "dog")
-QUICK = "epochs=1 encoder.units=[8] decoder.units=[8] latent_dim=2 fit_prior="
 
 
-def write(folder: pathlib.Path, names: tuple[str, ...], each: int) -> None:
+def write(
+    folder: pathlib.Path,
+    names: tuple[str, ...],
+    each: int,
+    size: tuple[int, int] = (12, 8),
+    levels: int = 256,
+) -> None:
     """Images 12 high and 8 wide, one folder per label."""
     rng = np.random.default_rng(0)
     for name in names:
         (folder / name).mkdir(parents=True, exist_ok=True)
         for i in range(each):
-            pixels = rng.integers(0, 256, (12, 8), dtype=np.uint8)
+            pixels = rng.integers(0, levels, size, dtype=np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{i:02d}.png")
 
 
@@ -35,7 +42,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     write(base / "photos", NAMES, 12)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(base)
-        settings = [*QUICK.split(), "data=photos", "condition=label"]
+        settings = [*QUICK, "data=photos", "condition=label"]
         return train(load_recipe("digits", settings=settings), base / "run")
 
 
@@ -77,7 +84,7 @@ def test_a_run_without_its_record_has_a_report(
 ) -> None:
     record = run.directory.path / "run.json"
     text = record.read_text()
-    monkeypatch.setattr(evaluation, "evaluate", lambda *_, **__: {})
+    monkeypatch.setattr(run_reports, "evaluate_within", lambda *_: {})
     record.unlink()
     try:
         report(record.parent, None, 10, 10, tmp_path / "page.html")
@@ -111,12 +118,9 @@ def test_a_run_whose_data_have_changed_is_refused(run: Run) -> None:
 
 @pytest.mark.slow
 def test_labels_that_nothing_is_conditioned_on_are_written_as_they_are(
-    run: Run, tmp_path: pathlib.Path
+    trained: Callable[..., Run], tmp_path: pathlib.Path
 ) -> None:
-    photos = run.directory.path.parent / "photos"
-    settings = [*QUICK.split(), f"data={photos}"]
-    train(load_recipe("digits", settings=settings), tmp_path / "plain")
-    write(tmp_path / "other", ("cat", "horse"), 3)
-    encode(tmp_path / "plain", tmp_path / "out", data=str(tmp_path / "other"))
+    write(tmp_path / "other", ("cat", "horse"), 3, (8, 8), levels=17)
+    encode(trained().directory.path, tmp_path / "out", data=str(tmp_path / "other"))
     table = pq.read_table(tmp_path / "out")
     assert table["label"].to_pylist() == [0, 0, 0, 1, 1, 1]

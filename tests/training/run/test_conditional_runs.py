@@ -3,10 +3,12 @@
 import itertools
 import json
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.quick_runs import CONDITIONAL
 
 from kvae.core.errors import UserError
 from kvae.training import Run, load_recipe, open_run, train
@@ -15,19 +17,10 @@ from kvae_cli import main
 
 pytestmark = pytest.mark.slow
 
-QUICK = ["epochs=2", "encoder.units=[16]", "decoder.units=[16]", "validation=100"]
-
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    settings = [
-        *QUICK,
-        "conditional_prior=true",
-        "corruption.name=salt_and_pepper",
-        "corruption.rate=0.05",
-    ]
-    config = load_recipe("digits_conditional", settings=settings)
-    return train(config, tmp_path_factory.mktemp("runs") / "c")
+def run(trained: Callable[..., Run]) -> Run:
+    return trained(*CONDITIONAL, recipe="digits_conditional")
 
 
 def test_each_example_travels_with_its_own_label() -> None:

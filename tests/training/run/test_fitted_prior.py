@@ -1,14 +1,14 @@
 """A prior fitted to a run after its training: by a recipe, by the verb, and undone."""
 
-import csv
 import dataclasses
-import json
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from support.linear_gaussian import LinearGaussian
+from support.quick_runs import QUICK, copied
 
 import kvae
 from kvae.core.errors import UserError
@@ -26,15 +26,14 @@ from kvae.training.run.fitted_prior import (
 )
 from kvae.training.run.runner import fit_prior, resume, undo_fit_prior
 
-QUICK = ["epochs=2", "encoder.units=[8]", "decoder.units=[8]", "latent_dim=2"]
-MIXTURE = ["fit_prior.name=mixture", "fit_prior.num_components=4"]
+FLOW = {"name": "flow_matching", "epochs": 1, "width": 8, "num_blocks": 1}
+FLOW |= {"num_steps": 2, "density_steps": 2}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(trained: Callable[..., Run], tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Trained without; the tests below change it in their order."""
-    config = load_recipe("digits", settings=[*QUICK, "fit_prior=", "prior="])
-    return train(config, tmp_path_factory.mktemp("runs") / "a")
+    return copied(trained(), tmp_path_factory.mktemp("runs") / "a")
 
 
 @pytest.mark.slow
@@ -60,8 +59,7 @@ def test_the_verb_writes_the_model_with_a_mixture_and_keeps_the_other(run: Run) 
 @pytest.mark.slow
 def test_another_prior_takes_its_place_and_undo_brings_the_first_back(run: Run) -> None:
     path = run.directory.path
-    chosen = {"name": "flow_matching", "epochs": 1, "width": 8, "num_blocks": 1}
-    fit_prior(path, chosen)
+    fit_prior(path, FLOW)
     assert isinstance(open_run(path).vae.prior, kvae.priors.FlowMatching)
     undo_fit_prior(path)
     opened = open_run(path)
@@ -128,33 +126,16 @@ def test_numbers_of_the_prior_of_training_are_named(
 
 
 @pytest.mark.slow
-def test_a_recipe_fits_it_again_when_its_run_is_trained_further(
-    tmp_path: pathlib.Path,
-) -> None:
-    """Bit for bit what a run with all epochs from the start ends with."""
-    settings = [*QUICK, *MIXTURE, "schedule=constant"]
-    whole = train(
-        load_recipe("digits", settings=[*settings, "epochs=3"]), tmp_path / "a"
-    )
-    train(load_recipe("digits", settings=settings), tmp_path / "b")
-    further = resume(tmp_path / "b", epochs=3)
-    assert_array_equal(further.vae.sample(5, seed=1), whole.vae.sample(5, seed=1))
-    assert further.metrics["test"] == whole.metrics["test"]
-    assert isinstance(open_run(tmp_path / "b").vae.prior, kvae.priors.GaussianMixture)
-    directory = RunDirectory(tmp_path / "b")
-    assert isinstance(directory.load_trained().prior, kvae.priors.StandardNormal)
-    with directory.history_file.open() as file:
-        assert len(list(csv.DictReader(file))) == 3
-
-
-@pytest.mark.slow
 def test_a_run_killed_while_it_is_fitted_resumes(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    trained: Callable[..., Run], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The prior is also made before training, and changes none of its numbers."""
+
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    config = load_recipe("digits", settings=[*QUICK, *MIXTURE])
+    plain = load_recipe("digits", settings=QUICK)
+    config = dataclasses.replace(plain, fit_prior=FLOW)
     with monkeypatch.context() as patch:
         patch.setattr(RunDirectory, "write_fitted", killed)
         with pytest.raises(KeyboardInterrupt):
@@ -164,8 +145,9 @@ def test_a_run_killed_while_it_is_fitted_resumes(
     with pytest.raises(UserError, match="is not finished; resume it first"):
         fit_prior(tmp_path / "a")
     again = resume(tmp_path / "a")
-    assert isinstance(again.vae.prior, kvae.priors.GaussianMixture)
+    assert isinstance(again.vae.prior, kvae.priors.FlowMatching)
     assert directory.is_finished()
+    assert again.metrics["test_as_trained"] == trained().metrics["test"]
 
 
 def test_pixels_that_training_draws_are_drawn_for_the_fit_too() -> None:
@@ -200,21 +182,6 @@ def test_a_prior_that_does_not_fit_is_refused_before_training(
     with pytest.raises(UserError, match=message):
         train(config, tmp_path / "a")
     assert not (tmp_path / "a" / "history.csv").exists()
-
-
-@pytest.mark.slow
-def test_a_check_before_training_changes_no_number(tmp_path: pathlib.Path) -> None:
-    """The prior is made and thrown away; weights draw from the same generators."""
-    flow = ['fit_prior={name="flow_matching", epochs=1, width=8, num_blocks=1}']
-    runs = [
-        train(load_recipe("digits", settings=[*QUICK, *given]), tmp_path / name)
-        for name, given in (("with", flow), ("without", ["fit_prior="]))
-    ]
-    tests = [
-        json.loads(each.directory.metrics_file.read_text()).get(key)
-        for each, key in zip(runs, ("test_as_trained", "test"), strict=True)
-    ]
-    assert tests[0] == tests[1]
 
 
 def test_maps_that_were_chosen_from_the_data_get_flow_matching() -> None:

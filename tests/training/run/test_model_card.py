@@ -21,14 +21,19 @@ METRICS = {
 }
 
 
+@pytest.fixture(scope="module")
+def fitted():
+    vae = small.vae()
+    vae.fit(small.binary(), epochs=1, verbose=0)
+    return vae
+
+
 @pytest.fixture
-def directory(tmp_path):
+def directory(fitted, tmp_path):
     directory = RunDirectory.create(tmp_path / "run")
     facts = {"name": "bits", "train": 50, "notes": ["Nothing was done."]}
     directory.write_config(Config(data="digits"), facts)
-    vae = small.vae()
-    vae.fit(small.binary(), epochs=1, verbose=0)
-    directory.write_model(vae)
+    directory.write_model(fitted)
     directory.write_metrics(METRICS)
     return directory
 

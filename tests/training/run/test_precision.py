@@ -12,7 +12,8 @@ from kvae.training.run.runner import load_run_data
 pytestmark = pytest.mark.slow
 
 SETTINGS = [
-    "epochs=12",
+    "encoder.units=[64]",
+    "decoder.units=[64]",
     "binarize=dynamic",
     "likelihood=bernoulli",
     "latent_dim=4",
@@ -30,8 +31,8 @@ def trained() -> dict[str, np.ndarray]:
         with small.policy(name):
             keras.utils.set_random_seed(0)
             vae = build_model(config, data.train)
-            vae.compile(keras.optimizers.Adam(2e-3), steps_per_execution=20)
-            vae.fit(data.train, batch_size=32, epochs=12, verbose=0)
+            vae.compile(keras.optimizers.Adam(4e-3), steps_per_execution=20)
+            vae.fit(data.train, batch_size=32, epochs=10, verbose=0)
             values = vae.elbo(data.test, num_samples=8, seed=0)
         assert values.dtype == np.float32
         assert all(v.dtype == "float32" for v in vae.trainable_variables)

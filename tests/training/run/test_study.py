@@ -126,23 +126,22 @@ def test_a_study_without_end_is_refused() -> None:
 def test_a_study_trains_what_is_missing_and_reports_it(tmp_path: Path) -> None:
     small = "--set epochs=1 --set encoder.units=[8] --set decoder.units=[8] --quiet"
     out = tmp_path / "study"
-    line = f"study digits --vary latent_dim=1,2 --seeds 2 {small} --out {out}".split()
+    line = f"study digits --vary latent_dim=2 --seeds 2 {small} --out {out}".split()
     line += ["--workers", "2"]
     assert kvae_cli.main.main(line) == 0
     rows = list(csv.DictReader((out / "study.csv").read_text().splitlines()))
-    assert [(r["latent_dim"], r["seed"]) for r in rows] == [
-        ("1", "0"), ("1", "1"), ("2", "0"), ("2", "1"),
-    ]  # fmt: skip
+    assert [(r["latent_dim"], r["seed"]) for r in rows] == [("2", "0"), ("2", "1")]
     run = RunDirectory(out / "latent_dim=2,seed=1")
-    assert float(rows[3]["elbo"]) == run.read_metrics()["test"]["elbo"]["value"]
+    assert float(rows[1]["elbo"]) == run.read_metrics()["test"]["elbo"]["value"]
     assert rows[0]["elbo"] != rows[1]["elbo"]
     held_out = open_run(run.path)
     expected = measure(held_out.vae, held_out.data.inputs("validation"))["elbo"][
         "value"
     ]
-    assert np.isclose(float(rows[3]["validation_elbo"]), expected)
+    assert np.isclose(float(rows[1]["validation_elbo"]), expected)
     written = {p: p.stat().st_mtime_ns for p in out.glob("*/model.keras")}
     assert kvae_cli.main.main(line) == 0
+    assert len(written) == 2
     assert written == {p: p.stat().st_mtime_ns for p in out.glob("*/model.keras")}
     page = (out / "study.html").read_text()
     assert "latent_dim: take" in page

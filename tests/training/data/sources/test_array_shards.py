@@ -255,6 +255,7 @@ def test_a_process_ends_while_batches_are_read_ahead(folder: pathlib.Path) -> No
 def test_iterators_that_are_left_neither_hang_nor_crash(folder: pathlib.Path) -> None:
     """Reading threads need the interpreter; whoever drops an iterator holds it."""
     data = load_data(str(folder), validation=0)
+    batches = training_batches(data.train, 8, seed=0).take(2)
     for _ in range(50):
-        for batch in training_batches(data.train, 8, seed=0).take(2):
+        for batch in batches:
             assert batch.shape == (8, 6, 5)
