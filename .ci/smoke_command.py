@@ -45,7 +45,6 @@ assert (out / "export/litert/decoder.tflite").is_file()
 kvae("evaluate", str(out), "--num-samples", "4")
 kvae("sample", str(out), "--num", "9", "--out", "nine.png")
 assert pathlib.Path("nine.png").read_bytes().startswith(b"\x89PNG")
-kvae("export", str(out), "--out", "exported")
 
 assert "exists" in kvae("quickstart", "--out", str(out), status=2)
 assert "digits" in kvae("train", "digitz", "--out", "other", status=2)
