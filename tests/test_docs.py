@@ -37,10 +37,6 @@ SHORTER = {
 
 # What shortens one document's run further.
 SHORTER_HERE = {
-    "docs/from-scratch.md": {
-        "epochs=40, batch_size=50": "epochs=15, batch_size=50",
-        "test[:50]": "test[:20]",
-    },
     "docs/hierarchies.md": {
         ".images > 7": ".images[:160] > 7",
         ".target": ".target[:160]",
