@@ -7,11 +7,13 @@ import argparse
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.forked_checks import forked_checks
 
 import kvae_cli.main
 from kvae.training import recipe_names
@@ -198,6 +200,13 @@ NOT_RUN = {
         "needs two machines; tests/training/checkpoint/test_workers.py runs it on one"
     ),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forked_checks() -> Iterator[None]:
+    """Exports check their files without an import of TensorFlow for each."""
+    with forked_checks():
+        yield
 
 
 def shell_lines(document: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """The documents' Python runs as printed, and what they point at exists: all on one page."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from support import trackers
+from support.forked_checks import forked_checks
 
 import kvae
 from kvae import likelihoods, masks, presets
@@ -52,6 +53,13 @@ SHORTER_HERE = {
     "docs/presets.md": {"steps=50": "steps=5", "epochs=3": "epochs=1"},
     "docs/tables.md": {"epochs=100": "epochs=3"},
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forked_checks() -> Iterator[None]:
+    """Exports check their files without an import of TensorFlow for each."""
+    with forked_checks():
+        yield
 
 
 def python_of(document: Path) -> str:
