@@ -97,6 +97,7 @@ def test_xla_equals_eager(parts):
     assert_close(compiled(), terms(in_one(parts)), 2e-5)
 
 
+@pytest.mark.slow
 @IN_FEW_MODELS
 def test_float32_agrees_with_float64(parts):
     single = in_one(parts)

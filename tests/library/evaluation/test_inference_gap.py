@@ -44,6 +44,7 @@ def test_a_family_that_holds_the_posterior_has_no_approximation_gap(exact):
     assert result.approximation_share < 0.05
 
 
+@pytest.mark.slow
 def test_an_unfinished_optimization_says_so(correlated, x):
     vae = correlated.vae(correlated.best_scale() * 8.0, shift=3.0)
     result = inference_gap(

@@ -60,6 +60,7 @@ def test_frames_are_measured_as_the_numbers_that_the_schema_makes_of_them(vae) -
     assert np.isclose(evaluated["elbo"], vae.elbo(frame).mean(), atol=0.5)
 
 
+@pytest.mark.slow
 def test_evaluations_and_completions_read_frames_too(vae) -> None:
     frame = table(30, seed=5)
     x = vae.schema.encode(frame)
@@ -120,6 +121,7 @@ def test_conditional_samples_keep_what_is_given_and_follow_it(vae) -> None:
         vae.sample(3, condition={"a": None})
 
 
+@pytest.mark.slow
 def test_imputed_values_are_near_those_that_were_removed(vae) -> None:
     whole = table(200, seed=2).dropna()
     holes = whole.copy()

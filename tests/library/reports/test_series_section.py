@@ -32,6 +32,7 @@ def test_a_model_of_series_shows_forecasts_and_one_of_images_does_not(x):
     assert "reconstructions (below)" not in found  # of pictures
 
 
+@pytest.mark.slow
 def test_a_completing_model_shows_what_its_masks_hide(x):
     keras.utils.set_random_seed(0)
     vae = kvae.presets.completing_vae(
