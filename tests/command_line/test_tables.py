@@ -89,6 +89,7 @@ def test_impute_fills_holes_and_keeps_the_rest(folder, capsys) -> None:
     assert "there is no file" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_report_compares_columns(folder) -> None:
     page = folder / "report.html"
     arguments = ["--minutes", "0.05", "--out", str(page)]

@@ -70,6 +70,7 @@ def test_the_page_shows_each_model_and_what_it_lacks(out: Path) -> None:
     assert not (out / "pictures/autoencoder-samples.png").exists()
 
 
+@pytest.mark.slow
 def test_a_second_call_trains_only_what_is_missing(
     out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

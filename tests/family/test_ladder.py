@@ -62,6 +62,7 @@ def trained(costs: tuple[float, float, float]) -> LadderNetwork:
     return LadderNetwork((16, 8), costs=costs, num_steps=300).fit(x, known)
 
 
+@pytest.mark.slow
 def test_unlabeled_pictures_help() -> None:
     """Denoising pictures without labels halves the errors of the same network."""
     x, y = clusters(1000, 3)
