@@ -243,7 +243,7 @@ def test_a_real_process_is_quiet_alone_and_says_how_to_resume(
         rest = process.stderr.read()
         assert process.wait(60) == 130
     assert said
-    assert all(line.startswith("digits: ") for line in said), said
+    assert all(line.startswith(("digits: ", "for_data: ")) for line in said), said
     assert "Resume with: ./run kvae train --resume run\n" in rest
     assert rest.endswith("kvae: interrupted.\n")
     resumed = RunDirectory.open(tmp_path / "run", finished=False)
