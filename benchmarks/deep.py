@@ -3,7 +3,8 @@
     python benchmarks/deep.py static --data-dir DIR --out deep --epochs 38 65
     python benchmarks/deep.py static --masked --data-dir DIR --out masked --epochs 22 \
         --rate 1.5e-3 --start deep/static/round_1/model.weights.h5
-    python benchmarks/deep.py dynamic --data-dir DIR --out deep
+    python benchmarks/deep.py dynamic --data-dir DIR --out deep --epochs 22 \
+        --rate 1.5e-3 --start deep/static/round_1/model.weights.h5
     python benchmarks/deep.py colors --data emoji64.npz --out emoji
     python benchmarks/deep.py static --data-dir DIR --out less --epochs 6 --images 0 \
         --without free_bits
