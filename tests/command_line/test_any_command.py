@@ -123,6 +123,7 @@ def check(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in out + err, words
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @settings(max_examples=40, **SETTINGS)
 @given(words=command_lines())

@@ -36,6 +36,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_train_writes_a_run_with_a_fitted_prior(folder) -> None:
     config = (folder / "run/config.toml").read_text()
     assert "num_components = 1" in config
@@ -44,6 +45,7 @@ def test_train_writes_a_run_with_a_fitted_prior(folder) -> None:
     assert metrics["test"]["elbo"]["num_examples"] == 24
 
 
+@pytest.mark.slow
 def test_sample_writes_rows_of_the_same_columns(folder, capsys) -> None:
     run, out = str(folder / "run"), folder / "synthetic.csv"
     assert main(["sample", run, "--num", "30", "--out", str(out)]) == 0
@@ -69,6 +71,7 @@ def test_sample_writes_rows_of_the_same_columns(folder, capsys) -> None:
         assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_impute_fills_holes_and_keeps_the_rest(folder, capsys) -> None:
     real = pd.read_csv(folder / "credit.csv")
     holes = real.copy()
@@ -99,6 +102,7 @@ def test_the_report_compares_columns(folder) -> None:
     assert "How strongly each pair of columns depends" in text
 
 
+@pytest.mark.slow
 def test_encode_reads_a_table_with_the_run_s_schema(folder) -> None:
     rows = pd.read_csv(folder / "credit.csv")[:7]
     rows.to_csv(folder / "seven.csv", index=False)

@@ -69,6 +69,7 @@ def test_the_graph_encodes_rows_as_the_schema_does():
     assert not mask[:, entry].numpy().any()
 
 
+@pytest.mark.slow
 def test_endpoints_decide_as_python_does():
     """Scores and decisions of a frame, in Python and through the graph of a server."""
     keras.utils.set_random_seed(0)

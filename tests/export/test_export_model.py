@@ -167,6 +167,7 @@ def copy(exported: Any, tmp_path: Path) -> Path:
     return tmp_path / "copy"
 
 
+@pytest.mark.slow
 def test_a_file_without_a_checksum_is_not_run(copy: Path) -> None:
     rewrite(copy, lambda m: m["sha256"].pop("litert/decoder.tflite"))
     report = kvae.export.verify(copy)
@@ -177,6 +178,7 @@ def test_a_file_without_a_checksum_is_not_run(copy: Path) -> None:
     assert report.rows == ()
 
 
+@pytest.mark.slow
 def test_a_lost_byte_of_the_manifest_is_found(copy: Path) -> None:
     def lose(manifest: dict[str, Any]) -> None:
         signatures = manifest["files"][0]["signatures"]
@@ -353,6 +355,7 @@ def test_existing_directory_is_refused(vae: Any, tmp_path: Path) -> None:
         kvae.export.export(vae, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_file_has_the_weights_and_the_prior_of_its_own_moment(tmp_path: Path) -> None:
     """Exports of one process: before and after weights change, and with another prior.
 

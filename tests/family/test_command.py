@@ -32,6 +32,7 @@ def data() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return train, found.train_labels, test, found.test_labels
 
 
+@pytest.mark.slow
 def test_results_are_those_of_the_model(
     out: Path, data: tuple[np.ndarray, ...]
 ) -> None:
@@ -55,6 +56,7 @@ def test_results_are_those_of_the_model(
     assert np.isclose(result["nearest_pixels"], differ.min(1).mean())
 
 
+@pytest.mark.slow
 def test_the_page_shows_each_model_and_what_it_lacks(out: Path) -> None:
     page = (out / "family.html").read_text()
     for words in (
@@ -84,6 +86,7 @@ def test_a_second_call_trains_only_what_is_missing(
     assert json.loads((out / "family.json").read_text())["seed"] == 0
 
 
+@pytest.mark.slow
 def test_other_settings_and_foreign_folders_are_refused(
     out: Path, tmp_path: Path
 ) -> None:

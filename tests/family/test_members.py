@@ -12,6 +12,7 @@ SHORT = {"num_steps": 2}
 NOT_TRAINED_BY_STEPS = ("pca", "factor_analysis")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEMBERS)
 def test_each_answers_or_says_why_not(name: str) -> None:
     model = make(name, **({} if name in NOT_TRAINED_BY_STEPS else SHORT))

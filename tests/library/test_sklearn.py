@@ -83,6 +83,7 @@ def test_the_score_of_a_row_depends_on_the_row_alone_and_estimates_its_elbo(
     assert error.max() < 0.5
 
 
+@pytest.mark.slow
 def test_it_works_in_pipelines_and_is_cloned(wine) -> None:
     x, y = wine
     pipeline = make_pipeline(VAETransformer(2, epochs=5, random_state=0), clone_of())
@@ -93,6 +94,7 @@ def clone_of() -> LogisticRegression:
     return clone(LogisticRegression())
 
 
+@pytest.mark.slow
 def test_the_imputer_takes_its_steps_and_is_better_than_the_mean(
     wine, monkeypatch
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 
+@pytest.mark.slow
 def test_the_summary_names_the_worst_of_all_checks(exported: Any) -> None:
     """By its share of its limit, not by its size."""
     _, report = exported

@@ -191,6 +191,7 @@ def test_the_permutation_test_is_exact():
     assert abs(np.mean(np.array(p) <= 0.1) - 0.1) < 4 * error
 
 
+@pytest.mark.slow
 def test_data_frames_are_taken_as_they_are():
     pandas = pytest.importorskip("pandas")
     random = np.random.default_rng(0)

@@ -183,6 +183,7 @@ def test_the_local_outlier_factor_is_that_of_scikit_learn(vae, x):
         scores.LocalOutlierFactor().fit(vae, x[:20])
 
 
+@pytest.mark.slow
 def test_combined_scores_are_a_sum_in_their_own_spreads(vae, x):
     parts = [scores.NegativeELBO(4), scores.NeighborDistance(3)]
     both = scores.Combined(parts)
@@ -213,6 +214,7 @@ def test_pictures_are_compared_with_their_complexity_and_tables_are_not(vae, pic
     assert "because examples are pictures" in reason
 
 
+@pytest.mark.slow
 def test_the_ratio_to_the_model_itself_is_nothing(vae, x):
     np.testing.assert_array_equal(scores.BackgroundRatio(vae)(vae, x), 0.0)
     wide = LinearGaussian.orthogonal(noise=2.0).vae()
@@ -222,7 +224,14 @@ def test_the_ratio_to_the_model_itself_is_nothing(vae, x):
 
 @pytest.mark.parametrize(
     "name",
-    sorted(set(scores.SCORES) - {"background_ratio", "complexity_ratio", "combined"}),
+    [
+        pytest.param(name, marks=pytest.mark.slow)
+        if name == "likelihood_regret"  # which optimizes for each example
+        else name
+        for name in sorted(
+            set(scores.SCORES) - {"background_ratio", "complexity_ratio", "combined"}
+        )
+    ],
 )
 def test_every_score_is_higher_far_away_and_has_its_words(name, vae, x):
     score = scores.make_score(name)

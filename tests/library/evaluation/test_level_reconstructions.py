@@ -55,6 +55,7 @@ def test_a_model_without_levels_is_refused(x):
         evaluation.level_reconstructions(vae, x)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 def test_the_report_shows_what_each_level_knows(vae, x):
     inputs = kvae.core.inputs.Inputs(x)

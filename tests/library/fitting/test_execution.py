@@ -34,6 +34,7 @@ def first_epoch(epochs, **compile):
     return model, history.history["loss"][0]
 
 
+@pytest.mark.slow
 def test_the_length_of_a_fit_changes_no_number():
     """A thousand steps and more take the path that ten take."""
     model, loss = first_epoch(epochs=1)

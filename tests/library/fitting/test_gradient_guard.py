@@ -49,6 +49,7 @@ def test_a_low_limit_leaves_everything_out_and_is_said(how, caplog):
     ]
 
 
+@pytest.mark.slow
 def test_a_high_limit_leaves_nothing_out_and_is_saved(tmp_path, caplog):
     guarded, _, history = fit(1e9)
     assert history["skipped_steps"] == [0, 0]

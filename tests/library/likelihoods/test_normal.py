@@ -169,11 +169,13 @@ def trained():
     return vae
 
 
+@pytest.mark.slow
 def test_fit_finds_the_noise_of_the_data(trained):
     scale = trained.likelihood(trained.decoder(tf.zeros((1, 1))))["scale"]
     assert 0.09 < float(scale[0, 0]) < 0.13
 
 
+@pytest.mark.slow
 def test_density_of_an_example_does_not_depend_on_its_batch(trained):
     x = linear_data(np.random.default_rng(1), 8)
     together = trained.elbo(x)
@@ -184,6 +186,7 @@ def test_density_of_an_example_does_not_depend_on_its_batch(trained):
     np.testing.assert_allclose(far[:7], together[:7], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_evaluate_leaves_the_scale_alone_and_saving_keeps_it(trained, tmp_path):
     x = linear_data(np.random.default_rng(2), 64)
     before = trained.evaluate(x, verbose=0, return_dict=True)

@@ -107,6 +107,7 @@ def test_sampling_shows_its_progress(capfd):
     assert "2/2 rows sampled" in said.out + said.err
 
 
+@pytest.mark.slow
 def test_it_tops_a_deep_model():
     shape = (4, 4)
     x = (np.random.default_rng(0).random((8, *shape)) < 0.3).astype("float32")

@@ -75,6 +75,7 @@ def test_the_same_seed_fits_the_same_prior(trained, data):
     assert any(np.any(a != b) for a, b in zip(first, other, strict=True))
 
 
+@pytest.mark.slow
 def test_a_prior_of_your_own_leaves_the_global_generator_alone(trained, data):
     np.random.seed(7)
     expected = np.random.random()
@@ -98,6 +99,7 @@ def test_what_does_not_fit_is_refused():
         kvae.fit_prior(conditional, x, "real_nvp")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 def test_the_prior_is_chosen_by_the_shape_of_the_latents(data, trained):
     x = np.random.default_rng(0).random((8, 16, 16, 1)).astype("float32")

@@ -55,6 +55,7 @@ def test_the_size_of_z_is_read_by_name_beside_a_condition():
         vae(mlp((6,), (8,)), conditional(3))
 
 
+@pytest.mark.slow
 def test_keras_exports_a_model_that_was_fitted_and_never_called(tmp_path):
     model = small.vae()
     model.fit(X, verbose=0)

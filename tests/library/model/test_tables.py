@@ -100,6 +100,7 @@ def test_samples_are_drawn_in_several_calls(vae) -> None:
         vae.sample(10, condition={"class": "good"}, first=10)
 
 
+@pytest.mark.slow
 def test_conditional_samples_keep_what_is_given_and_follow_it(vae) -> None:
     frame = table()
     good = vae.sample(400, seed=0, condition={"class": "good"})
@@ -144,6 +145,7 @@ def test_imputed_values_are_near_those_that_were_removed(vae) -> None:
         kvae.VAE.for_data(x).impute(whole)
 
 
+@pytest.mark.slow
 def test_imputed_values_average_the_draws_of_each_block(vae, monkeypatch) -> None:
     """The mean and the most frequent value of decoded draws, by pandas."""
     monkeypatch.setattr(table_rows, "_ROWS", 20)

@@ -71,6 +71,7 @@ def by_class(distance, x, labels):
     return found[same].mean(), found[~same].mean()
 
 
+@pytest.mark.slow
 def test_features_of_labels_tell_classes_apart(digits, capsys):
     """Unlike digits are further apart, and more so than before the network was trained."""
     x, labels = digits

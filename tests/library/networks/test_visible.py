@@ -77,6 +77,7 @@ def test_hidden_entries_stay_zero_in_standard_units(shape):
     assert again.get_config() == layer.get_config()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [None, "series"])
 def test_completing_models_take_data_in_any_units(kind):
     """Scaled data give the same model in other units: the same loss of new weights."""

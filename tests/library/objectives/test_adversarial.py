@@ -181,13 +181,12 @@ def test_before_the_start_it_is_the_wrapped_objective(small_vae, binary):
     assert all(changed[:-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     [
         {"max_gradient_norm": 1e9, "steps_per_execution": 4},
-        pytest.param(
-            {"jit_compile": True, "steps_per_execution": 4}, marks=pytest.mark.slow
-        ),
+        {"jit_compile": True, "steps_per_execution": 4},
     ],
 )
 def test_however_it_is_compiled_it_trains_the_same(small_vae, binary, how):

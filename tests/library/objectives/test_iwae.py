@@ -124,6 +124,7 @@ def test_encoder_gradient_agrees_with_brute_force(linear_gaussian, x, config, bi
     assert error < 0.1 * np.linalg.norm(plain.mean(axis=0))
 
 
+@pytest.mark.slow
 def test_a_flow_is_held_still_with_its_weights(linear_gaussian_flow, x):
     """With log q of the flow's own weights not stopped, the z-scores would be huge."""
     variables = linear_gaussian_flow.encoder_variables
@@ -136,6 +137,7 @@ def test_a_flow_is_held_still_with_its_weights(linear_gaussian_flow, x):
     assert error < 0.2 * np.linalg.norm(plain.mean(axis=0))
 
 
+@pytest.mark.slow
 def test_weights_that_q_shares_with_the_prior_get_the_plain_gradient(float64):
     """With log q of those weights not stopped, the z-score would be 9."""
     keras.utils.set_random_seed(1)

@@ -171,6 +171,7 @@ def test_traversals_stay_on_the_sphere(spherical, images):
     assert evaluation.evaluate(spherical, images, only=()) == {}
 
 
+@pytest.mark.slow
 def test_missing_entries_are_blue(model, images):
     mask = np.random.default_rng(1).random(images.shape) < 0.7
     data = {"x": np.where(mask, images, np.nan).astype("float32"), "mask": mask}

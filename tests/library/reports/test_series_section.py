@@ -23,6 +23,7 @@ def captions(vae, x):
     return re.findall(r"<figcaption>([^<]*)", page)
 
 
+@pytest.mark.slow
 def test_a_model_of_series_shows_forecasts_and_one_of_images_does_not(x):
     keras.utils.set_random_seed(0)
     vae = kvae.VAE.for_data(x, latent_dim=2, data_kind="series", seed=0)

@@ -83,6 +83,7 @@ def test_padded_entries_never_count(model):
     assert losses[0] == losses[1]
 
 
+@pytest.mark.slow
 def test_fit_and_complete_take_ragged_series(model):
     inputs = pad(RAGGED)
     model.fit(inputs, epochs=2, verbose=0)

@@ -112,6 +112,7 @@ def test_a_large_loss_that_falls_and_a_negative_one_are_fine() -> None:
         StopOnDivergence(0)
 
 
+@pytest.mark.slow
 def test_what_does_not_come_again_leaves_the_weights_of_the_checkpoint(
     tmp_path: pathlib.Path,
 ) -> None:

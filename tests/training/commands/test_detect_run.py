@@ -31,6 +31,7 @@ def call(*words):
     return kvae_cli.main.main([*map(str, words)])
 
 
+@pytest.mark.slow
 def test_the_table_and_the_page_are_those_of_the_library(
     run, strange, tmp_path, capsys
 ):
@@ -114,6 +115,7 @@ def test_the_run_s_data_are_described_once(run, tmp_path, capsys):
     assert len(lines) == len(set(lines))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

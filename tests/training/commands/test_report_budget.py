@@ -44,6 +44,7 @@ def test_numbers_fit_the_share_of_the_time(
     assert choose_numbers(vae, INPUTS, minutes) == chosen
 
 
+@pytest.mark.slow
 def test_without_time_the_gaps_are_left_out_and_this_is_said(
     vae: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -82,6 +83,7 @@ def test_a_machine_that_became_slow_gets_fewer_examples(
     assert "gaps" not in results
 
 
+@pytest.mark.slow
 def test_seconds_leave_at_least_two_examples(vae: Any) -> None:
     whole = evaluation.inference_gap(vae, INPUTS.x[:3], 10, num_samples=20)
     cut = evaluation.inference_gap(vae, INPUTS.x[:3], 10, num_samples=20, seconds=0)

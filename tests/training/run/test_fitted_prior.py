@@ -72,6 +72,7 @@ def test_another_prior_takes_its_place_and_undo_brings_the_first_back(run: Run) 
         undo_fit_prior(path)
 
 
+@pytest.mark.slow
 def test_the_prior_of_a_trial_is_fitted_no_longer_than_twice_its_training(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
