@@ -7,7 +7,7 @@
 For each layer with a kernel: the forward product, the gradient of its input, and that of
 its kernel, in ms of processor time for one batch, by TensorFlow and by PyTorch, which take
 turns in one run; beside a matrix product with the same multiply-adds, of the shape that a
-convolution is. Then the recipe's activations, forward and backward. One thread; medians.
+convolution is. Then the recipe's activations with their gradients. One thread; medians.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ def by_tensorflow(layer: dict[str, Any], dtype: str) -> list[Callable[[], Any]]:
     return [tf.function(call, autograph=False) for call in calls]
 
 
-def activation_calls(layer: dict[str, Any]) -> list[Callable[[], Any]]:
-    """The activation of a layer, forward, and forward with its gradient."""
+def activation(layer: dict[str, Any]) -> Callable[[], Any]:
+    """The activation of a layer, with its gradient."""
     x, act = tf.random.normal(layer["y"]), keras.activations.get(layer["act"])
 
     def gradient() -> Any:
@@ -119,7 +119,13 @@ def activation_calls(layer: dict[str, Any]) -> list[Callable[[], Any]]:
             y = act(x)
         return tape.gradient(y, x)
 
-    return [tf.function(call, autograph=False) for call in (lambda: act(x), gradient)]
+    return tf.function(gradient, autograph=False)
+
+
+def product(rows: int, shared: int, columns: int) -> Callable[[], Any]:
+    """A product of two matrices."""
+    x, w = tf.random.normal((rows, shared)), tf.random.normal((shared, columns))
+    return tf.function(lambda: tf.matmul(x, w), autograph=False)
 
 
 def main() -> None:
@@ -134,47 +140,42 @@ def main() -> None:
     options = parser.parse_args()
     layers = layers_of(options.recipe, tuple(options.shape), options.batch)
     calls = [by_tensorflow(layer, options.dtype) for layer in layers]
-    acts = [activation_calls(layer) for layer in layers]
-    a = tf.random.normal((2048, 2048))
-    products = [tf.function(lambda: tf.matmul(a, a), autograph=False)]
-    for layer in layers:
-        rows, shared, columns = multiply_adds(layer)
-        x, w = tf.random.normal((rows, shared)), tf.random.normal((shared, columns))
-        products.append(tf.function(lambda x=x, w=w: tf.matmul(x, w), autograph=False))
-    for call in [*sum(calls, []), *sum(acts, []), *products]:
+    # One after the other: activations, products of the same size, and the peak.
+    single = [activation(layer) for layer in layers]
+    single += [product(*multiply_adds(layer)) for layer in layers]
+    single.append(product(2048, 2048, 2048))
+    for call in [*sum(calls, []), *single]:
         call()  # traces
     ours, theirs, rest = [], [], []
     for _ in range(options.rounds):
         ours.append([[milliseconds(call) for call in row] for row in calls])
-        rest.append(
-            [[milliseconds(call) for call in row] for row in acts]
-            + [[milliseconds(call)] * 2 for call in products]
-        )
+        rest.append([milliseconds(call) for call in single])
         if options.torch_python:
             script = str(pathlib.Path(__file__).with_name("convolutions_torch.py"))
             command = [options.torch_python, script, json.dumps(layers), str(CALLS)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             theirs.append(json.loads(done.stdout.splitlines()[-1]))
-    tensorflow, other = np.median(ours, axis=0), np.median(rest, axis=0)
+    tensorflow, others = np.median(ours, axis=0), np.median(rest, axis=0)
+    activations, products = np.split(others[:-1], 2)
     torch = np.median(theirs, axis=0) if theirs else np.full_like(tensorflow, np.nan)
     # The gradient of the first layer's input is not needed.
     tensorflow[0, 1] = torch[0, 1] = 0.0
-    peak = 2 * 2048**3 / other[len(layers), 0] / 1e6
+    peak = 2 * 2048**3 / others[-1] / 1e6
     print(f"{peak:.0f} GFLOP/s in a product of 2048 x 2048 matrices; ms per batch")
     titles = [f"{who}, {what}" for who in ("TF", "PyTorch") for what in PASSES]
     print("| layer | " + " | ".join(titles) + " | product | at the peak | activation |")
     print("|---|" + "---|" * 9)
     for i, layer in enumerate(layers):
         flop = 2 * np.prod([float(n) for n in multiply_adds(layer)])
-        numbers = [*tensorflow[i], *torch[i], other[len(layers) + 1 + i, 0]]
-        numbers += [flop / peak / 1e6, other[i, 1]]
+        numbers = [*tensorflow[i], *torch[i], products[i]]
+        numbers += [flop / peak / 1e6, activations[i]]
         cells = " | ".join(f"{number:.2f}" for number in numbers)
         print(f"| {name_of(layer)} | {cells} |")
     sums = [*tensorflow.sum(axis=0), *torch.sum(axis=0)]
     print("| sum | " + " | ".join(f"{number:.2f}" for number in sums) + " | | | |")
     print(
         f"all products: TensorFlow {tensorflow.sum():.1f}, PyTorch {torch.sum():.1f}; "
-        f"activations with their gradients {other[: len(layers), 1].sum():.1f} ms"
+        f"activations with their gradients {activations.sum():.1f} ms"
     )
 
 

@@ -54,14 +54,7 @@ from kvae.training import (
 SHAPE = (28, 28, 1)
 BATCH = 128
 BLOCK = 100  # test images measured between two savings
-INGREDIENTS = (
-    "sizes",
-    "relative_posterior",
-    "free_bits",
-    "warm_up",
-    "average",
-    "decay",
-)
+INGREDIENTS = ("sizes", "relative_posterior", "free_bits", "warm_up", "average")
 _COLORS = ("x_train", "x_test")
 
 
@@ -132,7 +125,7 @@ def make_optimizer(options: argparse.Namespace, steps: int) -> Any:
     average = {
         "use_ema": options.without != "average",
         "ema_momentum": max(0.0, 1.0 - 20.0 / steps),
-        "weight_decay": 0.0 if options.without == "decay" else options.decay,
+        "weight_decay": options.decay,
     }
     if options.optimizer == "adam":
         return keras.optimizers.AdamW(rate, **average)
@@ -243,12 +236,12 @@ def measure(options: argparse.Namespace, vae: kvae.VAE, every: np.ndarray) -> No
     chosen = np.random.default_rng(0).permutation(len(every))[: options.images]
     bound, test = vae.elbo(every), every[chosen]
     print(f"ELBO {bound.mean():.3f} of {len(every)} test images", flush=True)
+    if not options.images:
+        return
     result = {}
     if options.pixels == "colors":
         result = file_bits(test)
         print(json.dumps(result), flush=True)
-    if not options.images:
-        return
     file = options.folder / f"values-{options.latents}.npy"
     values = np.load(file) if file.exists() else np.zeros(0)
     while len(values) < len(test):
