@@ -18,7 +18,7 @@ from kvae.masks import Half, given_visible
 pytestmark = pytest.mark.slow
 
 SEED = np.array([9, 0], np.int32)
-FILES = ("model", "model_int8_dynamic")
+FILES = ("model", "model_float16", "model_int8_dynamic")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def directory(
         completing,
         path,
         given_visible(digits[:20], visible),
-        precisions=("float32", "int8_dynamic", "int8"),
+        precisions=kvae.export.PRECISIONS,
         whole_model=True,
     )
     assert not report.refused
@@ -178,8 +178,8 @@ def test_a_client_completes(
 def test_cost_is_that_of_the_hidden_entries(
     directory: Path, completing: Any, digits: np.ndarray
 ) -> None:
-    card = kvae.export.read_card(directory / "litert" / "model_int8_dynamic.tflite")
-    assert card["cost"]["budget"] == pytest.approx(5e-4 * 32)  # of 64 pixels
+    card = kvae.export.read_card(directory / "litert" / "model_float16.tflite")
+    assert card["cost"]["budget"] == pytest.approx(5e-5 * 32)  # of 64 pixels
     visible = Half("left").draw(20, digits.shape[1:])
     second_half = {k: v[10:] for k, v in given_visible(digits[:20], visible).items()}
     bounds = [completing.elbo(second_half, seed=seed).mean() for seed in range(30)]
