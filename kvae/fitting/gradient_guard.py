@@ -40,6 +40,7 @@ class GradientGuard:
                 "keras.optimizers.Adam(global_clipnorm=100)."
             )
         self.limit = limit
+        self.norm = tf.Variable(0.0, trainable=False)  # of the latest gradient
 
     def apply(
         self, groups: list[tuple[Any, list[Any]]], gradients: list[list[Tensor]]
@@ -59,6 +60,7 @@ class GradientGuard:
         every = [gradient for given in gradients for gradient in given]
         norm = tf.linalg.global_norm(every)
         norm = norm / tf.cast(optimizer.scale_loss(1.0), norm.dtype)
+        self.norm.assign(tf.cast(norm, self.norm.dtype))
         good = norm <= self.limit  # false of NaN
         if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             # This optimizer itself skips gradients that are not finite, and lowers its
@@ -72,20 +74,23 @@ class GradientGuard:
         return tf.cond(good, apply, lambda: tf.constant(1.0))
 
     def watched(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Adds a callback that warns of an epoch in which every step was skipped."""
+        """Adds a callback that stops after an epoch in which every step was skipped."""
         given = arguments.get("callbacks")
         if isinstance(given, keras.callbacks.CallbackList):  # complete as it is
             return arguments
-        callbacks = [*keras.tree.flatten(given or []), _Idle(self.limit)]
+        callbacks = [*keras.tree.flatten(given or []), _Idle(self)]
         return {**arguments, "callbacks": callbacks}
 
 
 class _Idle(keras.callbacks.Callback):
-    """Warns if every step of an epoch was skipped."""
+    """Stops training if every step of an epoch was skipped.
 
-    def __init__(self, limit: float) -> None:
+    The next epoch has the same weights, so it would be skipped as well.
+    """
+
+    def __init__(self, guard: GradientGuard) -> None:
         super().__init__()
-        self._limit = limit
+        self._guard = guard
         self._begin = (0, 0)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -98,12 +103,14 @@ class _Idle(keras.callbacks.Callback):
         steps = int(self.model.step.numpy()) - self._begin[0]
         skipped = int((logs or {}).get("skipped_steps", 0)) - self._begin[1]
         if 0 < steps == skipped:
+            self.model.stop_training = True
             _LOG.warning(
-                "every step of epoch %d was skipped: the norm of its gradient was "
-                "above max_gradient_norm=%g or not a number. Nothing was learned; "
-                "raise the limit or look at the data.",
+                "training stopped: every step of epoch %d was skipped, because the norm "
+                "of its gradient was above max_gradient_norm=%g or not a number; the "
+                "last one was %.3g. Raise the limit, or look at the data.",
                 epoch + 1,
-                self._limit,
+                self._guard.limit,
+                float(self._guard.norm),
             )
 
 
