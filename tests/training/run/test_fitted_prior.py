@@ -2,8 +2,10 @@
 
 import dataclasses
 import pathlib
+import random
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -18,6 +20,7 @@ from kvae.training.config.config import Config
 from kvae.training.data.sources import DataSet
 from kvae.training.run import fitted_prior
 from kvae.training.run.fitted_prior import (
+    check_fitted_prior,
     choose_fitted_prior,
     fit_prior_of_run,
     fits_prior,
@@ -28,6 +31,18 @@ from kvae.training.run.runner import fit_prior, resume, undo_fit_prior
 
 FLOW = {"name": "flow_matching", "epochs": 1, "width": 8, "num_blocks": 1}
 FLOW |= {"num_steps": 2, "density_steps": 2}
+
+
+def test_the_check_before_training_uses_up_no_random_numbers() -> None:
+    """Otherwise a run would train differently because it fits a prior afterwards."""
+    x = np.random.default_rng(0).random((64, 8, 8, 1)).astype("float32")
+    vae = kvae.VAE.for_data(x, latent_dim=(2, 2, 1))
+    config = load_recipe("digits", settings=["fit_prior=flow_matching"])
+    keras.utils.set_random_seed(0)
+    expected = random.random(), np.random.random()
+    keras.utils.set_random_seed(0)
+    check_fitted_prior(vae, config, DataSet("pictures", x, x, x))
+    assert (random.random(), np.random.random()) == expected
 
 
 @pytest.fixture(scope="module")
