@@ -52,7 +52,6 @@ from kvae.training import (
 )
 
 SHAPE = (28, 28, 1)
-BATCH = 128
 BLOCK = 100  # test images measured between two savings
 INGREDIENTS = ("sizes", "relative_posterior", "free_bits", "warm_up", "average")
 _COLORS = ("x_train", "x_test")
@@ -91,7 +90,16 @@ def build(options: argparse.Namespace, x: np.ndarray, warmup: int) -> kvae.VAE:
         levels, channels = {1: 1, 4: 2, 8: 3, 16: 2}, (16, 8, 8, 4)
         width = (64, 64, 64, 32)
     if options.masked:
-        likelihood = likelihoods.PixelCNN(likelihood, width=24)
+        # Levels often repeat or continue those beside them.
+        linear = options.pixels == "colors"
+        likelihood = likelihoods.PixelCNN(likelihood, width=24, linear=linear)
+    if options.one_level:
+        return kvae.VAE.for_data(
+            x[:256],
+            latent_dim=(shape[0] // 4, shape[1] // 4, 4),
+            likelihood=likelihood,
+            seed=options.seed,
+        )
     without = options.without
     if without == "sizes":  # only the largest maps, with all levels
         levels = {max(levels): sum(levels.values())}
@@ -140,7 +148,7 @@ def make_optimizer(options: argparse.Namespace, steps: int) -> Any:
 
 def train(options: argparse.Namespace, x: np.ndarray) -> kvae.VAE:
     """Trains round by round, from the last checkpoint if there is one."""
-    each = math.ceil(len(x) / BATCH)
+    each = math.ceil(len(x) / options.batch)
     before: pathlib.Path | None = None
     for number, epochs in enumerate(options.epochs):
         folder = options.folder / f"round_{number}"
@@ -199,13 +207,15 @@ def train_round(
     epochs: int,
 ) -> None:
     """Trains for some epochs; ends the program if it was stopped before."""
-    each = math.ceil(len(x) / BATCH)
-    vae.compile(make_optimizer(options, each * epochs), max_gradient_norm=1e3)
+    each = math.ceil(len(x) / options.batch)
+    # Far above what is usual: the first gradients of colors have norms of 40 000.
+    limit = 1e6 if options.pixels == "colors" else 1e3
+    vae.compile(make_optimizer(options, each * epochs), max_gradient_norm=limit)
 
     def batches_from(first: int) -> tf.data.Dataset:
         drawn = options.pixels == "dynamic"
         return training_batches(
-            x, BATCH, options.seed, binarize=drawn, first_batch=first
+            x, options.batch, options.seed, binarize=drawn, first_batch=first
         )
 
     began = time.process_time()
@@ -275,7 +285,11 @@ def draw(options: argparse.Namespace, vae: kvae.VAE, test: np.ndarray) -> None:
     """Draws samples, and what each level knows of some test images."""
     samples = np.asarray(vae.sample(60, seed=0)).reshape(5, 12, *test.shape[1:])
     some = test[:: len(test) // 12 + 7][:12]
-    known = evaluation.level_reconstructions(vae, some)
+    known = (
+        {"all": vae.reconstruct(some)}
+        if options.one_level
+        else evaluation.level_reconstructions(vae, some)
+    )
     levels = np.stack([some, *(np.asarray(rows) for rows in known.values())])
     for name, rows in {"samples": samples, "levels": levels}.items():
         png = picture_png(image_grid(rows), width=700)
@@ -314,6 +328,9 @@ def main() -> None:
     parser.add_argument("pixels", choices=["static", "dynamic", "colors"])
     parser.add_argument("--masked", action="store_true", help="a PixelCNN on top")
     parser.add_argument(
+        "--one-level", action="store_true", help="one map of latents, to compare with"
+    )
+    parser.add_argument(
         "--start", type=pathlib.Path, help="weights of a model without --masked"
     )
     parser.add_argument("--data-dir", help="of TensorFlow Datasets")
@@ -326,6 +343,7 @@ def main() -> None:
     )
     parser.add_argument("--optimizer", choices=["adam", "muon"], default="muon")
     parser.add_argument("--rate", type=float, default=2.5e-3)
+    parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--decay", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--latents", type=int, default=5000)

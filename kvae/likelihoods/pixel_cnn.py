@@ -42,6 +42,9 @@ class PixelCNN(Likelihood):
         layers: masked convolutions after the first one.
         kernel_size: of the masked convolutions, odd.
         activation: any Keras activation.
+        linear: whether features are also a linear function of the pixels in the window of
+            one convolution. Parameters of levels can then repeat or continue the pixels
+            beside them from the start.
         **kwargs: passed to `keras.layers.Layer`.
 
     Raises:
@@ -59,6 +62,7 @@ class PixelCNN(Likelihood):
         layers: int = 2,
         kernel_size: int = 5,
         activation: Any = "silu",
+        linear: bool = False,
         **kwargs: Any,
     ) -> None:
         if not isinstance(likelihood, Likelihood) or isinstance(likelihood, PixelCNN):
@@ -91,6 +95,12 @@ class PixelCNN(Likelihood):
         self._hidden = [
             MaskedConvolution(width, kernel_size, **options) for _ in range(layers)
         ]
+        self.linear = bool(linear)
+        self._linear = (
+            MaskedConvolution(width, kernel_size, False, **options)
+            if self.linear
+            else None
+        )
 
     @property
     def reach(self) -> int:
@@ -117,6 +127,8 @@ class PixelCNN(Likelihood):
         self._first.build((*picture, self._channels))
         for layer in self._hidden:
             layer.build((*picture, self.width))
+        if self._linear is not None:
+            self._linear.build((*picture, self._channels))
         self.likelihood.build((*picture, self.width))
         self.built = True
 
@@ -256,13 +268,15 @@ class PixelCNN(Likelihood):
                 if it is the whole picture.
         """
         dtype = self.compute_dtype
-        hidden = tf.cast(context, dtype) + self._first(tf.cast(x, dtype))
+        x = tf.cast(x, dtype)
+        hidden = tf.cast(context, dtype) + self._first(x)
         for layer in self._hidden:
             seen = self._act(hidden)
             if inside is not None:
                 seen = seen * tf.cast(inside, dtype)
             hidden = hidden + layer(seen)
-        return self._act(hidden)
+        hidden = self._act(hidden)
+        return hidden if self._linear is None else hidden + self._linear(x)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
@@ -277,6 +291,7 @@ class PixelCNN(Likelihood):
             "activation": keras.activations.serialize(
                 keras.activations.get(self.activation)
             ),
+            "linear": self.linear,
         }
 
     @classmethod

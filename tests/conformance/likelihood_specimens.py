@@ -151,6 +151,7 @@ SPECIMENS = [
             ),
             "width": 4,
             "layers": 0,
+            "linear": True,
         },
         levels((2, 2, 3), 8),
         chained=True,

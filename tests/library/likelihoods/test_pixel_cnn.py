@@ -25,8 +25,12 @@ def made(shape=(2, 3), inner=None, dtype="float64", **arguments):
     return part, part(features)
 
 
-def test_probabilities_of_all_pictures_add_up_to_one():
-    part, params = made()
+LINEAR = pytest.mark.parametrize("linear", [False, True])
+
+
+@LINEAR
+def test_probabilities_of_all_pictures_add_up_to_one(linear):
+    part, params = made(linear=linear)
     every = np.array(list(itertools.product((0.0, 1.0), repeat=6))).reshape(-1, 1, 2, 3)
     log_prob = part.log_prob(params, tf.constant(every))
     assert log_prob.shape == (64, 2)
@@ -49,18 +53,20 @@ def test_draws_have_these_probabilities():
         assert np.all(np.abs(found - wanted) < 5 * error)
 
 
+@LINEAR
 @pytest.mark.parametrize("shape", [(7, 6), (6, 7, 3)])
-def test_a_window_gives_what_the_whole_picture_gives(shape):
+def test_a_window_gives_what_the_whole_picture_gives(shape, linear):
     """A chain of windows, beside the parameters that the finished picture has."""
     inner = likelihoods.Normal(shape, scale=0.5, dtype="float64")
-    part, params = made(shape, inner)
+    part, params = made(shape, inner, linear=linear)
     x = part.mean(params)
     whole = part.likelihood.mean(part._params(params["context"], x))
     np.testing.assert_allclose(x, whole, rtol=1e-9, atol=1e-12)
 
 
-def test_a_pixel_depends_on_the_window_before_it_alone():
-    part, params = made((6, 7))
+@LINEAR
+def test_a_pixel_depends_on_the_window_before_it_alone(linear):
+    part, params = made((6, 7), linear=linear)
     x = tf.Variable(tf.random.stateless_uniform((2, 6, 7), [1, 2], dtype=tf.float64))
     with tf.GradientTape() as tape:
         # of the parameters, not of the density, in which x itself stands too
@@ -73,6 +79,24 @@ def test_a_pixel_depends_on_the_window_before_it_alone():
     assert not np.any(seen & ~before)
     assert seen[3, 2]
     assert seen[2, 3]
+
+
+def test_linear_features_can_repeat_the_pixel_on_the_left():
+    """Independent form: the parameters are the picture, shifted by one column."""
+    shape = (4, 5)
+    inner = likelihoods.Normal(shape, scale=0.5, dtype="float64")
+    part, params = made(shape, inner, linear=True, width=1, layers=0)
+    for weight in part.trainable_variables:
+        weight.assign(0.0 * weight)
+    kernel = np.zeros((2, 3, 1, 1))
+    kernel[1, 0] = 1.0  # the position before
+    part._linear._kernel.assign(kernel)
+    head = next(w for w in part.likelihood.weights if w.name == "kernel")
+    head.assign(tf.ones_like(head))
+    x = np.random.default_rng(0).normal(size=(2, *shape))
+    loc = part._params(0.0 * params["context"], tf.constant(x))["loc"]
+    np.testing.assert_allclose(loc[..., 1:], x[..., :-1])
+    np.testing.assert_array_equal(loc[..., 0], 0.0)
 
 
 def test_it_can_be_the_likelihood_without_it():
