@@ -51,13 +51,30 @@ def threefry2x32(
     Source: Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as
     1, 2, 3", section 3.3; the test holds its published known-answer vectors.
     """
+    shape = functools.reduce(
+        tf.broadcast_static_shape, [x.shape for x in (*key, *counter)]
+    )
+    words = _rounds(*key, *counter)
+    for word in words:
+        word.set_shape(shape)
+    return words[0], words[1]
+
+
+# A function of its own is traced once in a process, not in every graph that draws noise.
+@tf.function(
+    input_signature=[tf.TensorSpec(None, tf.int32)] * 4,
+    autograph=False,
+)
+def _rounds(
+    key0: Tensor, key1: Tensor, counter0: Tensor, counter1: Tensor
+) -> tuple[Tensor, Tensor]:
     parity = np.array(_PARITY, np.uint32).astype(np.int32)
     keys = (
-        key[0],
-        key[1],
-        tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(key[0], key[1]), parity),
+        key0,
+        key1,
+        tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(key0, key1), parity),
     )
-    x0, x1 = counter[0] + keys[0], counter[1] + keys[1]
+    x0, x1 = counter0 + keys[0], counter1 + keys[1]
     for group in range(5):
         for bits in _ROTATIONS[group % 2]:
             x0 = x0 + x1
