@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -219,11 +220,8 @@ class PixelCNN(Likelihood):
                 tf.slice(tf.pad(x, around), *corner),
                 tf.slice(inside, *corner),
             )[:, -1:, reach : reach + 1]
-            # The heads are those of whole pictures; only one position is used.
-            everywhere = tf.tile(hidden, (1, height, width, 1))
-            made = pick(self.likelihood(everywhere), index)
-            made = tf.reshape(tf.cast(made, x.dtype), tf.shape(x))
-            return index + 1, tf.where(places == index, made, x)
+            made = self._pixels(hidden, index, pick)
+            return index + 1, tf.where(places == index, tf.cast(made, x.dtype), x)
 
         _, x = tf.while_loop(
             lambda index, x: index < height * width,
@@ -235,6 +233,29 @@ class PixelCNN(Likelihood):
             ),
         )
         return tf.reshape(x, (-1, *self.data_shape))
+
+    def _pixels(self, hidden: Tensor, index: Tensor, pick: Pick) -> Tensor:
+        """Picks one pixel of each picture, (B, 1, 1, C), from its features (B, 1, 1, w).
+
+        The wrapped likelihood takes features of whole pictures. If all positions are
+        alike to it, the B pixels fill as few pictures as they can. Otherwise there is a
+        whole picture for each pixel, of which one position is used.
+        """
+        shape, rows = self.data_shape[:2], tf.shape(hidden)[0]
+        alike = not any(w.shape[:2] == shape for w in self.likelihood.weights)
+        if alike:
+            flat = hidden[:, 0, 0]
+            flat = tf.pad(flat, [[0, -rows % math.prod(shape)], [0, 0]])
+            hidden = tf.reshape(flat, (-1, *shape, self.width))
+        else:
+            hidden = tf.tile(hidden, (1, *shape, 1))
+        made = pick(self.likelihood(hidden), index)
+        made = tf.reshape(made, (-1, math.prod(shape), self._channels))
+        if alike:
+            made = tf.reshape(made, (-1, self._channels))[:rows]
+        else:
+            made = tf.gather(made, index, axis=1)
+        return made[:, None, None]
 
     def _rows(self, params: Params, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Gives the context and x a row for each of their leading axes, and their shape."""

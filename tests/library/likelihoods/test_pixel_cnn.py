@@ -64,6 +64,22 @@ def test_a_window_gives_what_the_whole_picture_gives(shape, linear):
     np.testing.assert_allclose(x, whole, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("scale", [0.5, "per_dimension"])
+def test_a_pixel_is_drawn_with_the_scale_of_its_position(scale):
+    """Draws of two pictures, beside the parameters given what was drawn before."""
+    shape = (2, 2, 2)
+    part, params = made(shape, likelihoods.Normal(shape, scale=scale, dtype="float64"))
+    x = part.distribution(params).sample(500, seed=[1, 2])
+    rows, pictures, _ = part._rows(params, x)
+    inner = part._params(rows, pictures)
+    scales = np.broadcast_to(inner["scale"], inner["loc"].shape)
+    if scale == "per_dimension":
+        assert np.ptp(scales[0]) > 0.1
+    z = ((pictures - inner["loc"]) / scales).numpy().reshape(1000, 8)
+    assert np.abs(z.mean(0)).max() < 5 / np.sqrt(1000)
+    assert np.abs(np.square(z).mean(0) - 1).max() < 5 * np.sqrt(2 / 1000)
+
+
 @LINEAR
 def test_a_pixel_depends_on_the_window_before_it_alone(linear):
     part, params = made((6, 7), linear=linear)
