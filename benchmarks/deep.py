@@ -52,6 +52,7 @@ from kvae.training import (
 )
 
 SHAPE = (28, 28, 1)
+BITS = math.log(2)  # nats
 BLOCK = 100  # test images measured between two savings
 INGREDIENTS = ("sizes", "relative_posterior", "free_bits", "warm_up", "average")
 _COLORS = ("x_train", "x_test")
@@ -246,12 +247,13 @@ def measure(options: argparse.Namespace, vae: kvae.VAE, every: np.ndarray) -> No
     chosen = np.random.default_rng(0).permutation(len(every))[: options.images]
     bound, test = vae.elbo(every), every[chosen]
     print(f"ELBO {bound.mean():.3f} of {len(every)} test images", flush=True)
-    if not options.images:
-        return
-    result = {}
+    result: dict[str, Any] = {"elbo": float(bound.mean())}
     if options.pixels == "colors":
-        result = file_bits(test)
-        print(json.dumps(result), flush=True)
+        result["bits_per_dim_of_elbo"] = -float(bound.mean()) / BITS / test[0].size
+        result |= file_bits(test if options.images else every)
+    if not options.images:
+        finish(options, result)
+        return
     file = options.folder / f"values-{options.latents}.npy"
     values = np.load(file) if file.exists() else np.zeros(0)
     while len(values) < len(test):
@@ -267,8 +269,7 @@ def measure(options: argparse.Namespace, vae: kvae.VAE, every: np.ndarray) -> No
     nll = -float(bound.mean() + more.mean())
     error = more.std(ddof=1) / math.sqrt(len(values))
     result |= {
-        "elbo": float(bound.mean()),
-        "bits_per_dim": nll / math.log(2) / test[0].size,
+        "bits_per_dim": nll / BITS / test[0].size,
         "nll": nll,
         "nll_of_these_images": -float(values.mean()),
         "standard_error_of_choosing_images": float(error),
@@ -276,9 +277,14 @@ def measure(options: argparse.Namespace, vae: kvae.VAE, every: np.ndarray) -> No
         "latents": options.latents,
         "images": len(values),
     }
-    print(json.dumps(result))
-    text = json.dumps(result) + "\n"
-    (options.folder / "result.json").write_text(text, encoding="utf-8")
+    finish(options, result)
+
+
+def finish(options: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Prints the result, and keeps it."""
+    text = json.dumps(result)
+    print(text, flush=True)
+    (options.folder / "result.json").write_text(text + "\n", encoding="utf-8")
 
 
 def draw(options: argparse.Namespace, vae: kvae.VAE, test: np.ndarray) -> None:

@@ -51,10 +51,9 @@ def threefry2x32(
     Source: Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as
     1, 2, 3", section 3.3; the test holds its published known-answer vectors.
     """
-    shape = functools.reduce(
-        tf.broadcast_static_shape, [x.shape for x in (*key, *counter)]
-    )
-    words = _rounds(*key, *counter)
+    given = [tf.convert_to_tensor(x, tf.int32) for x in (*key, *counter)]
+    shape = functools.reduce(tf.broadcast_static_shape, [x.shape for x in given])
+    words = _rounds(*given)
     for word in words:
         word.set_shape(shape)
     return words[0], words[1]
