@@ -249,7 +249,7 @@ def measure(options: argparse.Namespace, vae: kvae.VAE, every: np.ndarray) -> No
     print(f"ELBO {bound.mean():.3f} of {len(every)} test images", flush=True)
     result: dict[str, Any] = {"elbo": float(bound.mean())}
     if options.pixels == "colors":
-        result["bits_per_dim_of_elbo"] = -float(bound.mean()) / BITS / test[0].size
+        result["bits_per_dim_of_elbo"] = -float(bound.mean()) / BITS / every[0].size
         result |= file_bits(test if options.images else every)
     if not options.images:
         finish(options, result)
