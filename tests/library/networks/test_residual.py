@@ -50,9 +50,11 @@ def test_networks_for_maps_are_convolutional():
     x = np.random.default_rng(0).random((2, 128, 128, 3), "float32")
     x[1] = x[0]
     x[1, :64] = 0
-    changed = np.abs(np.diff(large(x).numpy(), axis=0)).max(axis=(0, 2, 3))
-    assert changed[:16].min() > 1e-6
-    assert changed[-12:].max() < 1e-7  # processors differ in the last bit
+    # One by one: on some processors, a product rounds by the row of a batch.
+    before, after = (large(one[None]).numpy() for one in x)
+    changed = np.abs(after - before).max(axis=(0, 2, 3))
+    assert changed[:16].min() > 0
+    assert changed[-12:].max() == 0
 
 
 @pytest.mark.parametrize("size", [32, 64, 128, 256])
